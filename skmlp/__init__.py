@@ -1,0 +1,43 @@
+"""skmlp: a multilayer perceptron for scikit-learn users, over a backprop engine of its own.
+
+>>> from sklearn.datasets import load_iris
+>>> from skmlp import MLPClassifier
+>>> X, y = load_iris(return_X_y=True)
+>>> model = MLPClassifier((16,), activation="tanh", solver="lbfgs", random_state=0).fit(X, y)
+>>> model.predict(X[:3])
+array([0, 0, 0])
+"""
+
+from .activations import ACTIVATIONS
+from .engine import (
+    Expression,
+    check_gradient,
+    log_softmax,
+    logsumexp,
+    softmax,
+    stop_gradient,
+    straight_through,
+)
+from .estimators import MLPClassifier, MLPRegressor
+from .heads import HEADS, Head, Linear, Logistic, Poisson, Softmax
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "ACTIVATIONS",
+    "HEADS",
+    "Expression",
+    "Head",
+    "Linear",
+    "Logistic",
+    "MLPClassifier",
+    "MLPRegressor",
+    "Poisson",
+    "Softmax",
+    "check_gradient",
+    "log_softmax",
+    "logsumexp",
+    "softmax",
+    "stop_gradient",
+    "straight_through",
+]

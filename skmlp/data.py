@@ -1,0 +1,241 @@
+"""Data on its way into a network: checked once, refused in one sentence.
+
+The law: what comes out is a matrix of float32 or float64 rows (dense, or CSR), numeric targets, and
+weights that are zero or positive; `rows` are those of positive weight, since a row of zero weight
+is no row.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from numbers import Real
+from typing import Any
+
+import numpy as np
+from sklearn.model_selection import train_test_split
+from sklearn.utils import check_array, column_or_1d
+from sklearn.utils.validation import validate_data
+
+FLOATS = (np.float64, np.float32)
+
+
+@dataclass
+class Data:
+    """Checked rows.
+
+    Attributes
+    ----------
+    X : ndarray or CSR matrix of shape (n, inputs)
+        Inputs.
+    Y : ndarray of shape (n, n_targets)
+        Encoded targets.
+    weights : ndarray of shape (n,) or None
+        Weights.
+    """
+
+    X: Any
+    Y: np.ndarray
+    weights: np.ndarray | None
+
+    @property
+    def rows(self) -> np.ndarray:
+        """The numbers of the rows that count."""
+        return np.arange(len(self.Y)) if self.weights is None else np.flatnonzero(self.weights)
+
+    def normalised_weights(self, rows: np.ndarray) -> tuple[np.ndarray | None, float]:
+        """Return the weights divided by their mean over `rows`, and that mean."""
+        if self.weights is None:
+            return None, 1.0
+        largest = float(np.max(self.weights[rows]))
+        relative = self.weights / largest  # so that no sum overflows
+        mean = float(np.mean(relative[rows]))
+        return relative / mean, largest * mean
+
+    @property
+    def is_sparse(self) -> bool:
+        """Whether X is a sparse matrix."""
+        return not isinstance(self.X, np.ndarray)
+
+
+def check_inputs(estimator: Any, X: Any, **options: Any) -> Any:
+    """Check inputs as scikit-learn does, and say what is wrong with them in one sentence.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Its `n_features_in_` and `feature_names_in_` are set or compared.
+    X : array-like, sparse matrix or data frame
+        Inputs.
+    **options : object
+        Further arguments of `sklearn.utils.validation.validate_data`; with `y`, targets are
+        checked too.
+
+    Returns
+    -------
+    X, or X and y
+        As `validate_data`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If they cannot be used.
+    """
+    _refuse_odd_shapes(X)
+    checked = validate_data(
+        estimator, X, accept_sparse="csr", dtype=FLOATS, ensure_all_finite=False, **options
+    )
+    inputs = checked[0] if isinstance(checked, tuple) else checked
+    _refuse_non_finite(inputs, "X")
+    if not isinstance(checked, tuple):
+        return checked
+    y = checked[1]
+    return inputs, column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
+
+
+def _refuse_odd_shapes(X: Any) -> None:
+    if isinstance(X, (list, tuple, Real)):
+        try:
+            X = np.asarray(X)
+        except ValueError:  # rows of different lengths, which scikit-learn tells
+            return
+    ndim = getattr(X, "ndim", 2)
+    if ndim != 2:
+        raise ValueError(
+            f"Expected 2D array, got {ndim}D array instead, of shape {X.shape}. Reshape your "
+            "data to one row a sample: X.reshape(-1, 1) for one feature, X.reshape(1, -1) for one "
+            "sample."
+        )
+    if getattr(X, "dtype", None) is not None and getattr(X.dtype, "kind", "") == "c":
+        raise ValueError(f"Complex data not supported: X has dtype {X.dtype}.")
+
+
+def _refuse_non_finite(X: Any, name: str) -> None:
+    numbers = X if isinstance(X, np.ndarray) else X.data
+    with np.errstate(all="ignore"):
+        if np.isfinite(np.sum(numbers)):
+            return
+    for start in range(0, len(numbers), 1 << 16):
+        bad = ~np.isfinite(numbers[start : start + (1 << 16)])
+        if np.any(bad):
+            place = [int(i) for i in np.argwhere(bad)[0]]
+            value = numbers[start:][tuple(place)]
+            place[0] += start
+            where = f" in row {place[0]}, column {place[1]}" if len(place) == 2 else ""
+            kind = "NaN" if np.isnan(value) else "infinity"
+            cure = "sklearn.impute.SimpleImputer fills it" if kind == "NaN" else "it must be finite"
+            raise ValueError(f"Input {name} contains {kind} ({value}){where}: {cure}.")
+
+
+def check_weights(sample_weight: Any, n_rows: int) -> np.ndarray | None:
+    """Check sample weights.
+
+    Parameters
+    ----------
+    sample_weight : array-like, number or None
+        Weights.
+    n_rows : int
+        How many there must be.
+
+    Returns
+    -------
+    ndarray of shape (n_rows,) or None
+        Weights in float64.
+
+    Raises
+    ------
+    ValueError
+        If they are not finite, negative, or not one for each row.
+    """
+    if sample_weight is None:
+        return None
+    if isinstance(sample_weight, Real):
+        sample_weight = np.full(n_rows, sample_weight)
+    weights = check_array(
+        sample_weight, ensure_2d=False, dtype=np.float64, input_name="sample_weight"
+    )
+    if weights.shape != (n_rows,):
+        raise ValueError(
+            f"sample_weight has shape {weights.shape}, but there are {n_rows} samples: it must "
+            f"have shape ({n_rows},)."
+        )
+    if np.any(weights < 0):
+        raise ValueError(f"sample_weight must be 0 or positive, got {weights[weights < 0][0]:g}.")
+    return weights
+
+
+def within(values: Any, dtype: np.dtype[Any], name: str) -> Any:
+    """Check that float64 numbers fit a float32 network.
+
+    Parameters
+    ----------
+    values : ndarray or sparse matrix
+        Numbers.
+    dtype : dtype
+        The network's precision.
+    name : str
+        What they are called in the message.
+
+    Returns
+    -------
+    ndarray or sparse matrix
+        `values`, sparse ones in the network's precision.
+
+    Raises
+    ------
+    ValueError
+        If a number is too large.
+    """
+    numbers = values if isinstance(values, np.ndarray) else values.data
+    if numbers.dtype == np.float64 and dtype == np.float32 and numbers.size:
+        extreme = max(numbers.max(), numbers.min(), key=abs)
+        if abs(extreme) > np.finfo(dtype).max:
+            raise ValueError(f"{name} contains {extreme:g}, a value too large for {dtype}.")
+    return values if isinstance(values, np.ndarray) else values.astype(dtype, copy=False)
+
+
+class ValidationSplit:
+    """Sets rows aside for validation, with every class's share; a class's only row stays.
+
+    With fewer validation rows than classes there are no shares to keep, and rows are drawn
+    without regard to classes.
+
+    Parameters
+    ----------
+    rows : ndarray of int
+        The rows to split.
+    strata : ndarray or None
+        The class of every row of the data, or None for a split that minds no classes.
+    fraction : float
+        The share that is set aside.
+
+    Raises
+    ------
+    ValueError
+        If that leaves fewer than 2 rows to validate on, or none to train on.
+    """
+
+    def __init__(self, rows: np.ndarray, strata: np.ndarray | None, fraction: float) -> None:
+        self._fraction = fraction
+        self._shared, self._alone, self._strata = rows, rows[:0], None
+        if strata is not None:
+            _, members, counts = np.unique(strata[rows], return_inverse=True, return_counts=True)
+            shared, n_classes = rows[counts[members] > 1], int(np.sum(counts > 1))
+            n_validation = math.ceil(fraction * len(shared))
+            if n_classes <= min(n_validation, len(shared) - n_validation):
+                self._shared, self._alone = shared, rows[counts[members] == 1]
+                self._strata = strata[shared]
+        n_validation = math.ceil(fraction * len(self._shared))
+        if n_validation < 2 or n_validation >= len(self._shared):
+            raise ValueError(
+                f"The validation set is too small: validation_fraction={fraction} of {len(rows)} "
+                f"samples is {n_validation}, but it takes 2 to validate on and 1 to train on; "
+                "raise validation_fraction, give more samples, or set early_stopping=False."
+            )
+
+    def draw(self, rng: np.random.RandomState) -> tuple[np.ndarray, np.ndarray]:
+        """Return training rows and validation rows, drawn as scikit-learn draws them."""
+        train, validation = train_test_split(
+            self._shared, random_state=rng, test_size=self._fraction, stratify=self._strata
+        )
+        return np.concatenate([train, self._alone]), validation

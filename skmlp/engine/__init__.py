@@ -1,0 +1,34 @@
+"""The backprop engine: NumPy code traced into a graph, differentiated, and run in place."""
+
+from .check import check_gradient
+from .expression import BATCH, FUNCTIONS, Expression, constant, variable
+from .gradient import gradient
+from .graph import ComputationGraph
+from .primitives import (
+    PRIMITIVES,
+    log_softmax,
+    logsumexp,
+    softmax,
+    stop_gradient,
+    straight_through,
+)
+from .program import Program, evaluate
+
+__all__ = [
+    "BATCH",
+    "FUNCTIONS",
+    "PRIMITIVES",
+    "ComputationGraph",
+    "Expression",
+    "Program",
+    "check_gradient",
+    "constant",
+    "evaluate",
+    "gradient",
+    "log_softmax",
+    "logsumexp",
+    "softmax",
+    "stop_gradient",
+    "straight_through",
+    "variable",
+]

@@ -1,0 +1,529 @@
+"""Expressions: NumPy code, recorded instead of computed.
+
+The law: ordinary NumPy functions called with an `Expression` return an `Expression`. A node is a
+variable, a constant, or a primitive (a row of the table in `primitives`) applied to other nodes:
+
+    primitive, inputs, attributes -> shape
+
+Shapes are tuples whose first entry may be `BATCH`, the number of rows that a program is run with.
+Every node is a float array of the program's precision, or a boolean one (`is_boolean`).
+
+Nothing here knows a derivative or a buffer: `gradient` derives, `program` computes.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.lib.mixins import NDArrayOperatorsMixin
+
+if TYPE_CHECKING:
+    from .graph import ComputationGraph
+
+BATCH = "n"  # the symbolic first axis: the rows of a batch
+Shape = tuple[int | str, ...]
+
+# What each NumPy or SciPy function does with expressions; `primitives` fills it.
+FUNCTIONS: dict[Callable[..., Any], Callable[..., Any]] = {}
+
+
+@dataclass(frozen=True, eq=False)
+class Primitive:
+    """One row of the table: a function, its shape rule, its pullbacks, and how it is computed.
+
+    Attributes
+    ----------
+    name : str
+        What the function is called in graphs and messages.
+    function : callable
+        `function(*arrays, **attributes)`, the plain NumPy meaning.
+    shape : callable
+        `shape(*input_shapes, **attributes)`, the shape of the result.
+    pullbacks : tuple of callables or None, or a callable
+        For each input a function `(g, y, *inputs, **attributes)` that turns `g`, the gradient of
+        a scalar with respect to the result `y`, into its gradient with respect to that input;
+        None where no gradient passes. A callable `position -> pullback` serves any number.
+    bind : callable or None
+        `bind(out, *arrays, **attributes)` returns a call without arguments that computes into
+        `out`. None for views.
+    view : callable or None
+        For primitives that only look at their input differently: `view(array, **attributes)`.
+    lowered : callable or None
+        `lowered(*inputs, **attributes)`: an expression of cheaper primitives that runs instead.
+    in_place : bool
+        Whether `out` may be the memory of an input of the same shape.
+    is_boolean : bool
+        Whether the result is boolean.
+    keeps_boolean : bool
+        Whether the result is boolean where all inputs are, as in NumPy.
+    """
+
+    name: str
+    function: Callable[..., Any]
+    shape: Callable[..., Shape]
+    pullbacks: Any = ()
+    bind: Callable[..., Callable[[], Any]] | None = None
+    view: Callable[..., Any] | None = None
+    lowered: Callable[..., Any] | None = None
+    in_place: bool = False
+    is_boolean: bool = False
+    keeps_boolean: bool = False
+
+    def pullback(self, position: int) -> Callable[..., Expression] | None:
+        """Return the pullback for the input at `position`, or None."""
+        if callable(self.pullbacks):
+            return self.pullbacks(position)
+        return self.pullbacks[position]
+
+    def __repr__(self) -> str:
+        return f"<primitive {self.name}>"
+
+
+class Expression(NDArrayOperatorsMixin):
+    """A value that has not been computed yet: a node of the computation graph.
+
+    Expressions come from `variable` and from NumPy functions applied to them. They support
+    arithmetic and comparison operators, indexing of every axis but the batch's, the functions in
+    `FUNCTIONS`, and the methods `sum`, `mean`, `max`, `min`, `reshape` and `T`.
+
+    Attributes
+    ----------
+    primitive : Primitive or None
+        The function that computes the node; None for variables and constants.
+    inputs : tuple of Expression
+        What it is computed from.
+    attributes : dict
+        Its other arguments, such as an axis.
+    shape : tuple
+        Its shape; the first entry may be `BATCH`.
+    is_boolean : bool
+        Whether its values are truth values.
+    name : str or None
+        The name shown in graphs.
+    value : ndarray or None
+        The value of a constant.
+    is_sparse : bool
+        Whether a variable takes SciPy sparse rows.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skmlp.engine import variable
+    >>> z = variable("z", ("n", 3))
+    >>> z * np.tanh(np.logaddexp(0, z))
+    <expression multiply of shape (n, 3)>
+    """
+
+    __slots__ = (
+        "attributes",
+        "inputs",
+        "is_boolean",
+        "is_sparse",
+        "name",
+        "primitive",
+        "shape",
+        "value",
+    )
+    __hash__ = object.__hash__
+
+    def __init__(
+        self,
+        primitive: Primitive | None,
+        inputs: tuple[Expression, ...],
+        attributes: dict[str, Any],
+        shape: Shape,
+        *,
+        name: str | None = None,
+        value: np.ndarray | None = None,
+        is_boolean: bool = False,
+        is_sparse: bool = False,
+    ) -> None:
+        self.primitive = primitive
+        self.inputs = inputs
+        self.attributes = attributes
+        self.shape = shape
+        self.name = name
+        self.value = value
+        self.is_boolean = is_boolean
+        self.is_sparse = is_sparse
+
+    # -- what it looks like ---------------------------------------------------------------------
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes."""
+        return len(self.shape)
+
+    @property
+    def label(self) -> str:
+        """A short name: the given one, the constant's value, or the primitive's name."""
+        if self.name is not None:
+            return self.name
+        if self.value is not None:
+            return f"{self.value.item():g}" if self.value.size == 1 else "constant"
+        assert self.primitive is not None
+        return self.primitive.name
+
+    def __repr__(self) -> str:
+        return f"<expression {self.label} of shape {shape_text(self.shape)}>"
+
+    def named(self, name: str) -> Expression:
+        """Give the node a name for graphs, and return it.
+
+        Parameters
+        ----------
+        name : str
+            Shown in place of the primitive's name.
+
+        Returns
+        -------
+        Expression
+            The same node.
+        """
+        self.name = name
+        return self
+
+    def computation_graph(
+        self, values: Mapping[Expression, Any] | None = None, gradients: bool = False
+    ) -> ComputationGraph:
+        """Show how the expression is computed, as text, DOT or Mermaid.
+
+        Parameters
+        ----------
+        values : mapping of Expression to array, optional
+            Values of the variables; with them every node shows its value.
+        gradients : bool, default=False
+            Whether every node shows the gradient of the expression with respect to it.
+
+        Returns
+        -------
+        ComputationGraph
+            Its nodes and edges.
+        """
+        from .graph import ComputationGraph  # noqa: PLC0415, the graph imports expressions
+
+        return ComputationGraph(self, values, gradients)
+
+    # -- NumPy's protocols ------------------------------------------------------------------------
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
+        name = ufunc.__name__
+        if method == "reduce" and ufunc in REDUCTIONS:
+            return FUNCTIONS[REDUCTIONS[ufunc]](*inputs, **{"axis": 0, **options})
+        if method != "__call__":
+            raise TypeError(f"{name}.{method} is not differentiable here: {_INSTEAD}")
+        if options:
+            raise TypeError(
+                f"{name} was called with {sorted(options)}, which an expression cannot take: "
+                "leave it out, and write z = z + 1 instead of z += 1"
+            )
+        return _lookup(ufunc)(*inputs)
+
+    def __array_function__(
+        self,
+        func: Callable[..., Any],
+        types: Any,
+        args: Any,
+        kwargs: Any,
+    ) -> Any:
+        return _lookup(func)(*args, **kwargs)
+
+    def __array__(self, *args: Any, **kwargs: Any) -> np.ndarray:
+        raise TypeError(
+            "a function asked an expression for its values, which it does not have yet: write it "
+            "with NumPy functions and scipy.special ufuncs; softmax, log_softmax and logsumexp "
+            "are in skmlp.engine"
+        )
+
+    def __bool__(self) -> bool:
+        raise TypeError(
+            "an expression is neither true nor false until it is computed: instead of if, and, or "
+            "and chained comparisons write np.where(condition, a, b), &, | and np.clip"
+        )
+
+    def __float__(self) -> float:
+        raise TypeError(
+            "an expression is not a number until it is computed: use NumPy functions "
+            "(np.exp) instead of those of math (math.exp), and no float() or int()"
+        )
+
+    __int__ = __index__ = __complex__ = __float__  # type: ignore[assignment]
+
+    def __len__(self) -> int:
+        if self.shape and isinstance(self.shape[0], int):
+            return self.shape[0]
+        raise TypeError(
+            "the number of rows is known only when a program runs: use np.mean or np.sum "
+            "over axis 0 instead of len()"
+        )
+
+    def __iter__(self) -> Any:
+        raise TypeError(
+            "an expression cannot be looped over: write one NumPy expression for the whole "
+            "array, or index columns as z[:, 0]"
+        )
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        raise TypeError(
+            "an expression cannot be assigned to: write np.where(condition, a, b) or "
+            "np.concatenate([...], axis=1) instead of z[...] = value"
+        )
+
+    def __getitem__(self, key: Any) -> Expression:
+        return FUNCTIONS[operator.getitem](self, key)
+
+    # -- ndarray's methods -------------------------------------------------------------------------
+
+    @property
+    def T(self) -> Expression:
+        """The transpose of a matrix."""
+        return FUNCTIONS[np.transpose](self)  # type: ignore[no-any-return]
+
+    def sum(self, axis: Any = None, keepdims: bool = False) -> Expression:
+        """Sum over axes, as `numpy.sum`."""
+        return FUNCTIONS[np.sum](self, axis=axis, keepdims=keepdims)  # type: ignore[no-any-return]
+
+    def mean(self, axis: Any = None, keepdims: bool = False) -> Expression:
+        """Mean over axes, as `numpy.mean`."""
+        return FUNCTIONS[np.mean](self, axis=axis, keepdims=keepdims)  # type: ignore[no-any-return]
+
+    def max(self, axis: Any = None, keepdims: bool = False) -> Expression:
+        """Maximum over axes, as `numpy.max`."""
+        return FUNCTIONS[np.max](self, axis=axis, keepdims=keepdims)  # type: ignore[no-any-return]
+
+    def min(self, axis: Any = None, keepdims: bool = False) -> Expression:
+        """Minimum over axes, as `numpy.min`."""
+        return FUNCTIONS[np.min](self, axis=axis, keepdims=keepdims)  # type: ignore[no-any-return]
+
+    def reshape(self, *shape: Any) -> Expression:
+        """Reshape within rows: the batch axis stays first, as `numpy.reshape`."""
+        new = shape[0] if len(shape) == 1 else shape
+        return FUNCTIONS[np.reshape](self, new)  # type: ignore[no-any-return]
+
+
+_INSTEAD = (
+    "write it with the functions in skmlp.engine.FUNCTIONS (arithmetic, exp, log, tanh, where, "
+    "clip, maximum, sum, scipy.special ufuncs, ...)"
+)
+REDUCTIONS = {np.add: np.sum, np.maximum: np.max, np.minimum: np.min}
+
+
+def _lookup(function: Callable[..., Any]) -> Callable[..., Any]:
+    if function not in FUNCTIONS:
+        name = getattr(function, "__name__", repr(function))
+        raise TypeError(f"{name} cannot be differentiated by skmlp: {_INSTEAD}")
+    return FUNCTIONS[function]
+
+
+def variable(name: str, shape: Iterable[int | str], *, is_sparse: bool = False) -> Expression:
+    """Make a variable: an input, target, weight or parameter that a program gets values for.
+
+    Parameters
+    ----------
+    name : str
+        Its name in graphs and messages.
+    shape : iterable
+        Its shape. The first entry may be `BATCH` ("n"): one row for every row of the batch.
+    is_sparse : bool, default=False
+        Whether its values are SciPy sparse rows; such a variable can only be multiplied by a
+        matrix with ``@``.
+
+    Returns
+    -------
+    Expression
+        The variable.
+
+    Raises
+    ------
+    ValueError
+        If an entry is neither a size nor, in first place, "n".
+
+    Examples
+    --------
+    >>> from skmlp.engine import variable
+    >>> variable("x", ("n", 4)) @ variable("W", (4, 2))
+    <expression matmul of shape (n, 2)>
+    """
+    dimensions = tuple(d if d == BATCH else int(d) for d in shape)
+    if BATCH in dimensions[1:]:
+        raise ValueError(
+            f"variable {name} has shape {shape_text(dimensions)}: only the first axis may be n"
+        )
+    return Expression(None, (), {}, dimensions, name=name, is_sparse=is_sparse)
+
+
+def constant(value: Any) -> Expression:
+    """Make a constant of a number or an array; an expression is returned as it is.
+
+    Parameters
+    ----------
+    value : number, array-like or Expression
+        Numbers become float64 (a program casts them to its precision), truth values stay.
+
+    Returns
+    -------
+    Expression
+        The constant.
+
+    Raises
+    ------
+    TypeError
+        If the value is not numeric.
+    """
+    if isinstance(value, Expression):
+        return value
+    array = np.asarray(value)
+    if array.dtype != bool:
+        if not np.can_cast(array.dtype, np.float64, "same_kind"):
+            what = repr(value) if array.ndim == 0 else f"an array of {array.dtype}"
+            hint = "; np.mean divides by the number of rows" if isinstance(value, str) else ""
+            raise TypeError(
+                f"an expression cannot be combined with {what}: write numbers or arrays of "
+                f"numbers{hint}"
+            )
+        array = array.astype(np.float64)
+    return Expression(None, (), {}, array.shape, value=array, is_boolean=array.dtype == bool)
+
+
+def apply(primitive: Primitive, *inputs: Any, **attributes: Any) -> Expression:
+    """Make the node `primitive(*inputs, **attributes)`; of constants alone, fold it.
+
+    Parameters
+    ----------
+    primitive : Primitive
+        A row of the table.
+    *inputs : Expression or number or array
+        What it is applied to.
+    **attributes : object
+        Its other arguments.
+
+    Returns
+    -------
+    Expression
+        The node.
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not fit.
+    """
+    nodes = tuple(constant(x) for x in inputs)
+    for node in nodes:
+        if node.is_sparse and primitive.name not in ("matmul", "transpose"):
+            raise TypeError(
+                f"{primitive.name} was applied to the sparse input {node.label}: sparse rows can "
+                "only be multiplied by a matrix, as in x @ W"
+            )
+    shape = primitive.shape(*(node.shape for node in nodes), **attributes)
+    if nodes and BATCH not in shape and all(node.value is not None for node in nodes):
+        with np.errstate(all="ignore"):
+            return constant(primitive.function(*(node.value for node in nodes), **attributes))
+    is_sparse = primitive.name == "transpose" and nodes[0].is_sparse
+    is_boolean = primitive.is_boolean or (
+        primitive.keeps_boolean and all(node.is_boolean for node in nodes)
+    )
+    return Expression(
+        primitive, nodes, attributes, shape, is_boolean=is_boolean, is_sparse=is_sparse
+    )
+
+
+def topological(outputs: Sequence[Expression]) -> list[Expression]:
+    """List every node that `outputs` need, each after its inputs.
+
+    Parameters
+    ----------
+    outputs : sequence of Expression
+        Where to start; earlier outputs and their inputs come first.
+
+    Returns
+    -------
+    list of Expression
+        Each node once. Depth is limited by memory alone.
+    """
+    order: list[Expression] = []
+    done: set[Expression] = set()
+    for output in outputs:
+        stack = [(output, False)]
+        while stack:
+            node, inputs_done = stack.pop()
+            if node in done:
+                continue
+            if inputs_done:
+                done.add(node)
+                order.append(node)
+                continue
+            stack.append((node, True))
+            stack.extend((x, False) for x in reversed(node.inputs) if x not in done)
+    return order
+
+
+def share(outputs: Sequence[Expression]) -> list[Expression]:
+    """Rebuild expressions so that equal subexpressions are one node.
+
+    Parameters
+    ----------
+    outputs : sequence of Expression
+        What to rebuild.
+
+    Returns
+    -------
+    list of Expression
+        Equal values; each distinct application of a primitive stands once in their graph.
+        Variables stay the objects they are.
+    """
+    canonical: dict[Expression, Expression] = {}
+    known: dict[Any, Expression] = {}
+    for node in topological(outputs):
+        inputs = tuple(canonical[x] for x in node.inputs)
+        if node.value is not None:
+            key: Any = (node.value.tobytes(), node.value.shape, node.is_boolean)
+        elif node.primitive is None:
+            key = node
+        else:
+            key = (node.primitive, inputs, repr(node.attributes))
+        if key not in known:
+            if all(a is b for a, b in zip(inputs, node.inputs, strict=True)):
+                known[key] = node
+            else:
+                known[key] = apply(node.primitive, *inputs, **node.attributes)
+                known[key].name = node.name
+        canonical[node] = known[key]
+    return [canonical[output] for output in outputs]
+
+
+# -- shapes ----------------------------------------------------------------------------------------
+
+
+def shape_text(shape: Shape) -> str:
+    """Write a shape as NumPy does, with n for the batch axis: (n, 3)."""
+    inside = ", ".join(str(d) for d in shape)
+    return f"({inside},)" if len(shape) == 1 else f"({inside})"
+
+
+def size(shape: Shape, rows: int) -> int:
+    """Count the numbers in an array of `shape` in a batch of `rows`."""
+    return math.prod(concrete(shape, rows))
+
+
+def concrete(shape: Shape, rows: int) -> tuple[int, ...]:
+    """Put the number of rows in place of `BATCH`."""
+    return tuple(rows if d == BATCH else int(d) for d in shape)
+
+
+def broadcast(*shapes: Shape) -> Shape:
+    """Broadcast shapes as NumPy does; the batch axis fits itself and 1, and stands once."""
+    ndim = max((len(s) for s in shapes), default=0)
+    result: list[int | str] = []
+    for position in range(-ndim, 0):
+        sizes = {s[position] for s in shapes if len(s) >= -position} - {1}
+        if len(sizes) > 1 or (BATCH in sizes and BATCH in result):
+            texts = " and ".join(shape_text(s) for s in shapes)
+            hint = "; one value a row is z[:, None] beside columns" if BATCH in sizes else ""
+            raise ValueError(f"shapes {texts} do not fit together{hint}")
+        result.append(sizes.pop() if sizes else 1)
+    return tuple(result)

@@ -1,0 +1,251 @@
+"""The computation graph as something to look at: text, DOT and Mermaid."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .expression import Expression, shape_text, topological
+from .gradient import gradient
+from .program import evaluate
+
+
+@dataclass(frozen=True)
+class Node:
+    """One node: an input, a constant or a computed quantity.
+
+    Attributes
+    ----------
+    name : str
+        A variable's name, or v1, v2, ... in the order of computation.
+    operation : str
+        "variable", "constant", or the function that computes the node.
+    inputs : tuple of str
+        The names of the nodes that it is computed from.
+    shape : str
+        Its shape, n being the number of rows.
+    value : ndarray or None
+        Its value, where values were asked for.
+    gradient : ndarray or None
+        The gradient of the output with respect to it, where gradients were asked for.
+    """
+
+    name: str
+    operation: str
+    inputs: tuple[str, ...]
+    shape: str
+    value: np.ndarray | None = None
+    gradient: np.ndarray | None = None
+
+
+class ComputationGraph:
+    """The nodes and edges that an expression is computed by.
+
+    Parameters
+    ----------
+    output : Expression
+        What is computed.
+    values : mapping of Expression to array, optional
+        Values of the variables; with them every node shows its value.
+    gradients : bool, default=False
+        Whether every node shows the gradient of the output (a scalar) with respect to it.
+
+    Raises
+    ------
+    ValueError
+        If gradients are asked for without values, or of an output that is not a scalar.
+
+    Attributes
+    ----------
+    nodes : list of Node
+        In the order of computation.
+    edges : list of (str, str)
+        Which node (first) is used directly to compute which (second), by name.
+
+    Examples
+    --------
+    >>> from skmlp.engine import ComputationGraph, variable
+    >>> w, x = variable("w", ()), variable("x", ())
+    >>> print(ComputationGraph(w * x, {w: 2.0, x: 3.0}, gradients=True))
+    w   variable        ()  value 2  gradient 3
+    x   variable        ()  value 3  gradient 2
+    v1  multiply(w, x)  ()  value 6  gradient 1
+    """
+
+    def __init__(
+        self,
+        output: Expression,
+        values: Mapping[Expression, Any] | None = None,
+        gradients: bool = False,
+    ) -> None:
+        if gradients and values is None:
+            raise ValueError("gradients are shown as numbers: give values of the variables too")
+        order = topological([output])
+        names = _names(order)
+        shown: dict[Expression, np.ndarray] = {}
+        slopes: dict[Expression, np.ndarray] = {}
+        if values is not None:
+            dense = [x for x in order if not x.is_sparse]
+            shown = dict(zip(dense, evaluate(dense, values), strict=True))
+            if gradients:
+                smooth = [x for x in dense if not x.is_boolean and x.value is None]
+                slopes = dict(zip(smooth, evaluate(gradient(output, smooth), values), strict=True))
+        self.nodes = [
+            Node(
+                name=names[x],
+                operation=x.primitive.name
+                if x.primitive is not None
+                else "variable"
+                if x.value is None
+                else "constant",
+                inputs=tuple(names[source] for source in x.inputs),
+                shape=shape_text(x.shape),
+                value=shown.get(x),
+                gradient=slopes.get(x),
+            )
+            for x in order
+        ]
+        self._texts = {names[x]: _number(x) for x in order if _is_number(x)}
+        self.edges = [(source, node.name) for node in self.nodes for source in node.inputs]
+
+    def __str__(self) -> str:
+        """One line a node, in the order of computation; constants stand in the calls."""
+        shown = [node for node in self.nodes if node.operation != "constant"]
+        columns = [
+            [node.name for node in shown],
+            [self._call(node) for node in shown],
+            [node.shape for node in shown],
+        ]
+        if any(node.value is not None for node in shown):
+            columns.append([_numbers("value", node.value) for node in shown])
+        if any(node.gradient is not None for node in shown):
+            columns.append([_numbers("gradient", node.gradient) for node in shown])
+        widths = [max(map(len, column), default=0) for column in columns]
+        rows = zip(*columns, strict=True)
+        return "\n".join(
+            "  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip()
+            for row in rows
+        )
+
+    def __repr__(self) -> str:
+        return f"<computation graph of {len(self.nodes)} nodes and {len(self.edges)} edges>"
+
+    def to_dot(self) -> str:
+        """Write the graph in the DOT language of Graphviz.
+
+        Returns
+        -------
+        str
+            A digraph; ``dot -Tsvg`` draws it.
+        """
+        lines = ["digraph {", "  rankdir=TB;", '  node [fontname="sans-serif"];']
+        for i, node in enumerate(self.nodes):
+            shape = {"variable": "ellipse", "constant": "plaintext"}.get(node.operation, "box")
+            text = "\\n".join(_escape(line) for line in self._caption(node))
+            lines.append(f'  n{i} [shape={shape}, label="{text}"];')
+        lines += [f"  n{source} -> n{target};" for source, target in self._numbered_edges()]
+        return "\n".join([*lines, "}"])
+
+    def to_mermaid(self) -> str:
+        """Write the graph in the Mermaid language, which Jupyter and Markdown viewers draw.
+
+        Returns
+        -------
+        str
+            A flowchart from the variables down to the output.
+        """
+        brackets = {"variable": ("([", "])"), "constant": ("((", "))")}
+        lines = ["flowchart TD"]
+        for i, node in enumerate(self.nodes):
+            left, right = brackets.get(node.operation, ("[", "]"))
+            text = "<br/>".join(_entities(line) for line in self._caption(node))
+            lines.append(f'  n{i}{left}"{text}"{right}')
+        lines += [f"  n{source} --> n{target}" for source, target in self._numbered_edges()]
+        return "\n".join(lines)
+
+    def _text(self, name: str) -> str:
+        """Return what stands for a node in a call: its name, or a constant's number."""
+        return self._texts.get(name, name)
+
+    def _call(self, node: Node) -> str:
+        inputs = ", ".join(map(self._text, node.inputs))
+        return f"{node.operation}({inputs})" if inputs else node.operation
+
+    def _caption(self, node: Node) -> list[str]:
+        is_computed = node.operation not in ("variable", "constant")
+        head = f"{node.name} = {node.operation}" if is_computed else self._text(node.name)
+        lines = [head if node.operation == "constant" else f"{head} {node.shape}"]
+        if node.operation != "constant" and node.value is not None:
+            lines.append(_numbers("value", node.value))
+        if node.gradient is not None:
+            lines.append(_numbers("gradient", node.gradient))
+        return lines
+
+    def _numbered_edges(self) -> list[tuple[int, int]]:
+        number = {node.name: i for i, node in enumerate(self.nodes)}
+        return [(number[source], number[target]) for source, target in self.edges]
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:  # noqa: ARG002
+        mermaid = self.to_mermaid()
+        return {
+            "text/plain": str(self),
+            "text/markdown": f"```mermaid\n{mermaid}\n```",
+            "text/vnd.mermaid": mermaid,
+        }
+
+
+def _names(order: list[Expression]) -> dict[Expression, str]:
+    """Name every node, no two alike."""
+    names: dict[Expression, str] = {}
+    given = {x.name for x in order}
+    taken: set[str] = set()
+    computed = 0
+    for x in order:
+        if x.value is not None:
+            name = _number(x) if _is_number(x) else "constant"
+        elif x.name is not None:
+            name = x.name
+        else:
+            computed += 1
+            while f"v{computed}" in given:
+                computed += 1
+            name = f"v{computed}"
+        unique, copy = name, 2
+        while unique in taken:
+            unique, copy = f"{name}#{copy}", copy + 1
+        names[x] = unique
+        taken.add(unique)
+    return names
+
+
+def _is_number(x: Expression) -> bool:
+    return x.value is not None and x.value.size == 1
+
+
+def _number(x: Expression) -> str:
+    assert x.value is not None
+    return f"{x.value.item():.6g}"
+
+
+def _numbers(title: str, array: np.ndarray | None) -> str:
+    if array is None:
+        return ""
+    if array.size == 1:
+        return f"{title} {array.item():.6g}"
+    if array.size <= 6:
+        return f"{title} [{', '.join(f'{number:.4g}' for number in array.ravel())}]"
+    return f"{title} {array.min():.3g} to {array.max():.3g}"
+
+
+def _escape(text: str) -> str:
+    return text.replace("\\", "\\\\").replace('"', '\\"')
+
+
+def _entities(text: str) -> str:
+    """Write a label so that Mermaid, which reads #code; and HTML, shows it as it is."""
+    for character, code in (("#", "#35;"), ('"', "#quot;"), ("<", "#lt;"), (">", "#gt;")):
+        text = text.replace(character, code)
+    return text

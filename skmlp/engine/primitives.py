@@ -1,0 +1,998 @@
+"""The table of primitives: what can be computed and how it is differentiated.
+
+The law of a row: with `y = f(a, b, ...)` and `g` the gradient of a scalar with respect to `y`,
+the pullback of `a` is the gradient with respect to `a`, as an expression
+
+    g, y, a, b, ... -> g * df/da
+
+Elementwise rows may leave out the sums over broadcast axes, `gradient` adds them. At a kink the
+pullback takes one of the one-sided slopes; at a tie with a constant (ReLU at 0) it takes zero.
+
+A row may be *lowered*: what runs then is an expression of cheaper rows with the same value.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+from scipy import special
+
+from .expression import (
+    BATCH,
+    FUNCTIONS,
+    Expression,
+    Primitive,
+    Shape,
+    apply,
+    broadcast,
+    concrete,
+    constant,
+    shape_text,
+)
+
+PRIMITIVES: dict[str, Primitive] = {}
+
+
+def _register(primitive: Primitive) -> Primitive:
+    if primitive.name in PRIMITIVES:
+        raise ValueError(f"primitive {primitive.name} is defined twice")
+    PRIMITIVES[primitive.name] = primitive
+    return primitive
+
+
+# == elementwise functions =========================================================================
+
+
+def _bind_ufunc(ufunc: np.ufunc, out: np.ndarray, *arrays: np.ndarray) -> Callable[[], Any]:
+    return partial(ufunc, *arrays, out=out)
+
+
+def _bind_extremum(ufunc: np.ufunc, out: np.ndarray, *arrays: np.ndarray) -> Callable[[], Any]:
+    # NumPy compares with an array several times faster than with a number. A constant is known by
+    # being read-only and nobody's view.
+    wide = (
+        np.full(out.shape, a, a.dtype)
+        if a.ndim == 0 and not a.flags.writeable and a.base is None
+        else a
+        for a in arrays
+    )
+    return partial(ufunc, *wide, out=out)
+
+
+def _elementwise(
+    ufunc: np.ufunc,
+    *pullbacks: Callable[..., Any] | None,
+    lowered: Callable[..., Any] | None = None,
+    bind: Callable[..., Callable[[], Any]] = _bind_ufunc,
+    is_boolean: bool = False,
+    keeps_boolean: bool = False,
+) -> Primitive:
+    primitive = _register(
+        Primitive(
+            name=ufunc.__name__,
+            function=ufunc,
+            shape=broadcast,
+            pullbacks=pullbacks or (None,) * ufunc.nin,
+            bind=partial(bind, ufunc),
+            lowered=lowered,
+            in_place=True,
+            is_boolean=is_boolean,
+            keeps_boolean=keeps_boolean,
+        )
+    )
+    FUNCTIONS[ufunc] = partial(_combine, primitive)
+    return primitive
+
+
+def _combine(primitive: Primitive, *inputs: Any) -> Expression:
+    """Apply an elementwise primitive, without what would not change the result."""
+    if len(inputs) != len(primitive.pullbacks):
+        raise TypeError(
+            f"{primitive.name} takes {len(primitive.pullbacks)} inputs, got {len(inputs)}"
+        )
+    nodes = [constant(x) for x in inputs]
+    shape = broadcast(*(node.shape for node in nodes))
+    for position, node in enumerate(nodes):
+        if node.primitive is BROADCAST_TO:
+            others = (x.shape for i, x in enumerate(nodes) if i != position)
+            if broadcast(node.inputs[0].shape, *others) == shape:
+                nodes[position] = node.inputs[0]
+    if not any(node.is_boolean for node in nodes):
+        simpler = SIMPLER.get(primitive.name, lambda *_: None)(*nodes)
+        if simpler is not None and simpler.shape == shape:
+            return simpler
+    return apply(primitive, *nodes)
+
+
+def _is(node: Expression, value: float) -> bool:
+    return node.value is not None and node.value.ndim == 0 and node.value == value
+
+
+def _simpler_multiply(a: Expression, b: Expression) -> Expression | None:
+    for factor, other in ((a, b), (b, a)):
+        if _is(factor, 1):
+            return other
+        if _is(factor, -1):
+            return -other
+    return None
+
+
+def _simpler_power(a: Expression, b: Expression) -> Any:
+    for exponent, form in _POWERS.items():
+        if _is(b, exponent):
+            return form(a)
+    return None
+
+
+_POWERS: dict[float, Callable[[Any], Any]] = {
+    0.0: np.ones_like,
+    -1.0: np.reciprocal,
+    0.5: np.sqrt,
+    1.0: lambda a: a,
+    2.0: np.square,
+    3.0: lambda a: np.square(a) * a,
+    4.0: lambda a: np.square(np.square(a)),
+}
+
+# Identities that hold for every value, written as: what it simplifies to, or None.
+SIMPLER: dict[str, Callable[..., Any]] = {
+    "add": lambda a, b: b if _is(a, 0) else a if _is(b, 0) else None,
+    "subtract": lambda a, b: a if _is(b, 0) else -b if _is(a, 0) else None,
+    "multiply": _simpler_multiply,
+    "divide": lambda a, b: a if _is(b, 1) else None,
+    "negative": lambda a: a.inputs[0] if a.primitive is PRIMITIVES["negative"] else None,
+    "power": _simpler_power,
+}
+
+# -- arithmetic ------------------------------------------------------------------------------------
+_elementwise(np.add, lambda g, y, a, b: g, lambda g, y, a, b: g, keeps_boolean=True)
+_elementwise(np.subtract, lambda g, y, a, b: g, lambda g, y, a, b: -g)
+_elementwise(np.multiply, lambda g, y, a, b: g * b, lambda g, y, a, b: g * a, keeps_boolean=True)
+_elementwise(np.divide, lambda g, y, a, b: g / b, lambda g, y, a, b: -g * y / b)
+_elementwise(np.negative, lambda g, y, a: -g)
+_elementwise(np.reciprocal, lambda g, y, a: -g * y * y)
+_elementwise(np.square, lambda g, y, a: g * (2 * a))
+_elementwise(np.sqrt, lambda g, y, a: g * 0.5 / y)
+_elementwise(np.cbrt, lambda g, y, a: g / (3 * y * y))
+_elementwise(
+    np.power,
+    lambda g, y, a, b: g * b * a ** (b - 1),
+    lambda g, y, a, b: g * y * np.log(np.where(a > 0, a, 1.0)),
+)
+_elementwise(np.hypot, lambda g, y, a, b: g * a / y, lambda g, y, a, b: g * b / y)
+FUNCTIONS[np.positive] = constant
+FUNCTIONS[np.float_power] = FUNCTIONS[np.power]
+
+# -- exponentials and logarithms -------------------------------------------------------------------
+_elementwise(np.exp, lambda g, y, a: g * y)
+_elementwise(np.exp2, lambda g, y, a: g * y * math.log(2))
+_elementwise(np.expm1, lambda g, y, a: g * (y + 1))
+_elementwise(np.log, lambda g, y, a: g / a)
+_elementwise(np.log2, lambda g, y, a: g / (a * math.log(2)))
+_elementwise(np.log10, lambda g, y, a: g / (a * math.log(10)))
+_elementwise(np.log1p, lambda g, y, a: g / (1 + a))
+_elementwise(
+    np.logaddexp,
+    lambda g, y, a, b: g * special.expit(a - b),
+    lambda g, y, a, b: g * special.expit(b - a),
+    lowered=lambda a, b: np.maximum(a, b) + np.log1p(np.exp(-np.abs(a - b))),
+)
+
+# -- circular and hyperbolic functions -------------------------------------------------------------
+_elementwise(np.sin, lambda g, y, a: g * np.cos(a))
+_elementwise(np.cos, lambda g, y, a: -g * np.sin(a))
+_elementwise(np.tan, lambda g, y, a: g * (1 + y * y))
+_elementwise(np.arcsin, lambda g, y, a: g / np.sqrt(1 - a * a))
+_elementwise(np.arccos, lambda g, y, a: -g / np.sqrt(1 - a * a))
+_elementwise(np.arctan, lambda g, y, a: g / (1 + a * a))
+_elementwise(
+    np.arctan2,
+    lambda g, y, a, b: g * b / (a * a + b * b),
+    lambda g, y, a, b: -g * a / (a * a + b * b),
+)
+_elementwise(np.sinh, lambda g, y, a: g * np.cosh(a))
+_elementwise(np.cosh, lambda g, y, a: g * np.sinh(a))
+_elementwise(np.tanh, lambda g, y, a: g * (1 - y * y))
+_elementwise(np.arcsinh, lambda g, y, a: g / np.sqrt(a * a + 1))
+_elementwise(np.arccosh, lambda g, y, a: g / np.sqrt(a * a - 1))
+_elementwise(np.arctanh, lambda g, y, a: g / (1 - a * a))
+
+# -- kinks, steps and choices ----------------------------------------------------------------------
+_elementwise(np.absolute, lambda g, y, a: g * np.sign(a), keeps_boolean=True)
+_elementwise(
+    np.maximum,
+    lambda g, y, a, b: g * (y > b if b.value is not None else a >= b),
+    lambda g, y, a, b: g * (y > a if a.value is not None else b > a),
+    bind=_bind_extremum,
+    keeps_boolean=True,
+)
+_elementwise(
+    np.minimum,
+    lambda g, y, a, b: g * (y < b if b.value is not None else a <= b),
+    lambda g, y, a, b: g * (y < a if a.value is not None else b < a),
+    bind=_bind_extremum,
+    keeps_boolean=True,
+)
+_elementwise(np.copysign, lambda g, y, a, b: g * np.sign(y) * np.sign(a), None)
+for _step in (np.sign, np.floor, np.ceil, np.trunc, np.rint, np.heaviside):
+    _elementwise(_step)
+FUNCTIONS[np.fmax] = FUNCTIONS[np.maximum]
+FUNCTIONS[np.fmin] = FUNCTIONS[np.minimum]
+
+for _test in (
+    *(np.greater, np.greater_equal, np.less, np.less_equal, np.equal, np.not_equal),
+    *(np.logical_and, np.logical_or, np.logical_xor, np.logical_not),
+    *(np.bitwise_and, np.bitwise_or, np.bitwise_xor, np.invert),
+    *(np.isfinite, np.isnan, np.isinf, np.signbit),
+):
+    _elementwise(_test, is_boolean=True)
+
+
+def _choose(out: np.ndarray, condition: np.ndarray, a: np.ndarray, b: np.ndarray) -> None:
+    np.copyto(out, b)
+    np.copyto(out, a, where=condition)
+
+
+WHERE = _register(
+    Primitive(
+        name="where",
+        function=np.where,
+        shape=broadcast,
+        pullbacks=(None, lambda g, y, c, a, b: g * c, lambda g, y, c, a, b: g * ~c),
+        bind=lambda out, c, a, b: partial(_choose, out, c, a, b),
+        keeps_boolean=True,
+    )
+)
+
+
+def _where(condition: Any, *choices: Any) -> Expression:
+    if len(choices) != 2:
+        raise TypeError("np.where of an expression needs three arguments: condition, a, b")
+    nodes = [constant(condition), *map(constant, choices)]
+    if not nodes[0].is_boolean:
+        nodes[0] = nodes[0] != 0
+    return apply(WHERE, *nodes)
+
+
+FUNCTIONS[np.where] = _where
+
+CLIP = _register(
+    Primitive(
+        name="clip",
+        function=np.clip,
+        shape=broadcast,
+        pullbacks=(
+            lambda g, y, a, low, high: g * ((a >= low) & (a <= high)),
+            lambda g, y, a, low, high: g * (a < low),
+            lambda g, y, a, low, high: g * (a > high),
+        ),
+        lowered=lambda a, low, high: np.minimum(np.maximum(a, low), high),
+        keeps_boolean=True,
+    )
+)
+
+
+def _clip(a: Any, a_min: Any = None, a_max: Any = None, **bounds: Any) -> Expression:
+    low, high = bounds.pop("min", a_min), bounds.pop("max", a_max)
+    if bounds:
+        raise TypeError(f"np.clip of an expression does not take {sorted(bounds)}")
+    return apply(CLIP, a, -np.inf if low is None else low, np.inf if high is None else high)
+
+
+FUNCTIONS[np.clip] = _clip
+
+# -- scipy.special ---------------------------------------------------------------------------------
+_elementwise(
+    special.expit,
+    lambda g, y, a: g * (y * (1 - y)),
+    lowered=lambda a: np.reciprocal(1 + np.exp(-a)),
+)
+_elementwise(
+    special.log_expit,
+    lambda g, y, a: g * special.expit(-a),
+    lowered=lambda a: np.minimum(a, 0) - np.log1p(np.exp(-np.abs(a))),
+)
+_elementwise(special.logit, lambda g, y, a: g / (a * (1 - a)))
+_elementwise(special.erf, lambda g, y, a: g * (2 / math.sqrt(math.pi)) * np.exp(-a * a))
+_elementwise(special.erfc, lambda g, y, a: g * (-2 / math.sqrt(math.pi)) * np.exp(-a * a))
+_elementwise(special.erfcx, lambda g, y, a: g * (2 * a * y - 2 / math.sqrt(math.pi)))
+_elementwise(special.erfinv, lambda g, y, a: g * (math.sqrt(math.pi) / 2) * np.exp(y * y))
+_elementwise(special.ndtr, lambda g, y, a: g * (1 / math.sqrt(2 * math.pi)) * np.exp(a * a * -0.5))
+_elementwise(special.ndtri, lambda g, y, a: g * math.sqrt(2 * math.pi) * np.exp(y * y * 0.5))
+_elementwise(  # density over distribution function, through erfcx: finite far into both tails
+    special.log_ndtr,
+    lambda g, y, a: g * math.sqrt(2 / math.pi) / special.erfcx(a * (-1 / math.sqrt(2))),
+)
+_elementwise(special.gamma, lambda g, y, a: g * y * special.digamma(a))
+_elementwise(special.gammaln, lambda g, y, a: g * special.digamma(a))
+_elementwise(special.digamma, lambda g, y, a: g * _zeta(a, 2.0))
+_elementwise(
+    special.betaln,
+    lambda g, y, a, b: g * (special.digamma(a) - special.digamma(a + b)),
+    lambda g, y, a, b: g * (special.digamma(b) - special.digamma(a + b)),
+)
+_elementwise(special.xlogy, lambda g, y, a, b: g * np.log(b), lambda g, y, a, b: g * a / b)
+_elementwise(
+    special.xlog1py, lambda g, y, a, b: g * np.log1p(b), lambda g, y, a, b: g * a / (1 + b)
+)
+_elementwise(special.entr, lambda g, y, a: -g * (np.log(a) + 1))
+_elementwise(
+    special.rel_entr, lambda g, y, a, b: g * (np.log(a / b) + 1), lambda g, y, a, b: -g * a / b
+)
+
+ZETA = _register(  # Hurwitz zeta, the sum over k of (a + k) ** -order; digamma' is order 2
+    Primitive(
+        name="zeta",
+        function=lambda a, order: special.zeta(order, a),
+        shape=lambda a, order: a,
+        pullbacks=(lambda g, y, a, order: g * (-order) * _zeta(a, order + 1),),
+        bind=lambda out, a, order: partial(special.zeta, order, a, out),
+        in_place=True,
+    )
+)
+_zeta = partial(lambda a, order: apply(ZETA, a, order=order))
+
+
+# == functions that choose their gradient ==========================================================
+
+STRAIGHT_THROUGH = _register(
+    Primitive(
+        name="straight_through",
+        function=lambda value, surrogate: value,
+        shape=broadcast,
+        pullbacks=(None, lambda g, y, value, surrogate: g),
+        lowered=lambda value, surrogate: value,
+    )
+)
+STOP_GRADIENT = _register(
+    Primitive(
+        name="stop_gradient",
+        function=lambda value: value,
+        shape=lambda value: value,
+        pullbacks=(None,),
+        lowered=lambda value: value,
+        keeps_boolean=True,
+    )
+)
+
+
+def straight_through(value: Any, surrogate: Any) -> Any:
+    """Compute `value`, differentiate `surrogate`.
+
+    For steps and roundings, whose own derivative is zero almost everywhere: the straight-through
+    estimator of Bengio, Leonard and Courville (2013), arXiv:1308.3432.
+
+    Parameters
+    ----------
+    value : array or Expression
+        What the function is.
+    surrogate : array or Expression of the same shape
+        What it is differentiated as.
+
+    Returns
+    -------
+    array or Expression
+        `value`.
+
+    Raises
+    ------
+    ValueError
+        If the two shapes differ.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> straight_through(np.rint(0.7), 0.7)
+    np.float64(1.0)
+    """
+    if not isinstance(value, Expression) and not isinstance(surrogate, Expression):
+        return value
+    value, surrogate = constant(value), constant(surrogate)
+    if value.shape != surrogate.shape:
+        raise ValueError(
+            f"straight_through needs one shape, got a value of {shape_text(value.shape)} "
+            f"and a surrogate of {shape_text(surrogate.shape)}"
+        )
+    return apply(STRAIGHT_THROUGH, value, surrogate)
+
+
+def stop_gradient(value: Any) -> Any:
+    """Return `value`, treated as a constant by `gradient`.
+
+    Parameters
+    ----------
+    value : array or Expression
+        Any value.
+
+    Returns
+    -------
+    array or Expression
+        `value`.
+    """
+    return apply(STOP_GRADIENT, value) if isinstance(value, Expression) else value
+
+
+# == reductions ====================================================================================
+
+
+def _axes(axis: Any, ndim: int) -> tuple[int, ...]:
+    axes = range(ndim) if axis is None else (axis,) if np.ndim(axis) == 0 else axis
+    for a in axes:
+        if not -ndim <= a < ndim:
+            raise ValueError(f"axis {a} is out of bounds for an expression of {ndim} axes")
+    return tuple(sorted(a % ndim for a in axes))
+
+
+def _reduced(shape: Shape, axis: tuple[int, ...], keepdims: bool) -> Shape:
+    kept = (1 if i in axis else d for i, d in enumerate(shape))
+    return tuple(d for i, d in enumerate(kept) if keepdims or i not in axis)
+
+
+def _expand(y: Expression, x: Expression, axis: tuple[int, ...], keepdims: bool) -> Expression:
+    """Give a reduced value the axes of `x` back, of length 1."""
+    if keepdims:
+        return y
+    return y[tuple(None if i in axis else slice(None) for i in range(x.ndim))]
+
+
+def _reduction(
+    name: str,
+    function: Callable[..., Any],
+    pullback: Callable[..., Any],
+    bind: Callable[..., Any],
+    *,
+    keeps_boolean: bool = False,
+) -> Primitive:
+    primitive = _register(
+        Primitive(
+            name=name,
+            function=function,
+            shape=_reduced,
+            pullbacks=(pullback,),
+            bind=bind,
+            keeps_boolean=keeps_boolean,
+        )
+    )
+
+    def reduce(a: Any, axis: Any = None, *, keepdims: bool = False, **options: Any) -> Expression:
+        if any(option is not None for option in options.values()):
+            raise TypeError(f"np.{name} of an expression does not take {sorted(options)}")
+        axes = _axes(axis, a.ndim)
+        return apply(primitive, a, axis=axes, keepdims=bool(keepdims)) if axes else a
+
+    FUNCTIONS[function] = reduce
+    return primitive
+
+
+def _bind_sum(
+    out: np.ndarray, a: np.ndarray, axis: tuple[int, ...], keepdims: bool
+) -> Callable[[], Any]:
+    if a.dtype == bool:
+        return partial(np.add.reduce, a, axis=axis, dtype=out.dtype, out=out, keepdims=keepdims)
+    # Summing as a product with ones is several times faster where NumPy's inner loop is short.
+    if a.ndim == 2 and axis == (0,) and a.flags.c_contiguous:
+        return partial(np.dot, np.ones(a.shape[0], a.dtype), a, out.reshape(a.shape[1]))
+    if a.ndim == 2 and axis == (1,) and a.shape[1] <= 32 and a.flags.c_contiguous:
+        return partial(np.dot, a, np.ones(a.shape[1], a.dtype), out.reshape(a.shape[0]))
+    return partial(np.add.reduce, a, axis=axis, out=out, keepdims=keepdims)
+
+
+def _bind_reduce(
+    ufunc: np.ufunc, out: np.ndarray, a: np.ndarray, axis: tuple[int, ...], keepdims: bool
+) -> Callable[[], Any]:
+    return partial(ufunc.reduce, a, axis=axis, out=out, keepdims=keepdims)
+
+
+def _pull_extremum(g: Any, y: Any, a: Any, axis: tuple[int, ...], keepdims: bool) -> Any:
+    ties = np.where(a == _expand(y, a, axis, keepdims), 1.0, 0.0)
+    return ties * _expand(g, a, axis, keepdims) / np.sum(ties, axis=axis, keepdims=True)
+
+
+SUM = _reduction(
+    "sum",
+    np.sum,
+    lambda g, y, a, axis, keepdims: _broadcast_to(_expand(g, a, axis, keepdims), a.shape),
+    _bind_sum,
+)
+for _name, _function, _ufunc in (("max", np.max, np.maximum), ("min", np.min, np.minimum)):
+    _reduction(_name, _function, _pull_extremum, partial(_bind_reduce, _ufunc), keeps_boolean=True)
+FUNCTIONS[np.amax], FUNCTIONS[np.amin] = FUNCTIONS[np.max], FUNCTIONS[np.min]
+
+ROWS = _register(  # how many rows the program runs with; filled in when it is bound
+    Primitive(name="rows", function=lambda: 1, shape=lambda: (), bind=lambda out: None)
+)
+
+
+# == matrix products ===============================================================================
+
+
+def _matmul_shape(a: Shape, b: Shape) -> Shape:
+    if len(a) != 2 or len(b) != 2 or a[1] != b[0]:
+        raise ValueError(
+            f"a matrix product of shapes {shape_text(a)} and {shape_text(b)} does not fit: "
+            "columns of the first must be rows of the second"
+        )
+    if a[0] == b[1] == BATCH:
+        raise ValueError(
+            f"a matrix product of shapes {shape_text(a)} and {shape_text(b)} pairs the rows of a "
+            "batch, but rows are independent samples: write np.sum(a * b, axis=1) for products "
+            "within rows"
+        )
+    return (a[0], b[1])
+
+
+def _bind_matmul(out: np.ndarray, a: Any, b: Any) -> Callable[[], Any]:
+    if isinstance(a, np.ndarray) and isinstance(b, np.ndarray):
+        if all(x.flags.c_contiguous or x.flags.f_contiguous for x in (a, b)):
+            return partial(np.dot, a, b, out)
+        return partial(np.matmul, a, b, out)  # np.dot would copy a part of a matrix
+    return partial(_sparse_product, out, a, b)
+
+
+def _sparse_product(out: np.ndarray, a: Any, b: Any) -> None:
+    # One of them is the slot of a sparse input, whose rows change from batch to batch.
+    np.copyto(out, getattr(a, "matrix", a) @ getattr(b, "matrix", b))
+
+
+MATMUL = _register(
+    Primitive(
+        name="matmul",
+        function=np.matmul,
+        shape=_matmul_shape,
+        pullbacks=(lambda g, y, a, b: g @ b.T, lambda g, y, a, b: a.T @ g),
+        bind=_bind_matmul,
+    )
+)
+
+
+def _matmul(a: Any, b: Any) -> Expression:
+    a, b = constant(a), constant(b)
+    if a.is_sparse and b.is_sparse:
+        raise TypeError(
+            f"matmul was applied to two sparse inputs, {a.label} and {b.label}: sparse rows can "
+            "only be multiplied by a dense matrix, as in x @ W"
+        )
+    if a.ndim == 1 and b.ndim == 1:
+        return np.sum(a * b)  # type: ignore[no-any-return]
+    if a.ndim == 1:
+        return _matmul(a[None, :], b)[0]
+    if b.ndim == 1:
+        return _matmul(a, b[:, None])[:, 0]
+    return apply(MATMUL, a, b)
+
+
+FUNCTIONS[np.matmul] = FUNCTIONS[np.dot] = _matmul
+
+
+# == the same numbers in another shape =============================================================
+
+
+def _transposed(a: Shape) -> Shape:
+    if len(a) != 2:
+        raise ValueError(f"only matrices are transposed, got shape {shape_text(a)}")
+    return (a[1], a[0])
+
+
+TRANSPOSE = _register(
+    Primitive(
+        name="transpose",
+        function=np.transpose,
+        shape=_transposed,
+        pullbacks=(lambda g, y, a: g.T,),
+        view=lambda a: a.T,
+        keeps_boolean=True,
+    )
+)
+
+
+def _transpose(a: Expression, axes: Any = None) -> Expression:
+    if axes not in (None, (1, 0), [1, 0], (-1, -2)):
+        raise ValueError(f"only matrices are transposed, got axes {axes}")
+    return a.inputs[0] if a.primitive is TRANSPOSE else apply(TRANSPOSE, a)
+
+
+FUNCTIONS[np.transpose] = _transpose
+
+
+def _indexed(a: Shape, key: tuple[Any, ...]) -> Shape:
+    shape: list[int | str] = []
+    rest = list(a)
+    for item in key:
+        if item is None:
+            shape.append(1)
+            continue
+        length = rest.pop(0)
+        if length == BATCH:
+            shape.append(BATCH)
+        elif isinstance(item, slice):
+            shape.append(len(range(*item.indices(int(length)))))
+        elif not -int(length) <= item < int(length):
+            raise IndexError(f"index {item} is out of bounds for shape {shape_text(a)}")
+    return tuple(shape) + tuple(rest)
+
+
+INDEX = _register(
+    Primitive(
+        name="index",
+        function=lambda a, key: a[key],
+        shape=_indexed,
+        pullbacks=(lambda g, y, a, key: _embed(g, a.shape, key),),
+        view=lambda a, key: a[(*key, ...)],  # with ... even one number is a view
+        keeps_boolean=True,
+    )
+)
+
+
+def _index(a: Expression, key: Any) -> Expression:
+    items = list(key) if isinstance(key, tuple) else [key]
+    axes = sum(item is not None and item is not Ellipsis for item in items)
+    dots = [at for at, item in enumerate(items) if item is Ellipsis] or [len(items)]
+    at = dots[0]
+    items[at : at + 1] = [slice(None)] * (a.ndim - axes)
+    position = 0
+    for item in items:
+        if item is None:
+            continue
+        if not isinstance(item, (int, np.integer, slice)) or position >= a.ndim:
+            kinds = ", ".join(type(item).__name__ for item in items)
+            raise IndexError(
+                f"an index of ({kinds}) does not fit an expression of shape "
+                f"{shape_text(a.shape)}: use numbers, slices and None; np.concatenate joins "
+                "columns, np.where chooses"
+            )
+        if a.shape[position] == BATCH and item != slice(None):
+            raise IndexError(
+                f"index {key!r} picks rows of a batch, but rows are independent samples: "
+                "index columns as z[:, 0]"
+            )
+        position += 1
+    if all(item == slice(None) for item in items):
+        return a
+    return apply(INDEX, a, key=tuple(items))
+
+
+FUNCTIONS[operator.getitem] = _index
+
+
+def _embedded(g: np.ndarray, shape: tuple[int, ...], key: tuple[Any, ...]) -> np.ndarray:
+    out = np.zeros(concrete(shape, len(g) if g.ndim else 0), g.dtype)
+    out[key] = g
+    return out
+
+
+def _bind_embed(
+    out: np.ndarray,
+    g: np.ndarray,
+    shape: Shape,  # noqa: ARG001
+    key: tuple[Any, ...],
+) -> Callable[[], Any]:
+    return partial(_write, out, out[(*key, ...)], g)
+
+
+def _write(out: np.ndarray, part: np.ndarray, g: np.ndarray) -> None:
+    out.fill(0)
+    np.copyto(part, g)
+
+
+EMBED = _register(  # the pullback of index: g among zeros
+    Primitive(
+        name="embed",
+        function=_embedded,
+        shape=lambda g, shape, key: shape,
+        pullbacks=(lambda gg, y, g, shape, key: gg[key],),
+        bind=_bind_embed,
+    )
+)
+
+
+def _embed(g: Expression, shape: Shape, key: tuple[Any, ...]) -> Expression:
+    lengths = iter(shape)
+    inverse: list[Any] = []
+    for item in key:
+        length = None if item is None else next(lengths)
+        is_whole = item is None or item == slice(None)
+        keeps_one = length == 1 and not (isinstance(item, slice) and not range(1)[item])
+        if not is_whole and not keeps_one:
+            return apply(EMBED, g, shape=shape, key=key)
+        inverse.append(0 if item is None else slice(None) if isinstance(item, slice) else None)
+    return g[tuple(inverse)]  # the index only added and dropped axes of length 1
+
+
+def _bind_copy(out: np.ndarray, a: np.ndarray, shape: Shape) -> Callable[[], Any]:  # noqa: ARG001
+    return partial(np.copyto, out, a)
+
+
+BROADCAST_TO = _register(
+    Primitive(
+        name="broadcast_to",
+        function=lambda a, shape: np.broadcast_to(a, concrete(shape, 1)),
+        shape=lambda a, shape: shape,
+        pullbacks=(lambda g, y, a, shape: sum_to(g, a.shape),),
+        bind=_bind_copy,
+        keeps_boolean=True,
+    )
+)
+
+
+def _broadcast_to(a: Any, shape: Shape) -> Expression:
+    a = constant(a)
+    if broadcast(a.shape, shape) != tuple(shape):
+        raise ValueError(f"shape {shape_text(a.shape)} cannot become {shape_text(tuple(shape))}")
+    return a if a.shape == tuple(shape) else apply(BROADCAST_TO, a, shape=tuple(shape))
+
+
+def sum_to(g: Expression, shape: Shape) -> Expression:
+    """Sum an expression over the axes along which `shape` was broadcast to it."""
+    if g.shape == shape:
+        return g
+    leading = g.ndim - len(shape)
+    axes = tuple(range(leading)) + tuple(
+        leading + i for i, d in enumerate(shape) if d == 1 and g.shape[leading + i] != 1
+    )
+    summed = np.sum(g, axis=axes, keepdims=True)  # type: ignore[call-overload]
+    key = (0,) * leading + (slice(None),) * len(shape)
+    return summed[key] if leading else summed
+
+
+FUNCTIONS[np.broadcast_to] = lambda a, shape, subok=False: _broadcast_to(a, shape)
+
+
+def _reshaped(a: Shape, shape: Shape) -> Shape:  # noqa: ARG001
+    return shape
+
+
+def _bind_reshape(out: np.ndarray, a: np.ndarray, shape: Shape) -> Callable[[], Any]:  # noqa: ARG001
+    return partial(np.copyto, out.reshape(a.shape), a)
+
+
+RESHAPE = _register(
+    Primitive(
+        name="reshape",
+        function=lambda a, shape: a.reshape(concrete(shape, len(a) if a.ndim else 1)),
+        shape=_reshaped,
+        pullbacks=(lambda g, y, a, shape: apply(RESHAPE, g, shape=a.shape),),
+        bind=_bind_reshape,
+        keeps_boolean=True,
+    )
+)
+
+
+def _reshape(a: Expression, shape: Any, **options: Any) -> Expression:
+    if any(value not in (None, "C") for value in options.values()):
+        raise TypeError(f"np.reshape of an expression does not take {sorted(options)}")
+    if BATCH in a.shape[1:]:
+        raise ValueError(
+            f"an expression of shape {shape_text(a.shape)} cannot be reshaped: transpose it first"
+        )
+    new = [shape] if np.ndim(shape) == 0 else list(shape)
+    batch = a.ndim > 0 and a.shape[0] == BATCH
+    if batch and new and new[0] in (-1, BATCH):
+        new[0] = BATCH
+    tail, old = (new[1:], a.shape[1:]) if batch else (new, a.shape)
+    total = math.prod(int(d) for d in old)
+    if tail.count(-1) == 1:
+        tail[tail.index(-1)] = total // max(1, -math.prod(tail))
+    if (batch and (not new or new[0] != BATCH)) or math.prod(tail) != total:
+        raise ValueError(
+            f"an expression of shape {shape_text(a.shape)} cannot be reshaped to {shape}"
+            + ("; a batch keeps its rows: write reshape(-1, ...)" if batch else "")
+        )
+    target = (BATCH, *tail) if batch else tuple(tail)
+    return a if target == a.shape else apply(RESHAPE, a, shape=target)
+
+
+FUNCTIONS[np.reshape] = _reshape
+
+CONCATENATE = _register(
+    Primitive(
+        name="concatenate",
+        function=lambda *parts, axis: np.concatenate(parts, axis=axis),
+        shape=lambda *shapes, axis: _concatenated(shapes, axis),
+        pullbacks=lambda position: partial(_pull_concatenate, position),
+        bind=lambda out, *parts, axis: partial(np.concatenate, parts, axis=axis, out=out),
+        keeps_boolean=True,
+    )
+)
+
+
+def _concatenated(shapes: Sequence[Shape], axis: int) -> Shape:
+    rests = {(len(s), s[:axis] + s[axis + 1 :]) for s in shapes}
+    if len(rests) > 1 or any(s[axis] == BATCH for s in shapes):
+        texts = ", ".join(shape_text(s) for s in shapes)
+        raise ValueError(f"shapes {texts} cannot be joined along axis {axis}")
+    length = sum(int(s[axis]) for s in shapes)
+    return (*shapes[0][:axis], length, *shapes[0][axis + 1 :])
+
+
+def _pull_concatenate(position: int, g: Any, y: Any, *parts: Any, axis: int) -> Any:  # noqa: ARG001
+    start = sum(part.shape[axis] for part in parts[:position])
+    stop = start + parts[position].shape[axis]
+    return g[(slice(None),) * axis + (slice(start, stop),)]
+
+
+def _concatenate(parts: Any, axis: int = 0, **options: Any) -> Expression:
+    if any(option not in (None, "same_kind") for option in options.values()):
+        raise TypeError(f"np.concatenate of expressions does not take {sorted(options)}")
+    if axis is None:
+        raise TypeError("np.concatenate of expressions needs an axis: write axis=1 for columns")
+    nodes = [constant(part) for part in parts]
+    (at,) = _axes(axis, max(node.ndim for node in nodes))
+    batch = any(node.ndim and node.shape[0] == BATCH for node in nodes)
+    if batch and at > 0:  # constants are repeated for every row
+        nodes = [_broadcast_to(node, (BATCH, *node.shape[1:])) for node in nodes]
+    return nodes[0] if len(nodes) == 1 else apply(CONCATENATE, *nodes, axis=at)
+
+
+FUNCTIONS[np.concatenate] = _concatenate
+
+
+# == functions composed of the primitives ==========================================================
+
+
+def _length(a: Expression, axis: Any) -> Any:
+    dimensions = [a.shape[i] for i in _axes(axis, a.ndim)]
+    fixed = math.prod(d for d in dimensions if d != BATCH)  # type: ignore[misc]
+    return fixed * Expression(ROWS, (), {}, ()) if BATCH in dimensions else float(fixed)
+
+
+def _mean(a: Any, axis: Any = None, *, keepdims: bool = False, **options: Any) -> Any:
+    if any(option is not None for option in options.values()):
+        raise TypeError(f"np.mean of an expression does not take {sorted(options)}")
+    return np.sum(a, axis=axis, keepdims=keepdims) / _length(a, axis)
+
+
+def _var(
+    a: Any, axis: Any = None, *, keepdims: bool = False, ddof: float = 0, **options: Any
+) -> Any:
+    if any(option is not None for option in options.values()):
+        raise TypeError(f"np.var of an expression does not take {sorted(options)}")
+    squares = np.square(a - np.mean(a, axis=axis, keepdims=True))
+    return np.sum(squares, axis=axis, keepdims=keepdims) / (_length(a, axis) - ddof)
+
+
+def _cumsum(a: Any, axis: Any = None, **options: Any) -> Any:
+    if options or a.ndim != 2 or axis not in (1, -1):
+        raise TypeError("np.cumsum of an expression runs over the columns: np.cumsum(z, axis=1)")
+    return a @ np.triu(np.ones((a.shape[1], a.shape[1])))
+
+
+def _squeeze(a: Any, axis: Any = None) -> Any:
+    axes = [i for i, d in enumerate(a.shape) if d == 1] if axis is None else _axes(axis, a.ndim)
+    for i in axes:
+        if a.shape[i] != 1:
+            raise ValueError(
+                f"axis {i} of shape {shape_text(a.shape)} cannot be squeezed: its length is not 1"
+            )
+    return a[tuple(0 if i in axes else slice(None) for i in range(a.ndim))]
+
+
+def _expand_dims(a: Any, axis: Any) -> Any:
+    axes = _axes(axis, a.ndim + np.size(axis))
+    return a[tuple(None if i in axes else slice(None) for i in range(a.ndim + len(axes)))]
+
+
+def _stack(parts: Any, axis: int = 0) -> Any:
+    return np.concatenate([_expand_dims(constant(part), axis) for part in parts], axis=axis)
+
+
+def _column_stack(parts: Any) -> Any:
+    columns = (constant(part) for part in parts)
+    return np.concatenate([c[:, None] if c.ndim == 1 else c for c in columns], axis=1)
+
+
+def _hstack(parts: Any) -> Any:
+    nodes = [constant(part) for part in parts]
+    return np.concatenate(nodes, axis=0 if nodes[0].ndim == 1 else 1)  # type: ignore[call-overload]
+
+
+def _result_type(*operands: Any) -> Any:
+    return np.result_type(*(np.float64 if isinstance(x, Expression) else x for x in operands))
+
+
+def _full_like(a: Any, fill_value: Any, **options: Any) -> Any:
+    if any(options.values()) and options != {"order": "K", "subok": True}:
+        raise TypeError(f"np.full_like of an expression does not take {sorted(options)}")
+    return _broadcast_to(fill_value, a.shape)
+
+
+FUNCTIONS |= {
+    np.mean: _mean,
+    np.var: _var,
+    np.std: lambda a, *args, **options: np.sqrt(_var(a, *args, **options)),
+    np.cumsum: _cumsum,
+    np.squeeze: _squeeze,
+    np.expand_dims: _expand_dims,
+    np.stack: _stack,
+    np.column_stack: _column_stack,
+    np.hstack: _hstack,
+    np.full_like: _full_like,
+    np.zeros_like: lambda a, **options: _full_like(a, 0.0, **options),
+    np.ones_like: lambda a, **options: _full_like(a, 1.0, **options),
+    np.shape: lambda a: a.shape,
+    np.ndim: lambda a: a.ndim,
+    np.result_type: _result_type,
+    np.round: lambda a, decimals=0, out=None: np.rint(a * 10.0**decimals) / 10.0**decimals,
+    np.around: lambda a, decimals=0, out=None: np.rint(a * 10.0**decimals) / 10.0**decimals,
+}
+
+
+def logsumexp(z: Any, axis: Any = -1, keepdims: bool = False) -> Any:
+    """Compute log(sum(exp(z))) over an axis without overflow.
+
+    Parameters
+    ----------
+    z : array or Expression
+        Finite numbers.
+    axis : int, default=-1
+        The axis to sum over.
+    keepdims : bool, default=False
+        Whether the axis stays, with length 1.
+
+    Returns
+    -------
+    array or Expression
+        As `scipy.special.logsumexp`, and differentiable.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> logsumexp(np.array([[1000.0, 1000.0]]))
+    array([1000.69314718])
+    """
+    top = stop_gradient(np.max(z, axis=axis, keepdims=True))
+    total = np.log(np.sum(np.exp(z - top), axis=axis, keepdims=True)) + top
+    return total if keepdims else np.squeeze(total, axis=axis)
+
+
+def log_softmax(z: Any, axis: Any = -1) -> Any:
+    """Compute z - logsumexp(z), the logarithm of `softmax`, finite for finite z.
+
+    Parameters
+    ----------
+    z : array or Expression
+        Logits.
+    axis : int, default=-1
+        The axis of the classes.
+
+    Returns
+    -------
+    array or Expression
+        Of the shape of `z`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> log_softmax(np.array([[0.0, 1000.0]]))
+    array([[-1000.,     0.]])
+    """
+    return z - logsumexp(z, axis=axis, keepdims=True)
+
+
+def softmax(z: Any, axis: Any = -1) -> Any:
+    """Compute exp(z) / sum(exp(z)) over an axis without overflow.
+
+    Parameters
+    ----------
+    z : array or Expression
+        Logits.
+    axis : int, default=-1
+        The axis of the classes.
+
+    Returns
+    -------
+    array or Expression
+        Of the shape of `z`, positive, summing to 1 over the axis.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> softmax(np.array([[0.0, 0.0]]))
+    array([[0.5, 0.5]])
+    """
+    exponentials = np.exp(z - stop_gradient(np.max(z, axis=axis, keepdims=True)))
+    return exponentials / np.sum(exponentials, axis=axis, keepdims=True)

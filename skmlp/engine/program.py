@@ -1,0 +1,480 @@
+"""Programs: expressions run in place.
+
+The law: for a number of rows, a program is a flat list of bound NumPy calls that write into
+buffers laid out beforehand; running it allocates nothing.
+
+    outputs -> lowered and shared -> order -> last uses -> buffers -> calls
+
+A batch larger than `block_rows` runs in blocks of rows: outputs with a row for every row of the
+batch are filled block by block, outputs that are sums over the rows add up. An output that is
+neither (a variance over the batch, say) makes the program run in one piece.
+
+A program's buffers serve one thread at a time: give each thread its own.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from .expression import BATCH, Expression, apply, concrete, shape_text, share, size, topological
+from .primitives import ROWS
+
+BLOCK_NUMBERS = 1 << 20  # a block's widest array holds about this many numbers,
+LEAST_BLOCK_ROWS = 256  # but a block has at least this many rows
+KEPT_STEPS = 4  # numbers of rows that a program stays bound to
+
+
+class Program:
+    """Expressions, planned to be computed many times.
+
+    Parameters
+    ----------
+    outputs : sequence of Expression
+        What to compute.
+    parameters : mapping of Expression to ndarray, optional
+        Arrays for variables without a batch axis. They are read where they stand, so changing
+        them changes the next run.
+    into : sequence of ndarray or None, optional
+        For every output the array to write it into, or None for a buffer of the program's own.
+    dtype : dtype, default=float64
+        The precision, float32 or float64, of all buffers.
+    block_rows : int, optional
+        The most rows that are computed at once; by default so many that the widest array of a
+        block holds about a million numbers.
+
+    Attributes
+    ----------
+    inputs : list of Expression
+        The variables that `run` needs values for.
+    block_rows : int
+        The most rows that are computed at once.
+
+    Raises
+    ------
+    ValueError
+        If a parameter or a target has the wrong shape or precision.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skmlp.engine import Program, variable
+    >>> x, w = variable("x", ("n", 2)), variable("w", (2, 1))
+    >>> weights = np.array([[1.0], [10.0]])
+    >>> program = Program([np.tanh(x @ w)], {w: weights})
+    >>> program.run({x: np.eye(2)})[0].round(2)
+    array([[0.76],
+           [1.  ]])
+    """
+
+    def __init__(
+        self,
+        outputs: Sequence[Expression],
+        parameters: Mapping[Expression, np.ndarray] | None = None,
+        *,
+        into: Sequence[np.ndarray | None] | None = None,
+        dtype: Any = np.float64,
+        block_rows: int | None = None,
+    ) -> None:
+        self.dtype = np.dtype(dtype)
+        self.outputs = share(_lower(outputs))
+        self.order = topological(self.outputs)
+        self.parameters = dict(parameters or {})
+        self.into = list(into or [None] * len(outputs))
+        self.inputs = [
+            node
+            for node in self.order
+            if node.primitive is None and node.value is None and node not in self.parameters
+        ]
+        for node, array in [*self.parameters.items(), *zip(outputs, self.into, strict=True)]:
+            if array is not None and (array.shape != node.shape or array.dtype != self.dtype):
+                raise ValueError(
+                    f"{node.label} is {shape_text(node.shape)} of {self.dtype}, "
+                    f"got an array of {array.shape} of {array.dtype}"
+                )
+        self._kinds = _row_kinds(self.order)
+        self.block_rows = self._choose_block_rows(block_rows)
+        self._steps: dict[int, Step] = {}
+
+    def _choose_block_rows(self, block_rows: int | None) -> int:
+        if any(self._kinds[x] == "whole" or BATCH in x.shape[1:] for x in self.outputs):
+            return 1 << 62
+        if block_rows is not None:
+            return int(block_rows)
+        widest = max((size(node.shape, 1) for node in self.order if BATCH in node.shape), default=1)
+        return max(LEAST_BLOCK_ROWS, BLOCK_NUMBERS // widest)
+
+    def step(self, rows: int) -> Step:
+        """Bind the program to a number of rows, or return what was bound to it lately.
+
+        Parameters
+        ----------
+        rows : int
+            The number of rows.
+
+        Returns
+        -------
+        Step
+            Buffers and calls for that many rows.
+        """
+        step = self._steps.pop(rows, None) or Step(self, rows)
+        self._steps[rows] = step
+        if len(self._steps) > KEPT_STEPS:
+            del self._steps[next(iter(self._steps))]
+        return step
+
+    def run(
+        self, values: Mapping[Expression, Any] | None = None, index: Any = None
+    ) -> list[np.ndarray]:
+        """Compute the outputs, in blocks of rows where there are many.
+
+        Parameters
+        ----------
+        values : mapping of Expression to array or sparse matrix
+            A value for every input; those with a batch axis have the same number of rows.
+        index : ndarray of int or bool, or slice, optional
+            Which of the rows to take, as NumPy's index; all by default. Whether a number is out
+            of bounds is not checked.
+
+        Returns
+        -------
+        list of ndarray
+            An output with a row for every row is a new array; any other is a buffer of the
+            program's (or the array given as `into`), written anew by the next run.
+        """
+        values = values or {}
+        taken = _taken(self._count_rows(values), index)
+        with np.errstate(all="ignore"):
+            if len(taken) <= self.block_rows:
+                results = self._run_block(values, taken)
+                return [
+                    np.array(result) if self._kinds[output] == "rows" else result
+                    for output, result in zip(self.outputs, results, strict=True)
+                ]
+            return self._run_blocks(values, taken)
+
+    def _count_rows(self, values: Mapping[Expression, Any]) -> int:
+        missing = [x.label for x in self.inputs if x not in values]
+        if missing:
+            raise ValueError(f"the program needs values for {', '.join(missing)}")
+        for x in self.inputs:
+            shape = np.shape(values[x])
+            if shape != concrete(x.shape, shape[0] if shape else 0):
+                raise ValueError(f"{x.label} is {shape_text(x.shape)}, got an array of {shape}")
+        counts = {values[x].shape[0] for x in self.inputs if BATCH in x.shape}
+        if not counts:  # no output depends on the batch, but its shape may
+            counts = {values[x].shape[0] for x in values if BATCH in x.shape}
+        if len(counts) > 1:
+            raise ValueError(f"the inputs have different numbers of rows: {sorted(counts)}")
+        return int(counts.pop()) if counts else 1
+
+    def _run_block(
+        self, values: Mapping[Expression, Any], taken: range | np.ndarray
+    ) -> list[np.ndarray]:
+        step = self.step(len(taken))
+        for x in self.inputs:
+            _load(step.arrays[x], values[x], taken if BATCH in x.shape else None)
+        step.run()
+        return step.outputs
+
+    def _run_blocks(
+        self, values: Mapping[Expression, Any], taken: range | np.ndarray
+    ) -> list[np.ndarray]:
+        totals: list[np.ndarray] = []
+        for start in range(0, len(taken), self.block_rows):
+            block = taken[start : start + self.block_rows]
+            results = self._run_block(values, block)
+            if not totals:
+                totals = [
+                    np.empty(concrete(output.shape, len(taken)), result.dtype)
+                    if self._kinds[output] == "rows"
+                    else np.zeros_like(result)
+                    for output, result in zip(self.outputs, results, strict=True)
+                ]
+            for output, total, result in zip(self.outputs, totals, results, strict=True):
+                if self._kinds[output] == "rows":
+                    total[start : start + len(block)] = result
+                elif self._kinds[output] == "sum":
+                    total += result
+                else:
+                    total[...] = result
+        for total, target in zip(totals, self.into, strict=True):
+            if target is not None:
+                target[...] = total
+        return [
+            total if target is None else target
+            for total, target in zip(totals, self.into, strict=True)
+        ]
+
+
+class Step:
+    """A program bound to a number of rows: buffers and calls.
+
+    Parameters
+    ----------
+    program : Program
+        What is bound.
+    rows : int
+        The number of rows.
+
+    Attributes
+    ----------
+    arrays : dict of Expression to array
+        Where every node's value stands; buffers are reused, so after a run only inputs and
+        outputs still hold theirs.
+    outputs : list of ndarray
+        Where the outputs stand.
+    calls : list of callables
+        What `run` calls, in order.
+    number_of_bytes : int
+        The size of all buffers together.
+    """
+
+    def __init__(self, program: Program, rows: int) -> None:
+        self.arrays: dict[Expression, Any] = {}
+        self.calls: list[Callable[[], Any]] = []
+        self.number_of_bytes = 0
+        self._dtype = program.dtype
+        self._free: list[np.ndarray] = []
+        self._memory: dict[Expression, np.ndarray] = {}
+        targets = {
+            output: target
+            for output, target in zip(program.outputs, program.into, strict=True)
+            if target is not None
+            and target.flags.c_contiguous  # kernels ask for it
+            and output.primitive is not None
+            and output.primitive.bind
+        }
+        roots, last_uses = _lifetimes(program.order, program.outputs)
+        for position, node in enumerate(program.order):
+            if node in program.parameters:
+                self.arrays[node] = program.parameters[node]
+            elif node.primitive is None or node.primitive is ROWS:
+                self.arrays[node] = self._leaf(node, rows)
+            elif node.primitive.view is not None:
+                self.arrays[node] = node.primitive.view(
+                    self.arrays[node.inputs[0]], **node.attributes
+                )
+            else:
+                dying = {roots[x] for x in node.inputs if last_uses[roots[x]] == position}
+                out = targets.get(node)
+                if out is None:
+                    out = self._place(node, concrete(node.shape, rows), dying, roots)
+                arrays = (self.arrays[x] for x in node.inputs)
+                self.arrays[node] = out
+                self.calls.append(node.primitive.bind(out, *arrays, **node.attributes))  # type: ignore[misc]
+                for root in dying:
+                    if root in self._memory:
+                        self._free.append(self._memory.pop(root))
+        self._finish(program)
+
+    def _leaf(self, node: Expression, rows: int) -> Any:
+        if node.is_sparse:
+            return SparseRows()
+        if node.value is not None:
+            with np.errstate(over="ignore"):
+                array = node.value.astype(bool if node.is_boolean else self._dtype)
+        elif node.primitive is ROWS:
+            array = np.array(rows, self._dtype)
+        else:
+            array = np.empty(concrete(node.shape, rows), self._dtype)
+            self.number_of_bytes += array.nbytes
+            return array
+        array.flags.writeable = False
+        return array
+
+    def _place(
+        self,
+        node: Expression,
+        shape: tuple[int, ...],
+        dying: set[Expression],
+        roots: dict[Expression, Expression],
+    ) -> np.ndarray:
+        """Find memory for a node: an input's that dies here, a free buffer, or a new one."""
+        dtype = np.dtype(bool) if node.is_boolean else self._dtype
+        number_of_bytes = math.prod(shape) * dtype.itemsize
+        memory = None
+        if node.primitive.in_place:  # type: ignore[union-attr]
+            for x in node.inputs:
+                others = (other for other in node.inputs if other is not x)
+                if (
+                    x in self._memory
+                    and x in dying
+                    and self.arrays[x].shape == shape
+                    and self.arrays[x].dtype == dtype
+                    and not any(roots[other] is x for other in others)
+                ):
+                    memory = self._memory.pop(x)
+                    break
+        if memory is None:
+            fitting = [m for m in self._free if m.nbytes >= number_of_bytes]
+            if fitting:
+                memory = min(fitting, key=lambda m: m.nbytes)
+                self._free = [m for m in self._free if m is not memory]
+            else:
+                memory = np.empty(number_of_bytes, np.uint8)
+                self.number_of_bytes += number_of_bytes
+        self._memory[node] = memory
+        return memory[:number_of_bytes].view(dtype).reshape(shape)
+
+    def _finish(self, program: Program) -> None:
+        self.outputs = []
+        for output, target in zip(program.outputs, program.into, strict=True):
+            array = self.arrays[output]
+            if target is not None and target is not array:
+                self.calls.append(partial(np.copyto, target, array))
+                array = target
+            self.outputs.append(array)
+
+    def run(self) -> None:
+        """Compute the outputs from the inputs, in place."""
+        for call in self.calls:
+            call()
+
+
+class SparseRows:
+    """The place of a sparse input: the rows of the current batch, as they are or transposed."""
+
+    def __init__(self, source: SparseRows | None = None) -> None:
+        self.rows: Any = None
+        self._source = source
+
+    @property
+    def matrix(self) -> Any:
+        """The current rows."""
+        return self.rows if self._source is None else self._source.matrix.T
+
+    @property
+    def T(self) -> SparseRows:
+        """The same rows, read transposed."""
+        return SparseRows(self)
+
+
+def evaluate(
+    outputs: Any, values: Mapping[Expression, Any] | None = None, dtype: Any = np.float64
+) -> Any:
+    """Compute expressions once.
+
+    Parameters
+    ----------
+    outputs : Expression or sequence of Expression
+        What to compute.
+    values : mapping of Expression to array
+        A value for every variable.
+    dtype : dtype, default=float64
+        The precision.
+
+    Returns
+    -------
+    ndarray or list of ndarray
+        The values, new arrays.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skmlp.engine import evaluate, variable
+    >>> x = variable("x", ())
+    >>> evaluate(np.sqrt(x), {x: 9.0})
+    array(3.)
+    """
+    if isinstance(outputs, Expression):
+        return evaluate([outputs], values, dtype)[0]
+    arrays = {x: v if x.is_sparse else np.asarray(v, dtype) for x, v in (values or {}).items()}
+    return [np.array(result) for result in Program(outputs, dtype=dtype).run(arrays)]
+
+
+# -- passes over the graph -------------------------------------------------------------------------
+
+
+def _lower(outputs: Sequence[Expression]) -> list[Expression]:
+    """Replace primitives by the cheaper expressions that their rows name."""
+    lowered: dict[Expression, Expression] = {}
+    for node in topological(outputs):
+        inputs = [lowered[x] for x in node.inputs]
+        if node.primitive is None or not inputs:
+            lowered[node] = node
+        elif node.primitive.lowered is not None:
+            lowered[node] = node.primitive.lowered(*inputs, **node.attributes)
+        else:
+            lowered[node] = apply(node.primitive, *inputs, **node.attributes)
+    return [lowered[output] for output in outputs]
+
+
+def _lifetimes(
+    order: Sequence[Expression], outputs: Sequence[Expression]
+) -> tuple[dict[Expression, Expression], dict[Expression, int]]:
+    """Find whose memory each node stands in, and where that memory is read last."""
+    roots: dict[Expression, Expression] = {}
+    last_uses: dict[Expression, int] = {}
+    for position, node in enumerate(order):
+        is_view = node.primitive is not None and node.primitive.view is not None
+        roots[node] = roots[node.inputs[0]] if is_view else node
+        for x in node.inputs:
+            last_uses[roots[x]] = position
+    for output in outputs:
+        last_uses[roots[output]] = len(order)
+    return roots, last_uses
+
+
+_LINEAR = {"sum", "negative", "transpose", "index", "embed", "broadcast_to", "reshape"}
+
+
+def _row_kinds(order: Sequence[Expression]) -> dict[Expression, str]:
+    """Tell of every node how it depends on the rows of a batch.
+
+    "fixed": not at all; "rows": row i on row i alone; "sum": a sum over the rows of something
+    that depends on each alone; "whole": in any other way.
+    """
+    kinds: dict[Expression, str] = {}
+    for node in order:
+        inputs = [kinds[x] for x in node.inputs]
+        of = set(inputs)
+        name = node.primitive.name if node.primitive is not None else ""
+        over_rows = any(BATCH in x.shape for x in node.inputs) and BATCH not in node.shape
+        if node.primitive is None:
+            kind = "rows" if BATCH in node.shape else "fixed"
+        elif "whole" in of or node.primitive is ROWS or {"rows", "sum"} <= of:
+            kind = "whole"
+        elif "rows" in of or (not of - {"fixed"} and BATCH in node.shape):
+            kind = "rows" if not over_rows else "sum" if name in ("sum", "matmul") else "whole"
+        elif "sum" in of:
+            linear = (
+                name in _LINEAR
+                or (name in ("add", "subtract", "concatenate") and of == {"sum"})
+                or (name in ("multiply", "matmul") and inputs.count("sum") == 1)
+                or (name == "divide" and inputs == ["sum", "fixed"])
+            )
+            kind = "sum" if linear and BATCH not in node.shape else "whole"
+        else:
+            kind = "fixed"
+        kinds[node] = kind
+    return kinds
+
+
+def _taken(total: int, index: Any) -> range | np.ndarray:
+    """Say which rows of `total` an index takes, in order."""
+    if index is None or isinstance(index, slice):
+        return range(total) if index is None else range(total)[index]
+    index = np.asarray(index)
+    return np.flatnonzero(index) if index.dtype == bool else index
+
+
+def _load(buffer: Any, source: Any, taken: range | np.ndarray | None) -> None:
+    """Gather the rows of a batch straight into an input's buffer."""
+    if isinstance(taken, range):
+        if taken != range(source.shape[0]):
+            stop = taken.stop if taken.stop >= 0 else None
+            source = source[taken.start : stop : taken.step]
+    elif taken is not None:
+        if isinstance(buffer, np.ndarray) and source.dtype == buffer.dtype:
+            source.take(taken, 0, buffer, "wrap")  # "raise" would copy
+            return
+        source = source[taken]
+    if isinstance(buffer, SparseRows):
+        buffer.rows = source
+    else:
+        np.copyto(buffer, source, casting="same_kind")

@@ -1,0 +1,271 @@
+"""The estimators' parameters: what each may be, and what it means.
+
+The law: a parameter is described in `DESCRIPTIONS` and, where a single value can be judged, ruled
+in `RULES`; `check_parameters` refuses in one sentence what no rule allows, before any work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from numbers import Integral, Real
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .activations import ACTIVATIONS
+from .solvers import SCHEDULES, SOLVERS
+
+
+class Rule(NamedTuple):
+    """What a value must be: a test, and the words for it."""
+
+    allows: Callable[[Any], bool]
+    words: str
+
+
+def _is_truth(value: Any) -> bool:
+    return isinstance(value, (bool, np.bool_))
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, Real) and not _is_truth(value)
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, Integral) and not _is_truth(value) and int(value) >= 1
+
+
+def _number(low: float, high: float, brackets: str) -> Rule:
+    def allows(value: Any) -> bool:
+        return (
+            _is_number(value)
+            and (low <= value if brackets[0] == "[" else low < value)
+            and (value <= high if brackets[1] == "]" else value < high)
+        )
+
+    if np.isinf(high):
+        return Rule(allows, f"a number {'>=' if brackets[0] == '[' else '>'} {low:g}")
+    return Rule(allows, f"a number in {brackets[0]}{low:g}, {high:g}{brackets[1]}")
+
+
+def _one_of(*names: str) -> Rule:
+    return Rule(
+        lambda value: isinstance(value, str) and value in names,
+        f"one of {', '.join(map(repr, names))}",
+    )
+
+
+def _is_precision(value: Any) -> bool:
+    try:
+        return value is None or np.dtype(value) in (np.float32, np.float64)
+    except TypeError:
+        return False
+
+
+COUNT = Rule(_is_count, "a whole number >= 1")
+TRUTH = Rule(_is_truth, "True or False")
+POSITIVE = _number(0, np.inf, "()")
+ZERO_OR_MORE = _number(0, np.inf, "[)")
+DECAY = _number(0, 1, "[)")
+
+RULES: dict[str, Rule] = {
+    "solver": _one_of("lbfgs", *SOLVERS),
+    "alpha": ZERO_OR_MORE,
+    "batch_size": Rule(
+        lambda value: _is_count(value) or (isinstance(value, str) and value == "auto"),
+        "a whole number >= 1 or 'auto'",
+    ),
+    "learning_rate": _one_of(*SCHEDULES),
+    "learning_rate_init": POSITIVE,
+    "power_t": ZERO_OR_MORE,
+    "max_iter": COUNT,
+    "shuffle": TRUTH,
+    "random_state": Rule(
+        lambda value: (
+            value is None
+            or value is np.random
+            or isinstance(value, np.random.RandomState)
+            or (isinstance(value, Integral) and 0 <= int(value) < 1 << 32)
+        ),
+        "None, a whole number from 0 to 2**32 - 1 or a numpy.random.RandomState",
+    ),
+    "tol": ZERO_OR_MORE,
+    "verbose": Rule(
+        lambda value: isinstance(value, (Integral, np.bool_)) and int(value) >= 0,
+        "True, False or a whole number >= 0",
+    ),
+    "warm_start": TRUTH,
+    "momentum": _number(0, 1, "[]"),
+    "nesterovs_momentum": TRUTH,
+    "early_stopping": TRUTH,
+    "validation_fraction": DECAY,
+    "beta_1": DECAY,
+    "beta_2": DECAY,
+    "epsilon": POSITIVE,
+    "n_iter_no_change": Rule(
+        lambda value: _is_count(value) or (_is_number(value) and value == np.inf),
+        "a whole number >= 1 or infinity",
+    ),
+    "max_fun": COUNT,
+    "restore_best": TRUTH,
+    "dtype": Rule(_is_precision, "None, 'float32' or 'float64'"),
+}
+
+
+def check_parameters(estimator: Any) -> None:
+    """Raise a ValueError for the first parameter that its rule does not allow.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Its attributes are checked.
+
+    Raises
+    ------
+    ValueError
+        One sentence with the parameter, what it must be, and what it is.
+    """
+    for name, rule in RULES.items():
+        value = getattr(estimator, name)
+        if not rule.allows(value):
+            raise ValueError(
+                f"The {name!r} parameter of {type(estimator).__name__} must be {rule.words}, "
+                f"got {value!r}."
+            )
+
+
+def hidden_layers(
+    estimator: Any,
+) -> tuple[tuple[int, ...], tuple[Callable[[Any], Any], ...]]:
+    """Return the width and the activation of every hidden layer.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Its `hidden_layer_sizes` and `activation` are read.
+
+    Returns
+    -------
+    tuple of int, tuple of callables
+        One of each for every hidden layer.
+
+    Raises
+    ------
+    ValueError
+        If either is not what it must be, or their numbers differ.
+    """
+    sizes, activation = estimator.hidden_layer_sizes, estimator.activation
+    units = (sizes,) if np.ndim(sizes) == 0 else tuple(sizes)
+    if not all(_is_count(n) for n in units):
+        raise ValueError(
+            f"The 'hidden_layer_sizes' parameter of {type(estimator).__name__} must be a whole "
+            f"number or a sequence of them; hidden_layer_sizes must be > 0, got {sizes!r}."
+        )
+    units = tuple(int(n) for n in units)
+    if not isinstance(activation, (list, tuple)):
+        return units, (_activation_function(estimator, activation),) * len(units)
+    if len(activation) != len(units):
+        raise ValueError(
+            f"The 'activation' parameter lists {len(activation)} functions for {len(units)} "
+            f"hidden layers: give one for each, or a single one for all, got {activation!r}."
+        )
+    return units, tuple(_activation_function(estimator, a) for a in activation)
+
+
+def output_activation(estimator: Any) -> Callable[[Any], Any] | None:
+    """Return the activation by which a network without hidden layers is initialised, if any.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Its `activation` is read.
+
+    Returns
+    -------
+    callable or None
+        The function.
+    """
+    single = estimator.activation
+    return None if isinstance(single, (list, tuple)) else _activation_function(estimator, single)
+
+
+def _activation_function(estimator: Any, activation: Any) -> Callable[[Any], Any]:
+    if callable(activation):
+        return activation
+    if isinstance(activation, str) and activation in ACTIVATIONS:
+        return ACTIVATIONS[activation]
+    raise ValueError(
+        f"The 'activation' parameter of {type(estimator).__name__} must be one of "
+        f"{', '.join(map(repr, ACTIVATIONS))}, a function of NumPy calls, or a list with one for "
+        f"each hidden layer, got {activation!r}."
+    )
+
+
+DESCRIPTIONS = """hidden_layer_sizes : int or sequence of int, default=(100,)
+        The number of units of each hidden layer; () for a linear model.
+    activation : str, callable or list, default="relu"
+        The activation of the hidden layers: a name in `skmlp.ACTIVATIONS` ("identity", "linear",
+        "relu", "softplus", "hard_threshold", "logistic", "tanh"), any function of one array made
+        of NumPy and scipy.special calls, or a list with one for each hidden layer. ReLU because
+        it does not saturate.
+    head : str or Head, default="auto"
+        What the outputs mean and which loss is minimised: a name in `skmlp.HEADS` ("linear" or
+        "poisson" for numbers, "logistic" or "softmax" for classes), or an instance of a `Head`.
+        "auto" goes by the target: linear for numbers, logistic for two classes and for labels,
+        softmax for several classes.
+    solver : {"adam", "sgd", "lbfgs"}, default="adam"
+        Adam, stochastic gradient descent, or L-BFGS over all samples at once, which is often the
+        best for a few thousand samples or fewer.
+    alpha : float, default=0.0001
+        The strength of the L2 penalty on weights (not on biases), zero or positive. It is divided
+        by the batch size, as scikit-learn's; for lbfgs by the number of samples.
+    batch_size : int or "auto", default="auto"
+        The samples of a minibatch; "auto" is min(200, n_samples). Not used by lbfgs.
+    learning_rate : {"constant", "invscaling", "adaptive"}, default="constant"
+        The schedule of the rate of sgd: constant; learning_rate_init / (t + 1)^power_t with t the
+        samples seen; or divided by 5 whenever training no longer improves by tol.
+    learning_rate_init : float, default=0.001
+        The rate that sgd and adam start with, positive.
+    power_t : float, default=0.5
+        The exponent of "invscaling".
+    max_iter : int, default=200
+        The most epochs (sgd, adam: passes over the data) or iterations (lbfgs).
+    shuffle : bool, default=True
+        Whether sgd and adam see the samples in a new order in each epoch.
+    random_state : int, RandomState instance or None, default=None
+        Draws initial parameters, the validation split and the order of samples. With an int,
+        fits are reproducible bit for bit on one machine.
+    tol : float, default=1e-4
+        The improvement of loss or validation score that counts; for lbfgs the largest entry of
+        the gradient at which it stops.
+    verbose : bool or int, default=False
+        Whether a line is printed for each epoch.
+    warm_start : bool, default=False
+        Whether `fit` starts from the parameters fitted before. Counters, best values and the
+        solver start anew.
+    momentum : float, default=0.9
+        The momentum of sgd, in [0, 1].
+    nesterovs_momentum : bool, default=True
+        Whether sgd's momentum is Nesterov's.
+    early_stopping : bool, default=False
+        Whether a share of the samples, stratified by class, is set aside to validate on, and
+        training stops where its score no longer improves by tol; the best parameters are kept.
+    validation_fraction : float, default=0.1
+        That share, in [0, 1).
+    beta_1 : float, default=0.9
+        The decay of adam's first moment, in [0, 1).
+    beta_2 : float, default=0.999
+        The decay of adam's second moment, in [0, 1).
+    epsilon : float, default=1e-8
+        Keeps adam's quotient finite; positive.
+    n_iter_no_change : int or inf, default=10
+        How many epochs without an improvement by tol are borne.
+    max_fun : int, default=15000
+        The most evaluations of lbfgs.
+    restore_best : bool, default=False
+        Whether the parameters with the smallest objective over the training set at the end of an
+        epoch are kept, at the cost of evaluating it, instead of the last ones. scikit-learn keeps
+        the last; with early stopping those of the best validation score are always kept.
+    dtype : {None, "float32", "float64"}, default=None
+        The precision of parameters and computation. None: float32 for float32 data, else
+        float64, as scikit-learn. "float32" is about twice as fast."""
