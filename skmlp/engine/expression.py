@@ -252,7 +252,7 @@ class Expression(NDArrayOperatorsMixin):
             "(np.exp) instead of those of math (math.exp), and no float() or int()"
         )
 
-    __int__ = __index__ = __complex__ = __float__  # type: ignore[assignment]
+    __int__ = __index__ = __complex__ = __float__
 
     def __len__(self) -> int:
         if self.shape and isinstance(self.shape[0], int):
@@ -282,35 +282,35 @@ class Expression(NDArrayOperatorsMixin):
     @property
     def T(self) -> Expression:
         """The transpose of a matrix."""
-        return FUNCTIONS[np.transpose](self)  # type: ignore[no-any-return]
+        return FUNCTIONS[np.transpose](self)
 
     def sum(self, axis: Any = None, keepdims: bool = False) -> Expression:
         """Sum over axes, as `numpy.sum`."""
-        return FUNCTIONS[np.sum](self, axis=axis, keepdims=keepdims)  # type: ignore[no-any-return]
+        return FUNCTIONS[np.sum](self, axis=axis, keepdims=keepdims)
 
     def mean(self, axis: Any = None, keepdims: bool = False) -> Expression:
         """Mean over axes, as `numpy.mean`."""
-        return FUNCTIONS[np.mean](self, axis=axis, keepdims=keepdims)  # type: ignore[no-any-return]
+        return FUNCTIONS[np.mean](self, axis=axis, keepdims=keepdims)
 
     def max(self, axis: Any = None, keepdims: bool = False) -> Expression:
         """Maximum over axes, as `numpy.max`."""
-        return FUNCTIONS[np.max](self, axis=axis, keepdims=keepdims)  # type: ignore[no-any-return]
+        return FUNCTIONS[np.max](self, axis=axis, keepdims=keepdims)
 
     def min(self, axis: Any = None, keepdims: bool = False) -> Expression:
         """Minimum over axes, as `numpy.min`."""
-        return FUNCTIONS[np.min](self, axis=axis, keepdims=keepdims)  # type: ignore[no-any-return]
+        return FUNCTIONS[np.min](self, axis=axis, keepdims=keepdims)
 
     def reshape(self, *shape: Any) -> Expression:
         """Reshape within rows: the batch axis stays first, as `numpy.reshape`."""
         new = shape[0] if len(shape) == 1 else shape
-        return FUNCTIONS[np.reshape](self, new)  # type: ignore[no-any-return]
+        return FUNCTIONS[np.reshape](self, new)
 
 
 _INSTEAD = (
     "write it with the functions in skmlp.engine.FUNCTIONS (arithmetic, exp, log, tanh, where, "
     "clip, maximum, sum, scipy.special ufuncs, ...)"
 )
-REDUCTIONS = {np.add: np.sum, np.maximum: np.max, np.minimum: np.min}
+REDUCTIONS: dict[Any, Callable[..., Any]] = {np.add: np.sum, np.maximum: np.max, np.minimum: np.min}
 
 
 def _lookup(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -487,7 +487,7 @@ def share(outputs: Sequence[Expression]) -> list[Expression]:
         else:
             key = (node.primitive, inputs, repr(node.attributes))
         if key not in known:
-            if all(a is b for a, b in zip(inputs, node.inputs, strict=True)):
+            if node.primitive is None or all(map(operator.is_, inputs, node.inputs)):
                 known[key] = node
             else:
                 known[key] = apply(node.primitive, *inputs, **node.attributes)

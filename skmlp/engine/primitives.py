@@ -335,7 +335,10 @@ ZETA = _register(  # Hurwitz zeta, the sum over k of (a + k) ** -order; digamma'
         in_place=True,
     )
 )
-_zeta = partial(lambda a, order: apply(ZETA, a, order=order))
+
+
+def _zeta(a: Any, order: float) -> Expression:
+    return apply(ZETA, a, order=order)
 
 
 # == functions that choose their gradient ==========================================================
@@ -504,7 +507,7 @@ for _name, _function, _ufunc in (("max", np.max, np.maximum), ("min", np.min, np
 FUNCTIONS[np.amax], FUNCTIONS[np.amin] = FUNCTIONS[np.max], FUNCTIONS[np.min]
 
 ROWS = _register(  # how many rows the program runs with; filled in when it is bound
-    Primitive(name="rows", function=lambda: 1, shape=lambda: (), bind=lambda out: None)
+    Primitive(name="rows", function=lambda: 1, shape=lambda: ())
 )
 
 
@@ -558,7 +561,7 @@ def _matmul(a: Any, b: Any) -> Expression:
             "only be multiplied by a dense matrix, as in x @ W"
         )
     if a.ndim == 1 and b.ndim == 1:
-        return np.sum(a * b)  # type: ignore[no-any-return]
+        return np.sum(a * b)
     if a.ndim == 1:
         return _matmul(a[None, :], b)[0]
     if b.ndim == 1:
@@ -734,7 +737,7 @@ def sum_to(g: Expression, shape: Shape) -> Expression:
     axes = tuple(range(leading)) + tuple(
         leading + i for i, d in enumerate(shape) if d == 1 and g.shape[leading + i] != 1
     )
-    summed = np.sum(g, axis=axes, keepdims=True)  # type: ignore[call-overload]
+    summed = np.sum(g, axis=axes, keepdims=True)
     key = (0,) * leading + (slice(None),) * len(shape)
     return summed[key] if leading else summed
 
@@ -750,7 +753,7 @@ def _bind_reshape(out: np.ndarray, a: np.ndarray, shape: Shape) -> Callable[[], 
     return partial(np.copyto, out.reshape(a.shape), a)
 
 
-RESHAPE = _register(
+RESHAPE: Primitive = _register(
     Primitive(
         name="reshape",
         function=lambda a, shape: a.reshape(concrete(shape, len(a) if a.ndim else 1)),
@@ -836,7 +839,7 @@ FUNCTIONS[np.concatenate] = _concatenate
 
 def _length(a: Expression, axis: Any) -> Any:
     dimensions = [a.shape[i] for i in _axes(axis, a.ndim)]
-    fixed = math.prod(d for d in dimensions if d != BATCH)  # type: ignore[misc]
+    fixed = math.prod(d for d in dimensions if d != BATCH)
     return fixed * Expression(ROWS, (), {}, ()) if BATCH in dimensions else float(fixed)
 
 
@@ -887,7 +890,7 @@ def _column_stack(parts: Any) -> Any:
 
 def _hstack(parts: Any) -> Any:
     nodes = [constant(part) for part in parts]
-    return np.concatenate(nodes, axis=0 if nodes[0].ndim == 1 else 1)  # type: ignore[call-overload]
+    return np.concatenate(nodes, axis=0 if nodes[0].ndim == 1 else 1)
 
 
 def _result_type(*operands: Any) -> Any:
