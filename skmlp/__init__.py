@@ -3,8 +3,8 @@
 >>> from sklearn.datasets import load_iris
 >>> from skmlp import MLPClassifier
 >>> X, y = load_iris(return_X_y=True)
->>> model = MLPClassifier((16,), activation="tanh", solver="lbfgs", random_state=0).fit(X, y)
->>> model.predict(X[:3])
+>>> model = MLPClassifier((16,), activation="tanh", solver="lbfgs", max_iter=500, random_state=0)
+>>> model.fit(X, y).predict(X[:3])
 array([0, 0, 0])
 """
 

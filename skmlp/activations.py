@@ -82,7 +82,7 @@ def softplus(z: Any) -> Any:
     Examples
     --------
     >>> softplus(np.array([-1000.0, 0.0, 1000.0])).round(3)
-    array([   0.   ,    0.693, 1000.   ])
+    array([0.00e+00, 6.93e-01, 1.00e+03])
     """
     return np.logaddexp(z, 0)
 

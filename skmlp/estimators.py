@@ -812,7 +812,7 @@ class MLPRegressor(RegressorMixin, _MultilayerPerceptron):
     >>> from sklearn.preprocessing import StandardScaler
     >>> from skmlp import MLPRegressor
     >>> X, y = load_diabetes(return_X_y=True)
-    >>> network = MLPRegressor((10,), activation="tanh", alpha=10, solver="lbfgs", random_state=0)
+    >>> network = MLPRegressor((10,), alpha=1000, solver="lbfgs", max_iter=1000, random_state=0)
     >>> model = make_pipeline(StandardScaler(), network).fit(X, y)
     >>> model.score(X, y) > 0.5
     True

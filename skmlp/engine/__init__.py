@@ -1,17 +1,11 @@
 """The backprop engine: NumPy code traced into a graph, differentiated, and run in place."""
 
 from .check import check_gradient
+from .composites import log_softmax, logsumexp, softmax
 from .expression import BATCH, FUNCTIONS, Expression, constant, variable
 from .gradient import gradient
 from .graph import ComputationGraph
-from .primitives import (
-    PRIMITIVES,
-    log_softmax,
-    logsumexp,
-    softmax,
-    stop_gradient,
-    straight_through,
-)
+from .primitives import PRIMITIVES, stop_gradient, straight_through
 from .program import Program, evaluate
 
 __all__ = [

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from .expression import Expression, constant, shape_text, share, topological
-from .primitives import _broadcast_to, sum_to
+from .primitives import broadcast_to, sum_to
 
 
 def gradient(loss: Expression, wrt: Sequence[Expression]) -> list[Expression]:
@@ -66,4 +66,4 @@ def gradient(loss: Expression, wrt: Sequence[Expression]) -> list[Expression]:
             g = pullback(received[node], node, *node.inputs, **node.attributes)
             g = sum_to(g, x.shape)
             received[x] = received[x] + g if x in received else g
-    return share([received.get(w, _broadcast_to(0.0, w.shape)) for w in wrt])
+    return share([received.get(w, broadcast_to(0.0, w.shape)) for w in wrt])

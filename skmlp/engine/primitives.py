@@ -423,7 +423,8 @@ def stop_gradient(value: Any) -> Any:
 # == reductions ====================================================================================
 
 
-def _axes(axis: Any, ndim: int) -> tuple[int, ...]:
+def normalised_axes(axis: Any, ndim: int) -> tuple[int, ...]:
+    """Turn NumPy's ways of naming axes into sorted numbers from 0."""
     axes = range(ndim) if axis is None else (axis,) if np.ndim(axis) == 0 else axis
     for a in axes:
         if not -ndim <= a < ndim:
@@ -465,7 +466,7 @@ def _reduction(
     def reduce(a: Any, axis: Any = None, *, keepdims: bool = False, **options: Any) -> Expression:
         if any(option is not None for option in options.values()):
             raise TypeError(f"np.{name} of an expression does not take {sorted(options)}")
-        axes = _axes(axis, a.ndim)
+        axes = normalised_axes(axis, a.ndim)
         return apply(primitive, a, axis=axes, keepdims=bool(keepdims)) if axes else a
 
     FUNCTIONS[function] = reduce
@@ -499,7 +500,7 @@ def _pull_extremum(g: Any, y: Any, a: Any, axis: tuple[int, ...], keepdims: bool
 SUM = _reduction(
     "sum",
     np.sum,
-    lambda g, y, a, axis, keepdims: _broadcast_to(_expand(g, a, axis, keepdims), a.shape),
+    lambda g, y, a, axis, keepdims: broadcast_to(_expand(g, a, axis, keepdims), a.shape),
     _bind_sum,
 )
 for _name, _function, _ufunc in (("max", np.max, np.maximum), ("min", np.min, np.minimum)):
@@ -722,7 +723,8 @@ BROADCAST_TO = _register(
 )
 
 
-def _broadcast_to(a: Any, shape: Shape) -> Expression:
+def broadcast_to(a: Any, shape: Shape) -> Expression:
+    """Repeat a value along the axes that `shape` has more of."""
     a = constant(a)
     if broadcast(a.shape, shape) != tuple(shape):
         raise ValueError(f"shape {shape_text(a.shape)} cannot become {shape_text(tuple(shape))}")
@@ -742,7 +744,7 @@ def sum_to(g: Expression, shape: Shape) -> Expression:
     return summed[key] if leading else summed
 
 
-FUNCTIONS[np.broadcast_to] = lambda a, shape, subok=False: _broadcast_to(a, shape)
+FUNCTIONS[np.broadcast_to] = lambda a, shape, subok=False: broadcast_to(a, shape)
 
 
 def _reshaped(a: Shape, shape: Shape) -> Shape:  # noqa: ARG001
@@ -824,178 +826,11 @@ def _concatenate(parts: Any, axis: int = 0, **options: Any) -> Expression:
     if axis is None:
         raise TypeError("np.concatenate of expressions needs an axis: write axis=1 for columns")
     nodes = [constant(part) for part in parts]
-    (at,) = _axes(axis, max(node.ndim for node in nodes))
+    (at,) = normalised_axes(axis, max(node.ndim for node in nodes))
     batch = any(node.ndim and node.shape[0] == BATCH for node in nodes)
     if batch and at > 0:  # constants are repeated for every row
-        nodes = [_broadcast_to(node, (BATCH, *node.shape[1:])) for node in nodes]
+        nodes = [broadcast_to(node, (BATCH, *node.shape[1:])) for node in nodes]
     return nodes[0] if len(nodes) == 1 else apply(CONCATENATE, *nodes, axis=at)
 
 
 FUNCTIONS[np.concatenate] = _concatenate
-
-
-# == functions composed of the primitives ==========================================================
-
-
-def _length(a: Expression, axis: Any) -> Any:
-    dimensions = [a.shape[i] for i in _axes(axis, a.ndim)]
-    fixed = math.prod(d for d in dimensions if d != BATCH)
-    return fixed * Expression(ROWS, (), {}, ()) if BATCH in dimensions else float(fixed)
-
-
-def _mean(a: Any, axis: Any = None, *, keepdims: bool = False, **options: Any) -> Any:
-    if any(option is not None for option in options.values()):
-        raise TypeError(f"np.mean of an expression does not take {sorted(options)}")
-    return np.sum(a, axis=axis, keepdims=keepdims) / _length(a, axis)
-
-
-def _var(
-    a: Any, axis: Any = None, *, keepdims: bool = False, ddof: float = 0, **options: Any
-) -> Any:
-    if any(option is not None for option in options.values()):
-        raise TypeError(f"np.var of an expression does not take {sorted(options)}")
-    squares = np.square(a - np.mean(a, axis=axis, keepdims=True))
-    return np.sum(squares, axis=axis, keepdims=keepdims) / (_length(a, axis) - ddof)
-
-
-def _cumsum(a: Any, axis: Any = None, **options: Any) -> Any:
-    if options or a.ndim != 2 or axis not in (1, -1):
-        raise TypeError("np.cumsum of an expression runs over the columns: np.cumsum(z, axis=1)")
-    return a @ np.triu(np.ones((a.shape[1], a.shape[1])))
-
-
-def _squeeze(a: Any, axis: Any = None) -> Any:
-    axes = [i for i, d in enumerate(a.shape) if d == 1] if axis is None else _axes(axis, a.ndim)
-    for i in axes:
-        if a.shape[i] != 1:
-            raise ValueError(
-                f"axis {i} of shape {shape_text(a.shape)} cannot be squeezed: its length is not 1"
-            )
-    return a[tuple(0 if i in axes else slice(None) for i in range(a.ndim))]
-
-
-def _expand_dims(a: Any, axis: Any) -> Any:
-    axes = _axes(axis, a.ndim + np.size(axis))
-    return a[tuple(None if i in axes else slice(None) for i in range(a.ndim + len(axes)))]
-
-
-def _stack(parts: Any, axis: int = 0) -> Any:
-    return np.concatenate([_expand_dims(constant(part), axis) for part in parts], axis=axis)
-
-
-def _column_stack(parts: Any) -> Any:
-    columns = (constant(part) for part in parts)
-    return np.concatenate([c[:, None] if c.ndim == 1 else c for c in columns], axis=1)
-
-
-def _hstack(parts: Any) -> Any:
-    nodes = [constant(part) for part in parts]
-    return np.concatenate(nodes, axis=0 if nodes[0].ndim == 1 else 1)
-
-
-def _result_type(*operands: Any) -> Any:
-    return np.result_type(*(np.float64 if isinstance(x, Expression) else x for x in operands))
-
-
-def _full_like(a: Any, fill_value: Any, **options: Any) -> Any:
-    if any(options.values()) and options != {"order": "K", "subok": True}:
-        raise TypeError(f"np.full_like of an expression does not take {sorted(options)}")
-    return _broadcast_to(fill_value, a.shape)
-
-
-FUNCTIONS |= {
-    np.mean: _mean,
-    np.var: _var,
-    np.std: lambda a, *args, **options: np.sqrt(_var(a, *args, **options)),
-    np.cumsum: _cumsum,
-    np.squeeze: _squeeze,
-    np.expand_dims: _expand_dims,
-    np.stack: _stack,
-    np.column_stack: _column_stack,
-    np.hstack: _hstack,
-    np.full_like: _full_like,
-    np.zeros_like: lambda a, **options: _full_like(a, 0.0, **options),
-    np.ones_like: lambda a, **options: _full_like(a, 1.0, **options),
-    np.shape: lambda a: a.shape,
-    np.ndim: lambda a: a.ndim,
-    np.result_type: _result_type,
-    np.round: lambda a, decimals=0, out=None: np.rint(a * 10.0**decimals) / 10.0**decimals,
-    np.around: lambda a, decimals=0, out=None: np.rint(a * 10.0**decimals) / 10.0**decimals,
-}
-
-
-def logsumexp(z: Any, axis: Any = -1, keepdims: bool = False) -> Any:
-    """Compute log(sum(exp(z))) over an axis without overflow.
-
-    Parameters
-    ----------
-    z : array or Expression
-        Finite numbers.
-    axis : int, default=-1
-        The axis to sum over.
-    keepdims : bool, default=False
-        Whether the axis stays, with length 1.
-
-    Returns
-    -------
-    array or Expression
-        As `scipy.special.logsumexp`, and differentiable.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> logsumexp(np.array([[1000.0, 1000.0]]))
-    array([1000.69314718])
-    """
-    top = stop_gradient(np.max(z, axis=axis, keepdims=True))
-    total = np.log(np.sum(np.exp(z - top), axis=axis, keepdims=True)) + top
-    return total if keepdims else np.squeeze(total, axis=axis)
-
-
-def log_softmax(z: Any, axis: Any = -1) -> Any:
-    """Compute z - logsumexp(z), the logarithm of `softmax`, finite for finite z.
-
-    Parameters
-    ----------
-    z : array or Expression
-        Logits.
-    axis : int, default=-1
-        The axis of the classes.
-
-    Returns
-    -------
-    array or Expression
-        Of the shape of `z`.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> log_softmax(np.array([[0.0, 1000.0]]))
-    array([[-1000.,     0.]])
-    """
-    return z - logsumexp(z, axis=axis, keepdims=True)
-
-
-def softmax(z: Any, axis: Any = -1) -> Any:
-    """Compute exp(z) / sum(exp(z)) over an axis without overflow.
-
-    Parameters
-    ----------
-    z : array or Expression
-        Logits.
-    axis : int, default=-1
-        The axis of the classes.
-
-    Returns
-    -------
-    array or Expression
-        Of the shape of `z`, positive, summing to 1 over the axis.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> softmax(np.array([[0.0, 0.0]]))
-    array([[0.5, 0.5]])
-    """
-    exponentials = np.exp(z - stop_gradient(np.max(z, axis=axis, keepdims=True)))
-    return exponentials / np.sum(exponentials, axis=axis, keepdims=True)
