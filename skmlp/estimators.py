@@ -1,539 +1,27 @@
-"""The estimators: scikit-learn's conventions around networks, heads and training.
+"""The estimators: what a target means, and what its answers are.
 
-One fit: check the parameters, the data and the target; build network and head; train; publish
-every fitted attribute at once. A fit that fails leaves the estimator as it was.
+The law: a target is encoded into columns once, for the head; an answer is made of the head's
+predictions for those columns. All else is `MultilayerPerceptron`.
 """
 
 from __future__ import annotations
 
-import threading
-import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from copy import deepcopy
-from dataclasses import replace
-from numbers import Integral
-from typing import Any, ClassVar, Self
-from weakref import WeakKeyDictionary
+from typing import Any, Self
 
 import numpy as np
 from scipy.sparse import csr_matrix
-from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
-from sklearn.exceptions import ConvergenceWarning
+from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.metrics import accuracy_score, r2_score
-from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets, type_of_target, unique_labels
-from sklearn.utils.validation import check_is_fitted
 
-from .data import Data, ValidationSplit, check_inputs, check_weights, within
-from .engine import BATCH, ComputationGraph, Expression, Program, variable
-from .heads import AUTOMATIC, HEADS, Head
-from .network import Network
-from .objective import LossGraph, Objective
-from .parameters import DESCRIPTIONS, check_parameters, hidden_layers, output_activation
-from .solvers import SOLVERS, Solver
-from .training import Outcome, Progress, Stopping, train_full_batch, train_minibatches
+from .heads import HEADS
+from .parameters import DESCRIPTIONS
+from .perceptron import ATTRIBUTES, MultilayerPerceptron, unchanged_on_failure
+from .solvers import SOLVERS
 
 
-@contextmanager
-def _unchanged_on_failure(estimator: BaseEstimator) -> Iterator[None]:
-    before = estimator.__dict__.copy()
-    try:
-        yield
-    except BaseException:
-        estimator.__dict__ = before
-        raise
-
-
-class _Programs(threading.local):
-    """The prediction programs of a thread, by estimator: buffers are never shared."""
-
-    def __init__(self) -> None:
-        self.by_estimator: WeakKeyDictionary[Any, dict[Any, Any]] = WeakKeyDictionary()
-
-
-_PROGRAMS = _Programs()
-
-
-class _MultilayerPerceptron(BaseEstimator):
-    """What classifier and regressor share: everything but their targets and answers."""
-
-    _kind: ClassVar[str]
-    classes_: np.ndarray
-
-    def __init__(
-        self,
-        hidden_layer_sizes: Any = (100,),
-        activation: Any = "relu",
-        *,
-        head: Any = "auto",
-        solver: str = "adam",
-        alpha: float = 0.0001,
-        batch_size: Any = "auto",
-        learning_rate: str = "constant",
-        learning_rate_init: float = 0.001,
-        power_t: float = 0.5,
-        max_iter: int = 200,
-        shuffle: bool = True,
-        random_state: Any = None,
-        tol: float = 1e-4,
-        verbose: bool | int = False,
-        warm_start: bool = False,
-        momentum: float = 0.9,
-        nesterovs_momentum: bool = True,
-        early_stopping: bool = False,
-        validation_fraction: float = 0.1,
-        beta_1: float = 0.9,
-        beta_2: float = 0.999,
-        epsilon: float = 1e-8,
-        n_iter_no_change: float = 10,
-        max_fun: int = 15000,
-        restore_best: bool = False,
-        dtype: Any = None,
-    ) -> None:
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.activation = activation
-        self.head = head
-        self.solver = solver
-        self.alpha = alpha
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.learning_rate_init = learning_rate_init
-        self.power_t = power_t
-        self.max_iter = max_iter
-        self.shuffle = shuffle
-        self.random_state = random_state
-        self.tol = tol
-        self.verbose = verbose
-        self.warm_start = warm_start
-        self.momentum = momentum
-        self.nesterovs_momentum = nesterovs_momentum
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.beta_1 = beta_1
-        self.beta_2 = beta_2
-        self.epsilon = epsilon
-        self.n_iter_no_change = n_iter_no_change
-        self.max_fun = max_fun
-        self.restore_best = restore_best
-        self.dtype = dtype
-
-    # -- fitting -----------------------------------------------------------------------------------
-
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
-        """Fit the network to data.
-
-        Parameters
-        ----------
-        X : array-like or sparse matrix of shape (n_samples, n_features)
-            Inputs; float32 and float64 are used as they are, other numbers become float64.
-        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            Targets: class labels, a 0/1 matrix of labels, or numbers.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weights, zero or positive; a weight of 2 counts as two rows, one of 0 as none.
-
-        Returns
-        -------
-        self
-            The fitted estimator.
-
-        Raises
-        ------
-        ValueError
-            If a parameter or the data cannot be used, or training diverges; the estimator is
-            then as it was before.
-        """
-        with _unchanged_on_failure(self):
-            return self._fit(X, y, sample_weight, is_partial=False)
-
-    def _fit(
-        self, X: Any, y: Any, sample_weight: Any, *, is_partial: bool, classes: Any = None
-    ) -> Self:
-        check_parameters(self)
-        hidden_units, activations = hidden_layers(self)
-        if is_partial and self.early_stopping:
-            raise ValueError("partial_fit does not support early_stopping=True")
-        is_first = not hasattr(self, "coefs_") or not (self.warm_start or is_partial)
-        data = self._check_data(
-            X, y, sample_weight, is_first=is_first, is_partial=is_partial, classes=classes
-        )
-        if not len(data.rows) and not is_partial:
-            raise ValueError("Sample weights must contain at least one non-zero number.")
-        self._n_targets = data.Y.shape[1]
-        layer_units = (data.X.shape[1], *hidden_units, self.head_.n_raw(self._n_targets))
-        network = Network(layer_units, activations)
-        split = None
-        if self.early_stopping:
-            split = ValidationSplit(data.rows, self._strata(data.Y), self.validation_fraction)
-        rng = check_random_state(self.random_state)
-        dtype = self._precision(data.X)
-        theta = (
-            network.initial_theta(rng, dtype, output_activation(self))
-            if is_first
-            else self._current_theta(network, dtype)
-        )
-        progress, solver = self._training_state(theta, is_first, is_partial)
-        outcome = Outcome(progress)
-        if len(data.rows):
-            with np.errstate(all="ignore"):  # a fit that diverges is told by its loss
-                outcome, solver = self._train(
-                    network, theta, data, split, rng, progress, solver, is_partial=is_partial
-                )
-        self._publish(network, theta, outcome.progress)
-        self._solver_state = None if outcome.was_interrupted else (solver, is_partial)
-        if outcome.problem is not None and not is_partial:
-            category = UserWarning if outcome.was_interrupted else ConvergenceWarning
-            warnings.warn(outcome.problem, category, stacklevel=3)
-        return self
-
-    def _train(
-        self,
-        network: Network,
-        theta: np.ndarray,
-        data: Data,
-        split: ValidationSplit | None,
-        rng: np.random.RandomState,
-        progress: Progress,
-        solver: Solver | None,
-        *,
-        is_partial: bool,
-    ) -> tuple[Outcome, Solver | None]:
-        train, validation = (data.rows, None) if split is None else split.draw(rng)
-        batch_size = self._batch_size(len(train))
-        weights, mean_weight = data.normalised_weights(train)
-        rows_per_step = len(train) if self.solver == "lbfgs" else batch_size
-        objective = Objective(
-            network,
-            self.head_,
-            theta,
-            data.X,
-            data.Y,
-            None if weights is None else weights.astype(theta.dtype),
-            penalty=self.alpha / (rows_per_step * mean_weight),
-        )
-        score = None
-        if validation is not None:
-            score = self._validation_score(network, theta, data, validation)
-        stopping = Stopping(
-            max_iter=1 if is_partial else self.max_iter,
-            tol=self.tol,
-            n_iter_no_change=self.n_iter_no_change,
-            restore_best=bool(self.restore_best or self.early_stopping) and not is_partial,
-            max_fun=self.max_fun,
-        )
-        report = print if self.verbose else _silent
-        if self.solver == "lbfgs":
-            outcome = train_full_batch(
-                objective, train, progress, stopping, score=score, report=report
-            )
-            return outcome, None
-        solver = solver or SOLVERS[self.solver](theta, self)
-        outcome = train_minibatches(
-            objective,
-            solver,
-            train,
-            progress,
-            stopping,
-            batch_size=batch_size,
-            shuffle=rng.shuffle if self.shuffle else None,
-            score=score,
-            report=report,
-        )
-        return outcome, solver
-
-    # -- checking ----------------------------------------------------------------------------------
-
-    def _check_data(
-        self,
-        X: Any,
-        y: Any,
-        sample_weight: Any,
-        *,
-        is_first: bool,
-        is_partial: bool = False,
-        classes: Any = None,
-    ) -> Data:
-        X, y = check_inputs(
-            self,
-            X,
-            y=y,
-            multi_output=True,
-            y_numeric=self._kind == "regression",
-            reset=is_first,
-        )
-        precision = self._precision(X)
-        X = within(X, precision, "X")
-        weights = check_weights(sample_weight, X.shape[0])
-        Y = self._encode(y, is_first=is_first, is_partial=is_partial, classes=classes)
-        return Data(X, within(Y, precision, "y").astype(precision, copy=False), weights)
-
-    def _precision(self, X: Any) -> np.dtype[Any]:
-        return np.dtype(X.dtype if self.dtype is None else self.dtype)
-
-    def _resolve_head(self, target: str) -> Head:
-        """Return the head for a kind of target, or say why there is none."""
-        known = [name for name, kind in HEADS.items() if self._accepts(kind)]
-        head = self.head
-        if isinstance(head, str) and head in (*known, "auto"):
-            head = AUTOMATIC[target]() if head == "auto" else HEADS[head]()
-        if not (isinstance(head, Head) and self._accepts(type(head))):
-            raise ValueError(
-                f"The 'head' parameter of {type(self).__name__} must be 'auto', "
-                f"{', '.join(map(repr, known))} or an instance of such a Head, got {self.head!r}."
-            )
-        if target not in head.targets:
-            raise ValueError(
-                f"{type(head).__name__} takes {' or '.join(sorted(head.targets))} targets, "
-                f"got {target} ones."
-            )
-        return head
-
-    def _accepts(self, head: type[Head]) -> bool:
-        return ("numbers" in head.targets) == (self._kind == "regression")
-
-    def _batch_size(self, n_rows: int) -> int:
-        if self.batch_size == "auto":
-            return min(200, n_rows)
-        if self.batch_size > n_rows and self.solver != "lbfgs":
-            warnings.warn(
-                f"Got batch_size={self.batch_size} for {n_rows} training samples: it is going to "
-                "be clipped to them.",
-                UserWarning,
-                stacklevel=5,
-            )
-        return min(int(self.batch_size), n_rows)
-
-    def _validation_score(
-        self,
-        network: Network,
-        theta: np.ndarray,
-        data: Data,
-        rows: np.ndarray,
-    ) -> Callable[[], float]:
-        """Make a function that scores the current theta on the validation rows."""
-        x, program = _layer_program(network, network.split(theta), -1, data.is_sparse)
-        X, Y = data.X[rows], data.Y[rows]
-        weights, _ = data.normalised_weights(rows)
-        weights = None if weights is None else weights[rows]
-        return lambda: self._score_raw(program.run({x: X})[0], Y, weights)
-
-    # -- training state and what is published ------------------------------------------------------
-
-    def _current_theta(self, network: Network, dtype: Any) -> np.ndarray:
-        """Pack the fitted parameters, where they fit the network."""
-        parts = [*self.coefs_, *self.intercepts_]
-        if [part.shape for part in parts] != network.shapes:
-            units = (parts[0].shape[0], *(len(b) for b in self.intercepts_))
-            raise ValueError(
-                f"the fitted network has layers of {units} units, but the parameters and data "
-                f"now ask for {network.layer_units}: set warm_start=False or fit a clone."
-            )
-        return np.concatenate([np.ravel(part) for part in parts]).astype(dtype, copy=False)
-
-    def _training_state(
-        self, theta: np.ndarray, is_first: bool, is_partial: bool
-    ) -> tuple[Progress, Solver | None]:
-        """Return where training stands: a stream goes on, a fit starts its counters anew."""
-        progress = getattr(self, "_progress", Progress())
-        solver, _ = getattr(self, "_solver_state", None) or (None, False)
-        if is_first:
-            return Progress(), None
-        if not is_partial:
-            return progress.restarted(), None
-        fits = isinstance(solver, type(SOLVERS[self.solver](theta[:0], self)))
-        return replace(progress, n_iter=0), deepcopy(solver) if fits else None
-
-    def _publish(self, network: Network, theta: np.ndarray, progress: Progress) -> None:
-        parts = network.split(theta.copy())
-        depth = len(network.layer_units) - 1
-        is_validated = bool(self.early_stopping)
-        fitted = {
-            "coefs_": parts[:depth],
-            "intercepts_": parts[depth:],
-            "n_layers_": depth + 1,
-            "n_outputs_": network.layer_units[-1],
-            "out_activation_": self.head_.out_activation,
-            "n_iter_": progress.n_iter,
-            "t_": progress.samples_seen,
-            "loss_": progress.losses[-1] if progress.losses else np.nan,
-            "loss_curve_": list(progress.losses),
-            "best_loss_": None if is_validated else progress.best_loss,
-            "validation_scores_": list(progress.scores) if is_validated else None,
-            "best_validation_score_": progress.best_score if is_validated else None,
-            "_activations": network.activations,
-            "_progress": progress,
-        }
-        self.__dict__.update(fitted)
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Leave out the solver's state, unless `partial_fit` is to go on with it."""
-        state = super().__getstate__()
-        solver_state = state.get("_solver_state")
-        if solver_state is not None and not solver_state[1]:
-            state = {**state, "_solver_state": None}
-        return state
-
-    # -- answers -----------------------------------------------------------------------------------
-
-    @property
-    def _network(self) -> Network:
-        units = (self.coefs_[0].shape[0], *(len(b) for b in self.intercepts_))
-        return Network(units, self._activations)
-
-    def _layer(self, X: Any, layer: int) -> np.ndarray:
-        """Compute a layer's outputs (-1: the raw outputs), with a program of this thread's."""
-        check_is_fitted(self)
-        X = check_inputs(self, X, reset=False)
-        parameters = [*self.coefs_, *self.intercepts_]
-        X = within(X, parameters[0].dtype, "X")
-        is_sparse = not isinstance(X, np.ndarray)
-        programs = _PROGRAMS.by_estimator.setdefault(self, {})
-        known, x, program = programs.get((layer, is_sparse), ([], None, None))
-        if len(known) != len(parameters) or any(
-            a is not b for a, b in zip(known, parameters, strict=True)
-        ):
-            x, program = _layer_program(self._network, parameters, layer, is_sparse)
-            programs[layer, is_sparse] = (parameters, x, program)
-        return program.run({x: X})[0]
-
-    def hidden_layer_output(self, X: Any, layer: Any = -1) -> np.ndarray:
-        """Compute the learned features: the activations of a hidden layer.
-
-        Parameters
-        ----------
-        X : array-like or sparse matrix of shape (n_samples, n_features)
-            Inputs.
-        layer : int, default=-1
-            Which hidden layer, 0 being the first; negative numbers count from the last.
-
-        Returns
-        -------
-        ndarray of shape (n_samples, units of the layer)
-            Its outputs, after the activation.
-
-        Raises
-        ------
-        ValueError
-            If there is no such hidden layer.
-
-        Examples
-        --------
-        >>> from sklearn.datasets import load_iris
-        >>> from skmlp import MLPClassifier
-        >>> X, y = load_iris(return_X_y=True)
-        >>> model = MLPClassifier((8, 3), solver="lbfgs", max_iter=500, random_state=0).fit(X, y)
-        >>> model.hidden_layer_output(X, layer=0).shape
-        (150, 8)
-        """
-        check_is_fitted(self)
-        depth = len(self._activations)
-        if not (isinstance(layer, Integral) and -depth <= int(layer) < depth):
-            raise ValueError(
-                f"layer={layer!r} is not one of the {depth} hidden layers: give a whole number "
-                f"from {-depth} to {depth - 1}."
-                if depth
-                else f"layer={layer!r} does not exist: the network has no hidden layer."
-            )
-        return self._layer(X, int(layer) % depth)
-
-    def computation_graph(
-        self, X: Any = None, y: Any = None, sample_weight: Any = None
-    ) -> ComputationGraph:
-        """Show what the network computes, node by node.
-
-        Parameters
-        ----------
-        X : array-like or sparse matrix of shape (n_samples, n_features), optional
-            Inputs; with them, every node shows its value.
-        y : array-like, optional
-            Targets; with them, the graph goes on to the mean loss over the samples, and every
-            node shows the gradient of it.
-        sample_weight : array-like of shape (n_samples,), optional
-            Weights of the samples in the mean.
-
-        Returns
-        -------
-        ComputationGraph
-            Its nodes and edges as text (`str`), `to_dot()` and `to_mermaid()`; Jupyter draws it.
-            Without arguments, the graph of the loss, without values.
-
-        Raises
-        ------
-        ValueError
-            If targets are given without inputs.
-        """
-        check_is_fitted(self)
-        if X is None and y is not None:
-            raise ValueError("computation_graph needs X to compute values and gradients for y.")
-        data = None
-        if y is not None:
-            data = self._check_data(X, y, sample_weight, is_first=False)
-            X = data.X
-        elif X is not None:
-            X = check_inputs(self, X, reset=False)
-        graph = LossGraph(
-            self._network,
-            self.head_,
-            self._n_targets,
-            is_weighted=data is not None and data.weights is not None,
-            is_sparse=not (X is None or isinstance(X, np.ndarray)),
-        )
-        if X is None:
-            return graph.objective.computation_graph()
-        parts = [*self.coefs_, *self.intercepts_]
-        values = {graph.x: X, **dict(zip(graph.parameters, parts, strict=True))}
-        if data is None:
-            return ComputationGraph(self.head_.predict(graph.raw), values)
-        values |= {graph.y: data.Y, graph.scale: 1.0 / len(data.Y)}
-        if data.weights is not None:
-            values[graph.w] = data.normalised_weights(np.arange(len(data.Y)))[0]
-        return graph.objective.computation_graph(values, gradients=True)
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
-        return tags
-
-
-_ATTRIBUTES = """coefs_ : list of ndarray of shape (inputs, outputs)
-        The weight matrix of each layer. Predictions read `coefs_` and `intercepts_`; no later
-        fit changes these arrays.
-    intercepts_ : list of ndarray of shape (outputs,)
-        The bias of each layer.
-    head_ : Head
-        The head that was used.
-    loss_ : float
-        The objective in the last epoch.
-    best_loss_ : float or None
-        The smallest objective of an epoch; None with early stopping.
-    loss_curve_ : list of float
-        The objective of every epoch, those of earlier calls of `partial_fit` or of warm-started
-        fits first.
-    validation_scores_ : list of float or None
-        The validation score of every epoch, with early stopping: accuracy, or R2.
-    best_validation_score_ : float or None
-        The largest validation score, with early stopping.
-    n_iter_ : int
-        The number of epochs (iterations of lbfgs) of the last fit.
-    t_ : int
-        The number of training samples seen by stochastic solvers.
-    n_features_in_ : int
-        The number of inputs.
-    feature_names_in_ : ndarray of str
-        The names of the inputs, where X has string column names.
-    n_layers_ : int
-        The number of layers, inputs and outputs included.
-    n_outputs_ : int
-        The number of raw outputs.
-    out_activation_ : str
-        The name of the output activation."""
-
-
-# == the two estimators ============================================================================
-
-
-def _has_stochastic_solver(estimator: _MultilayerPerceptron) -> bool:
+def _has_stochastic_solver(estimator: MultilayerPerceptron) -> bool:
     if estimator.solver in SOLVERS:
         return True
     raise AttributeError(
@@ -544,13 +32,13 @@ def _has_stochastic_solver(estimator: _MultilayerPerceptron) -> bool:
 
 def _documented(estimator: type) -> type:
     """Put what both estimators share into a docstring."""
-    lines = (estimator.__doc__ or "").replace("{attributes}", _ATTRIBUTES)
+    lines = (estimator.__doc__ or "").replace("{attributes}", ATTRIBUTES)
     estimator.__doc__ = lines.replace("{parameters}", DESCRIPTIONS)
     return estimator
 
 
 @_documented
-class MLPClassifier(ClassifierMixin, _MultilayerPerceptron):
+class MLPClassifier(ClassifierMixin, MultilayerPerceptron):
     """Multilayer perceptron for classes and labels, with scikit-learn's own numbers.
 
     raw = f_D(... f_1(x)), each layer f(h) = activation(h W + b), the last without activation.
@@ -629,7 +117,7 @@ class MLPClassifier(ClassifierMixin, _MultilayerPerceptron):
         ValueError
             If the data cannot be used; the estimator is then as it was before.
         """
-        with _unchanged_on_failure(self):
+        with unchanged_on_failure(self):
             return self._fit(X, y, sample_weight, is_partial=True, classes=classes)
 
     def _encode(self, y: Any, *, is_first: bool, is_partial: bool, classes: Any) -> np.ndarray:
@@ -775,7 +263,7 @@ class MLPClassifier(ClassifierMixin, _MultilayerPerceptron):
 
 
 @_documented
-class MLPRegressor(RegressorMixin, _MultilayerPerceptron):
+class MLPRegressor(RegressorMixin, MultilayerPerceptron):
     """Multilayer perceptron for numbers, with scikit-learn's own numbers.
 
     raw = f_D(... f_1(x)), each layer f(h) = activation(h W + b), the last without activation.
@@ -843,7 +331,7 @@ class MLPRegressor(RegressorMixin, _MultilayerPerceptron):
         ValueError
             If the data cannot be used; the estimator is then as it was before.
         """
-        with _unchanged_on_failure(self):
+        with unchanged_on_failure(self):
             return self._fit(X, y, sample_weight, is_partial=True)
 
     def _encode(
@@ -896,22 +384,3 @@ class MLPRegressor(RegressorMixin, _MultilayerPerceptron):
         head = HEADS.get(self.head) if isinstance(self.head, str) else self.head
         tags.target_tags.positive_only = bool(getattr(head, "positive_only", False))
         return tags
-
-
-# == programs =====================================================================================
-
-
-def _layer_program(
-    network: Network, parameters: list[np.ndarray], layer: int, is_sparse: bool
-) -> tuple[Expression, Program]:
-    """Make a program for a layer's outputs over these very parameter arrays."""
-    x = variable("x", (BATCH, network.layer_units[0]), is_sparse=is_sparse)
-    variables = network.parameters()
-    output = network.layers(x, variables)[layer]
-    dtype = parameters[0].dtype
-    arrays = [np.ascontiguousarray(part, dtype) for part in parameters]
-    return x, Program([output], dict(zip(variables, arrays, strict=True)), dtype=dtype)
-
-
-def _silent(line: str) -> None:
-    """Take a line of text and print nothing."""
