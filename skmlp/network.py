@@ -16,6 +16,7 @@ import numpy as np
 
 from .activations import ACTIVATIONS
 from .engine import Expression, variable
+from .engine.expression import shape_text
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ class Network:
             if i < depth - 1 and getattr(x, "shape", None) != z.shape:
                 raise ValueError(
                     f"the activation of hidden layer {i + 1} must return an expression of the "
-                    f"shape of its argument, {z.shape}, got {x!r}"
+                    f"shape of its argument, {shape_text(z.shape)}, got {x!r}"
                 )
             outputs.append(x)
         return outputs
