@@ -67,9 +67,9 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):
 
     Notes
     -----
-    A pickle carries parameters, settings and curves. It carries the solver's state (two numbers
-    for each parameter with Adam, one with SGD) only after `partial_fit`, so that a stream goes on
-    where it was; after `fit`, a `partial_fit` on the unpickled estimator starts a new solver.
+    The solver's state (two numbers for each parameter with Adam, one with SGD) is kept, and
+    pickled, only after `partial_fit`, so that a stream goes on where it was. `fit` ends training:
+    a `partial_fit` after it starts a new solver.
 
     References
     ----------
@@ -122,7 +122,11 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):
 
     def _encode(self, y: Any, *, is_first: bool, is_partial: bool, classes: Any) -> np.ndarray:
         """Turn classes into the columns that the head learns."""
-        check_classification_targets(y)
+        try:
+            check_classification_targets(y)
+            unique_labels(y)
+        except TypeError as error:
+            raise ValueError(f"`y` mixes labels that cannot be ordered ({error}).") from None
         if type_of_target(y) == "multiclass-multioutput":
             raise ValueError(
                 "Multioutput target data with several classes is not supported: fit one "
@@ -151,7 +155,7 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):
             )
             self._labels_are_sparse = is_multilabel and not isinstance(y, np.ndarray)
             self.head_ = self._resolve_head(self._target)
-        self._check_known_classes(y, is_multilabel)
+        self._check_known_classes(y, is_multilabel, is_partial)
         if is_multilabel:
             return np.asarray(y if isinstance(y, np.ndarray) else y.toarray()) != 0
         codes = np.searchsorted(self.classes_, y)
@@ -159,14 +163,14 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):
             return codes[:, None] == np.arange(len(self.classes_))
         return codes[:, None] == 1
 
-    def _check_known_classes(self, y: Any, is_multilabel: bool) -> None:
+    def _check_known_classes(self, y: Any, is_multilabel: bool, is_partial: bool) -> None:
         labels = unique_labels(y)
         if is_multilabel != (self._target == "multilabel"):
             raise ValueError(
                 f"`y` has {'labels' if is_multilabel else 'classes'}, but the estimator was "
                 f"fitted on a {self._target} target."
             )
-        if self.warm_start and set(labels) != set(self.classes_):
+        if self.warm_start and not is_partial and set(labels) != set(self.classes_):
             raise ValueError(
                 "warm_start can only be used where `y` has the same classes as in the previous "
                 f"call to fit. Previously got {self.classes_}, `y` has {labels}."
@@ -290,8 +294,7 @@ class MLPRegressor(RegressorMixin, MultilayerPerceptron):
 
     Notes
     -----
-    A pickle carries parameters, settings and curves. It carries the solver's state only after
-    `partial_fit`; see `MLPClassifier`.
+    The solver's state is kept, and pickled, only after `partial_fit`; see `MLPClassifier`.
 
     Examples
     --------

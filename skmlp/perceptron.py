@@ -185,6 +185,8 @@ class MultilayerPerceptron(BaseEstimator):
         with unchanged_on_failure(self):
             return self._fit(X, y, sample_weight, is_partial=False)
 
+    _stream: Solver | None  # the solver's state, where partial_fit is to go on with it
+
     def _fit(
         self, X: Any, y: Any, sample_weight: Any, *, is_partial: bool, classes: Any = None
     ) -> Self:
@@ -219,7 +221,7 @@ class MultilayerPerceptron(BaseEstimator):
                     network, theta, data, split, rng, progress, solver, is_partial=is_partial
                 )
         self._publish(network, theta, outcome.progress)
-        self._solver_state = None if outcome.was_interrupted else (solver, is_partial)
+        self._stream = solver if is_partial else None
         if outcome.problem is not None and not is_partial:
             category = UserWarning if outcome.was_interrupted else ConvergenceWarning
             warnings.warn(outcome.problem, category, stacklevel=3)
@@ -372,15 +374,13 @@ class MultilayerPerceptron(BaseEstimator):
     def _training_state(
         self, theta: np.ndarray, is_first: bool, is_partial: bool
     ) -> tuple[Progress, Solver | None]:
-        """Return where training stands: a stream goes on, a fit starts its counters anew."""
-        progress = getattr(self, "_progress", Progress())
-        solver, _ = getattr(self, "_solver_state", None) or (None, False)
+        """Return where training stands: a stream goes on, anything else starts anew."""
         if is_first:
             return Progress(), None
-        if not is_partial:
-            return progress.restarted(), None
-        fits = isinstance(solver, type(SOLVERS[self.solver](theta[:0], self)))
-        return replace(progress, n_iter=0), deepcopy(solver) if fits else None
+        solver = getattr(self, "_stream", None)
+        if not is_partial or not isinstance(solver, type(SOLVERS[self.solver](theta[:0], self))):
+            return self._progress.restarted(), None
+        return replace(self._progress, n_iter=0), deepcopy(solver)
 
     def _publish(self, network: Network, theta: np.ndarray, progress: Progress) -> None:
         parts = network.split(theta.copy())
@@ -403,14 +403,6 @@ class MultilayerPerceptron(BaseEstimator):
             "_progress": progress,
         }
         self.__dict__.update(fitted)
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Leave out the solver's state, unless `partial_fit` is to go on with it."""
-        state = super().__getstate__()
-        solver_state = state.get("_solver_state")
-        if solver_state is not None and not solver_state[1]:
-            state = {**state, "_solver_state": None}
-        return state
 
     # -- answers -----------------------------------------------------------------------------------
 

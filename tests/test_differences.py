@@ -618,9 +618,11 @@ def test_pickle_of_a_fit_has_no_solver_state(estimator):
     assert n_bytes < len(pickle.dumps(ours)) < 1.1 * n_bytes
     copy = pickle.loads(pickle.dumps(ours))
     np.testing.assert_array_equal(copy.predict(X), ours.predict(X))
-    copy.partial_fit(X, y)  # by a new Adam, whose first step is the rate itself, or almost
-    moved = np.abs(flat(copy) - flat(ours)).max()
+    before = flat(ours)
+    ours.partial_fit(X, y)  # by a new Adam, whose first step is the rate itself, or almost
+    moved = np.abs(flat(ours) - before).max()
     assert moved == pytest.approx(ours.learning_rate_init, rel=1e-3)
+    np.testing.assert_array_equal(flat(copy.partial_fit(X, y)), flat(ours))
     if DEFECTS_KNOWN:
         theirs = getattr(neural_network, estimator)(**settings).fit(X, y)
         assert len(pickle.dumps(theirs)) > 3 * n_bytes

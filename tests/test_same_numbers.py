@@ -219,7 +219,6 @@ GROUPS = {
             call="partial_fit",
         ),
         *cases(["strings", "regression"], MINIBATCH, call="one generator"),
-        *cases(["strings", "regression"], MINIBATCH, ONE_BATCH, call="fit, then partial_fit"),
     ],
     # Difference 2: a warm-started fit counts, and looks for its best loss and score, anew in skmlp
     # alone, so these fits run their epochs, with falling losses, without stopping or adapting.
@@ -315,7 +314,6 @@ CALLS = {
     "warm fits": [("fit", slice(None))] * 3,
     "partial_fit": STREAM,
     "one generator": STREAM,
-    "fit, then partial_fit": [("fit", slice(None)), *STREAM],
 }
 
 

@@ -429,7 +429,10 @@ def normalised_axes(axis: Any, ndim: int) -> tuple[int, ...]:
     for a in axes:
         if not -ndim <= a < ndim:
             raise ValueError(f"axis {a} is out of bounds for an expression of {ndim} axes")
-    return tuple(sorted(a % ndim for a in axes))
+    normalised = sorted(a % ndim for a in axes)
+    if len(set(normalised)) < len(normalised):
+        raise ValueError(f"axis {axis} has a duplicate: write every axis once")
+    return tuple(normalised)
 
 
 def _reduced(shape: Shape, axis: tuple[int, ...], keepdims: bool) -> Shape:
@@ -780,9 +783,10 @@ def _reshape(a: Expression, shape: Any, **options: Any) -> Expression:
         new[0] = BATCH
     tail, old = (new[1:], a.shape[1:]) if batch else (new, a.shape)
     total = math.prod(int(d) for d in old)
-    if tail.count(-1) == 1:
+    if tail.count(-1) == 1 and BATCH not in tail:
         tail[tail.index(-1)] = total // max(1, -math.prod(tail))
-    if (batch and (not new or new[0] != BATCH)) or math.prod(tail) != total:
+    fits = BATCH not in tail and math.prod(tail) == total and min(tail, default=0) >= 0
+    if not fits or (batch and new[:1] != [BATCH]):
         raise ValueError(
             f"an expression of shape {shape_text(a.shape)} cannot be reshaped to {shape}"
             + ("; a batch keeps its rows: write reshape(-1, ...)" if batch else "")

@@ -1,0 +1,55 @@
+"""Every ``python`` block of README.md and of docs/ runs: in order, one namespace for each page."""
+
+import doctest
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("**/*.md"))]
+FENCE = re.compile(r"^```python *\n(.*?)^``` *$", re.MULTILINE | re.DOTALL)
+DOCTEST_OPTIONS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+
+
+class Block(NamedTuple):
+    """A code block and the number of lines above it in its page."""
+
+    source: str
+    lines_above: int
+
+
+def python_blocks(page):
+    """Return the page's blocks that are marked as Python, in order."""
+    text = page.read_text(encoding="utf-8")
+    return [Block(m[1], text.count("\n", 0, m.start(1))) for m in FENCE.finditer(text)]
+
+
+def run(block, page, namespace):
+    """Run a block; where it has doctest prompts, its output must be what the page shows."""
+    if not re.search(r"^>>> ", block.source, re.MULTILINE):
+        lines = "\n" * block.lines_above + block.source  # so that a traceback names the page's line
+        exec(compile(lines, str(page), "exec"), namespace)
+        return
+    name = page.relative_to(ROOT).as_posix()
+    example = doctest.DocTestParser().get_doctest(
+        block.source, namespace, name, str(page), block.lines_above
+    )
+    report = []
+    runner = doctest.DocTestRunner(optionflags=DOCTEST_OPTIONS)
+    runner.run(example, out=report.append, clear_globs=False)
+    namespace.update(example.globs)  # the parser works on a copy
+    assert not runner.failures, "".join(report)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_the_code_on_a_page_runs(page, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    namespace = {"__name__": page.stem}
+    for block in python_blocks(page):
+        run(block, page, namespace)
+
+
+def test_the_readme_has_code_to_run():
+    assert python_blocks(ROOT / "README.md")
