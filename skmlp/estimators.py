@@ -122,17 +122,15 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):
 
     def _encode(self, y: Any, *, is_first: bool, is_partial: bool, classes: Any) -> np.ndarray:
         """Turn classes into the columns that the head learns."""
-        try:
-            check_classification_targets(y)
-            unique_labels(y)
-        except TypeError as error:
-            raise ValueError(f"`y` mixes labels that cannot be ordered ({error}).") from None
-        if type_of_target(y) == "multiclass-multioutput":
+        check_classification_targets(y)
+        kind = type_of_target(y)
+        if kind == "multiclass-multioutput":
             raise ValueError(
                 "Multioutput target data with several classes is not supported: fit one "
                 "classifier a column (sklearn.multioutput.MultiOutputClassifier)."
             )
-        is_multilabel = type_of_target(y).startswith("multilabel")
+        is_multilabel = kind.startswith("multilabel")
+        labels = unique_labels(y)
         if (
             classes is not None
             and not is_first
@@ -145,7 +143,7 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):
         if is_first:
             if is_partial and classes is None and not is_multilabel:
                 raise ValueError("classes must be passed on the first call to partial_fit.")
-            self.classes_ = unique_labels(y if classes is None or is_multilabel else classes)
+            self.classes_ = labels if classes is None or is_multilabel else unique_labels(classes)
             self._target = (
                 "multilabel"
                 if is_multilabel
@@ -155,7 +153,7 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):
             )
             self._labels_are_sparse = is_multilabel and not isinstance(y, np.ndarray)
             self.head_ = self._resolve_head(self._target)
-        self._check_known_classes(y, is_multilabel, is_partial)
+        self._check_known_classes(labels, is_multilabel, is_partial)
         if is_multilabel:
             return np.asarray(y if isinstance(y, np.ndarray) else y.toarray()) != 0
         codes = np.searchsorted(self.classes_, y)
@@ -163,8 +161,9 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):
             return codes[:, None] == np.arange(len(self.classes_))
         return codes[:, None] == 1
 
-    def _check_known_classes(self, y: Any, is_multilabel: bool, is_partial: bool) -> None:
-        labels = unique_labels(y)
+    def _check_known_classes(
+        self, labels: np.ndarray, is_multilabel: bool, is_partial: bool
+    ) -> None:
         if is_multilabel != (self._target == "multilabel"):
             raise ValueError(
                 f"`y` has {'labels' if is_multilabel else 'classes'}, but the estimator was "

@@ -28,8 +28,9 @@ def check_gradient(
     .. math:: \frac{8 (\phi(h) - \phi(-h)) - (\phi(2h) - \phi(-2h))}{12 h}, \quad
               \phi(h) = \sum r f(x + h e_i).
 
-    The traced function must also compute what the plain one computes. Entries next to a kink,
-    where differences of two step sizes disagree, are left out, but most must remain.
+    The traced function must also compute what the plain one computes. Entries at or next to a
+    kink, where the slopes on the two sides or those of two step sizes disagree, are left out,
+    but most must remain.
 
     Parameters
     ----------
@@ -129,18 +130,23 @@ def _slope(
     tolerance: float,
     floor: float,
 ) -> tuple[float, bool]:
-    """Estimate one derivative with two step sizes; reliable where they agree."""
+    """Estimate one derivative with two step sizes; reliable where they agree on a smooth slope."""
 
-    def central(h: float) -> float:
+    def along(h: float) -> list[float]:
         moved = [x.copy() for x in points]
-        at = points[i].flat[entry]
-        phi = []
-        for steps in (1, -1, 2, -2):
-            moved[i].flat[entry] = at + steps * h
-            phi.append(projected(*moved))
-        return (8 * (phi[0] - phi[1]) - (phi[2] - phi[3])) / (12 * h)
+        values = []
+        for steps in (-2, -1, 0, 1, 2):
+            moved[i].flat[entry] = points[i].flat[entry] + steps * h
+            values.append(projected(*moved))
+        return values
+
+    def central(v: list[float], h: float) -> float:
+        return (8 * (v[3] - v[1]) - (v[4] - v[0])) / (12 * h)
 
     h = 1e-3 * max(1.0, abs(points[i].flat[entry]))
     with np.errstate(all="ignore"):
-        fine, coarse = central(h / 4), central(h)
-    return fine, bool(abs(fine - coarse) <= tolerance * max(abs(fine), floor))
+        near, far = along(h / 4), along(h)
+        fine, coarse = central(near, h / 4), central(far, h)
+        jump = (4 * (near[3] + near[1]) - (near[4] + near[0]) - 6 * near[2]) / (h / 2)
+    scale = max(abs(fine), floor)  # the slopes on the two sides differ by the jump
+    return fine, bool(abs(fine - coarse) <= tolerance * scale and abs(jump) <= 1e-3 * scale)

@@ -71,17 +71,17 @@ def test_edges():
 def test_text():
     loss, values = least_squares()
     assert str(ComputationGraph(loss)).splitlines() == [
-        "w   variable          ()",
-        "x   variable          ()",
-        "v1  multiply(w, x)    ()",
-        "b   variable          ()",
-        "z   add(v1, b)        ()",
-        "y   expit(z)          ()",
-        "t   variable          ()",
-        "v2  subtract(y, t)    ()",
-        "v3  square(v2)        ()",
-        "L   multiply(0.5, v3)  ()".replace("  ()", " ()"),
-    ] or str(ComputationGraph(loss)).splitlines()[0].split() == ["w", "variable", "()"]
+        "w   variable           ()",
+        "x   variable           ()",
+        "v1  multiply(w, x)     ()",
+        "b   variable           ()",
+        "z   add(v1, b)         ()",
+        "y   expit(z)           ()",
+        "t   variable           ()",
+        "v2  subtract(y, t)     ()",
+        "v3  square(v2)         ()",
+        "L   multiply(0.5, v3)  ()",
+    ]
     lines = [line.split() for line in str(loss.computation_graph(values, True)).splitlines()]
     table = {line[0]: line for line in lines}
     for name, (value, slope) in by_hand().items():
