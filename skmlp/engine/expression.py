@@ -17,7 +17,7 @@ import math
 import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
@@ -276,6 +276,11 @@ class Expression(NDArrayOperatorsMixin):
 
     def __getitem__(self, key: Any) -> Expression:
         return FUNCTIONS[operator.getitem](self, key)
+
+    def __getattr__(self, name: str) -> NoReturn:
+        is_function = getattr(np, name, None) in FUNCTIONS
+        instead = f"np.{name}(z, ...)" if is_function else "it with NumPy functions"
+        raise AttributeError(f"an expression has no attribute {name}: write {instead}")
 
     # -- ndarray's methods -------------------------------------------------------------------------
 

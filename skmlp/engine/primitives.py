@@ -390,8 +390,9 @@ def straight_through(value: Any, surrogate: Any) -> Any:
     Examples
     --------
     >>> import numpy as np
-    >>> straight_through(np.rint(0.7), 0.7)
-    np.float64(1.0)
+    >>> z = np.array([0.2, 0.7])
+    >>> straight_through(np.rint(z), z)
+    array([0., 1.])
     """
     if not isinstance(value, Expression) and not isinstance(surrogate, Expression):
         return value
@@ -535,9 +536,10 @@ def _matmul_shape(a: Shape, b: Shape) -> Shape:
 
 def _bind_matmul(out: np.ndarray, a: Any, b: Any) -> Callable[[], Any]:
     if isinstance(a, np.ndarray) and isinstance(b, np.ndarray):
-        if all(x.flags.c_contiguous or x.flags.f_contiguous for x in (a, b)):
-            return partial(np.dot, a, b, out)
-        return partial(np.matmul, a, b, out)  # np.dot would copy a part of a matrix
+        is_part = not all(x.flags.c_contiguous or x.flags.f_contiguous for x in (a, b))
+        if is_part and all(x.itemsize in x.strides for x in (a, b)):
+            return partial(np.matmul, a, b, out)  # np.dot would copy part of a matrix
+        return partial(np.dot, a, b, out)
     return partial(_sparse_product, out, a, b)
 
 
@@ -564,7 +566,7 @@ def _matmul(a: Any, b: Any) -> Expression:
             f"matmul was applied to two sparse inputs, {a.label} and {b.label}: sparse rows can "
             "only be multiplied by a dense matrix, as in x @ W"
         )
-    if a.ndim == 1 and b.ndim == 1:
+    if a.ndim == 1 and a.shape == b.shape:
         return np.sum(a * b)
     if a.ndim == 1:
         return _matmul(a[None, :], b)[0]
@@ -702,9 +704,7 @@ def _embed(g: Expression, shape: Shape, key: tuple[Any, ...]) -> Expression:
     inverse: list[Any] = []
     for item in key:
         length = None if item is None else next(lengths)
-        is_whole = item is None or item == slice(None)
-        keeps_one = length == 1 and not (isinstance(item, slice) and not range(1)[item])
-        if not is_whole and not keeps_one:
+        if item is not None and item != slice(None) and length != 1:
             return apply(EMBED, g, shape=shape, key=key)
         inverse.append(0 if item is None else slice(None) if isinstance(item, slice) else None)
     return g[tuple(inverse)]  # the index only added and dropped axes of length 1

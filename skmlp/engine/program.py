@@ -470,8 +470,9 @@ def _load(buffer: Any, source: Any, taken: range | np.ndarray | None) -> None:
             stop = taken.stop if taken.stop >= 0 else None
             source = source[taken.start : stop : taken.step]
     elif taken is not None:
-        if isinstance(buffer, np.ndarray) and source.dtype == buffer.dtype:
-            source.take(taken, 0, buffer, "wrap")  # "raise" would copy
+        is_dense = isinstance(buffer, np.ndarray)
+        if is_dense and source.dtype == buffer.dtype and source.flags.c_contiguous:
+            source.take(taken, 0, buffer, "wrap")  # "raise", or another order, would copy it all
             return
         source = source[taken]
     if isinstance(buffer, SparseRows):

@@ -131,7 +131,7 @@ REFUSED = {
     "asarray": (np.asarray, TypeError, "NumPy functions"),
     "array of expressions": (lambda z: np.array([z, z]), TypeError, "NumPy functions"),
     "sum of a list": (lambda z: np.sum([z, z]), TypeError, "NumPy functions"),
-    "sparse times": (lambda z: sparse.eye_array(3) @ z, TypeError, "NumPy functions"),
+    "sparse times": (lambda z: sparse.csr_array(np.eye(3)) @ z, TypeError, "NumPy functions"),
     "None": (lambda z: z + None, TypeError, "None: write numbers or arrays of numbers"),
     "text": (lambda z: z * "2", TypeError, "'2': write numbers"),
     "texts": (lambda z: z == ["a", "b"], TypeError, "an array of <U1: write numbers"),
@@ -139,6 +139,9 @@ REFUSED = {
     "where of one": (lambda z: np.where(z > 0), TypeError, r"three arguments"),
     "cumsum of rows": (lambda z: np.cumsum(z, axis=0), TypeError, r"np\.cumsum\(z, axis=1\)"),
     "cumsum of all": (np.cumsum, TypeError, r"np\.cumsum\(z, axis=1\)"),
+    "a method": (lambda z: z.clip(0, 1), AttributeError, r"no attribute clip: write np\.clip\(z, "),
+    "another method": (lambda z: z.astype(float), AttributeError, "astype: write it with NumPy"),
+    "precision": (lambda z: z.dtype, AttributeError, "no attribute dtype"),
     "one row": (lambda z: z[0], IndexError, r"index columns as z\[:, 0\]"),
     "some rows": (lambda z: z[1:], IndexError, r"picks rows of a batch"),
     "rows backwards": (lambda z: z[::-1], IndexError, r"picks rows of a batch"),
@@ -415,6 +418,26 @@ def test_concatenated_shapes_are_those_of_numpy(shape, data):
     assert concrete(traced.shape) == want.shape
     values = dict(zip(variables, arrays, strict=True))
     np.testing.assert_array_equal(evaluate(traced, values), want)
+
+
+@RANDOM
+@given(batch_shapes(), batch_shapes(), st.booleans())
+def test_shapes_of_products_are_those_of_numpy(first, second, transposed):
+    a, b = variable("a", first), variable("b", second)
+    arrays = {x: np.random.default_rng(0).standard_normal(concrete(x.shape)) for x in (a, b)}
+    transposed = transposed and len(first) == 2
+    try:
+        want = (arrays[a].T if transposed else arrays[a]) @ arrays[b]
+    except ValueError:
+        want = None
+    if want is None or max(len(first), len(second)) > 2:
+        with pytest.raises(ValueError, match="does not fit") as caught:
+            (a.T if transposed else a) @ b
+        assert_sentence(str(caught.value))
+        return
+    traced = (a.T if transposed else a) @ b
+    assert concrete(traced.shape) == want.shape
+    np.testing.assert_allclose(evaluate(traced, arrays), want, rtol=1e-12, atol=1e-12)
 
 
 @RANDOM

@@ -152,7 +152,7 @@ def test_equal_subexpressions_are_one_node():
     assert names(share([np.tanh(z) + np.exp(z), 2 * np.tanh(z) + np.exp(z)])).count("tanh") == 1
     assert same(np.sum(z, axis=0), np.sum(z, axis=(0,)))
     assert same(z + 1, z + 1.0)
-    assert same(np.clip(z, -1, 1), np.clip(z, min=-1, max=1))
+    assert same(np.clip(z, -1, 1), np.clip(z, a_min=-1.0, a_max=1))
 
 
 DIFFERENT = {

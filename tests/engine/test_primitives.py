@@ -94,6 +94,7 @@ CASES = {
         (lambda a: a[:, None, ::-1], [(BATCH, 3)]),
         (lambda a: a[1, :, 2:], [(2, 3, 4)]),
         (lambda a: np.sin(a[..., 0]), [(1, 1)]),
+        (lambda a: np.sum(np.square(a[:, 1:]), axis=1) + np.sin(a[:, 0]), [(BATCH, 1)]),
     ],
     "embed": [(lambda a: np.square(a[:, 1:]) * a[:, :2], [(BATCH, 3)])],
     "broadcast_to": [(lambda a: np.sin(np.broadcast_to(a, (2, 3, 4))), [(3, 1)])],
