@@ -220,7 +220,7 @@ class MultilayerPerceptron(BaseEstimator):
                 outcome, solver = self._train(
                     network, theta, data, split, rng, progress, solver, is_partial=is_partial
                 )
-        self._publish(network, theta, outcome.progress)
+        self._publish(network, theta, outcome, is_first=is_first)
         self._stream = solver if is_partial else None
         if outcome.problem is not None and not is_partial:
             category = UserWarning if outcome.was_interrupted else ConvergenceWarning
@@ -382,10 +382,14 @@ class MultilayerPerceptron(BaseEstimator):
             return self._progress.restarted(), None
         return replace(self._progress, n_iter=0), deepcopy(solver)
 
-    def _publish(self, network: Network, theta: np.ndarray, progress: Progress) -> None:
+    def _publish(
+        self, network: Network, theta: np.ndarray, outcome: Outcome, *, is_first: bool
+    ) -> None:
+        progress = outcome.progress
         parts = network.split(theta.copy())
         depth = len(network.layer_units) - 1
         is_validated = bool(self.early_stopping)
+        earlier_scores = [] if is_first else (self.validation_scores_ or [])
         fitted = {
             "coefs_": parts[:depth],
             "intercepts_": parts[depth:],
@@ -394,10 +398,10 @@ class MultilayerPerceptron(BaseEstimator):
             "out_activation_": self.head_.out_activation,
             "n_iter_": progress.n_iter,
             "t_": progress.samples_seen,
-            "loss_": progress.losses[-1] if progress.losses else np.nan,
-            "loss_curve_": list(progress.losses),
+            "loss_": progress.loss,
+            "loss_curve_": [*([] if is_first else self.loss_curve_), *outcome.losses],
             "best_loss_": None if is_validated else progress.best_loss,
-            "validation_scores_": list(progress.scores) if is_validated else None,
+            "validation_scores_": [*earlier_scores, *outcome.scores] if is_validated else None,
             "best_validation_score_": progress.best_score if is_validated else None,
             "_activations": network.activations,
             "_progress": progress,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,7 @@ Report = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Progress:
-    """How far training has come: its counters and curves.
+    """How far training has come.
 
     Attributes
     ----------
@@ -30,10 +30,10 @@ class Progress:
         Complete epochs (iterations of lbfgs) of this fit.
     samples_seen : int
         Training samples seen since the parameters were drawn.
-    losses : tuple of float
-        The objective of every epoch, its mean over the batches.
-    scores : tuple of float
-        The validation score of every epoch, where there is validation.
+    loss : float
+        The objective of the last epoch, its mean over the batches.
+    score : float or None
+        The validation score of the last epoch, where there is validation.
     best_loss : float
         The smallest loss of this fit.
     best_score : float
@@ -44,15 +44,15 @@ class Progress:
 
     n_iter: int = 0
     samples_seen: int = 0
-    losses: tuple[float, ...] = ()
-    scores: tuple[float, ...] = ()
+    loss: float = math.nan
+    score: float | None = None
     best_loss: float = math.inf
     best_score: float = -math.inf
     no_improvement: int = 0
 
     def restarted(self) -> Progress:
         """Return the progress that a new fit with the same parameters starts from."""
-        return Progress(samples_seen=self.samples_seen, losses=self.losses, scores=self.scores)
+        return Progress(samples_seen=self.samples_seen)
 
     def after_epoch(self, loss: float, score: float | None, samples: int, tol: float) -> Progress:
         """Return the progress after one more epoch; a NaN never improves on anything."""
@@ -63,8 +63,8 @@ class Progress:
         return Progress(
             n_iter=self.n_iter + 1,
             samples_seen=self.samples_seen + samples,
-            losses=(*self.losses, loss),
-            scores=self.scores if score is None else (*self.scores, score),
+            loss=loss,
+            score=score,
             best_loss=loss if loss < self.best_loss else self.best_loss,
             best_score=score if score is not None and score > self.best_score else self.best_score,
             no_improvement=0 if is_better else self.no_improvement + 1,
@@ -104,7 +104,9 @@ class Outcome:
     Attributes
     ----------
     progress : Progress
-        Up to the last complete epoch.
+        At the last complete epoch.
+    losses, scores : list of float
+        The objective and, where there is validation, the score of each complete epoch.
     problem : str or None
         Why it ended before it converged, in a sentence.
     was_interrupted : bool
@@ -112,6 +114,8 @@ class Outcome:
     """
 
     progress: Progress
+    losses: list[float] = field(default_factory=list)
+    scores: list[float] = field(default_factory=list)
     problem: str | None = None
     was_interrupted: bool = False
 
@@ -123,6 +127,7 @@ class _Keeper:
         self._theta = theta
         self._restore_best = restore_best
         self._kept = (progress, theta.copy(), -math.inf)
+        self._epochs: list[Progress] = []
 
     @property
     def progress(self) -> Progress:
@@ -133,12 +138,17 @@ class _Keeper:
         _, kept, best = self._kept
         if merit > best or not self._restore_best:
             kept, best = self._theta.copy(), merit
+        self._epochs.append(progress)
         self._kept = (progress, kept, best)
 
-    def put_back(self) -> Progress:
-        """Give theta the parameters to keep."""
-        self._theta[...] = self._kept[1]
-        return self.progress
+    def outcome(self, problem: str | None = None, was_interrupted: bool = False) -> Outcome:
+        """Give theta the parameters to keep, and tell what has been done."""
+        progress, kept, _ = self._kept
+        self._theta[...] = kept
+        epochs = self._epochs[: max(1, progress.n_iter)]
+        losses = [epoch.loss for epoch in epochs]
+        scores = [epoch.score for epoch in epochs if epoch.score is not None]
+        return Outcome(progress, losses, scores, problem, was_interrupted)
 
 
 def train_minibatches(
@@ -211,17 +221,16 @@ def train_minibatches(
             # The loss of an epoch was seen on the way; the parameters are judged where they stand.
             merit = -loss
             if stopping.restore_best:
-                merit = now.scores[-1] if score is not None else -objective(order)
+                merit = now.score if now.score is not None else -objective(order)
             keeper.keep(now, merit)
             if rate is None:
-                return Outcome(keeper.put_back())
+                return keeper.outcome()
             solver.rate = rate
     except KeyboardInterrupt:
         if keeper.progress.n_iter == 0:
             raise
         return _interrupted(keeper)
-    return Outcome(
-        keeper.put_back(),
+    return keeper.outcome(
         f"Stochastic Optimizer: Maximum iterations ({stopping.max_iter}) reached and the "
         "optimization hasn't converged yet: raise max_iter, or learning_rate_init if the loss "
         "still falls steadily.",
@@ -277,7 +286,7 @@ def train_full_batch(
     def after_iteration(x: np.ndarray, loss: float) -> None:
         theta[...] = x
         now = _judged(keeper.progress, loss, 0, stopping.tol, score, report)
-        keeper.keep(now, now.scores[-1] if score is not None else -loss)
+        keeper.keep(now, now.score if now.score is not None else -loss)
         if score is not None and keeper.progress.no_improvement > stopping.n_iter_no_change:
             report(_plateau_line(stopping, score, None))
             raise _Plateau
@@ -292,18 +301,17 @@ def train_full_batch(
             after_iteration=after_iteration,
         )
     except _Plateau:
-        return Outcome(keeper.put_back())
+        return keeper.outcome()
     except KeyboardInterrupt:
         if keeper.progress.n_iter == 0:
             raise
         return _interrupted(keeper)
     theta[...] = result.x
-    _check_finite(float(result.fun), theta, f"iteration {result.nit}")
+    loss = float(result.fun)
+    _check_finite(loss, theta, f"iteration {result.nit}")
     if keeper.progress.n_iter == 0:  # it started where the gradient is below tol
-        keeper.keep(
-            replace(progress, losses=(*progress.losses, float(result.fun))), -float(result.fun)
-        )
-    return Outcome(keeper.put_back(), _lbfgs_problem(result, stopping))
+        keeper.keep(replace(progress, loss=loss, best_loss=loss), -loss)
+    return keeper.outcome(_lbfgs_problem(result, stopping))
 
 
 class _Plateau(Exception):  # noqa: N818, it ends the full-batch solver from inside: no error
@@ -347,9 +355,11 @@ def _plateau_line(stopping: Stopping, score: Score | None, rate: float | None) -
 
 
 def _interrupted(keeper: _Keeper) -> Outcome:
-    progress = keeper.put_back()
-    problem = f"Training interrupted by user: the parameters of epoch {progress.n_iter} are kept."
-    return Outcome(progress, problem, was_interrupted=True)
+    epoch = keeper.progress.n_iter
+    return keeper.outcome(
+        f"Training interrupted by user: the parameters of epoch {epoch} are kept.",
+        was_interrupted=True,
+    )
 
 
 def _lbfgs_problem(result: Any, stopping: Stopping) -> str | None:

@@ -1,4 +1,4 @@
-"""One BLAS thread for every test process: the matrices are small, and the processes share the cores."""
+"""One BLAS thread a test process: the matrices are small, and the processes share the cores."""
 
 import os
 

@@ -16,20 +16,12 @@ import numpy as np
 import pytest
 from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
-from threadpoolctl import threadpool_limits
 
 from skmlp import MLPClassifier, MLPRegressor
 
 unconverged = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 KINDS = [MLPClassifier, MLPRegressor]
 SOLVERS = ["adam", "sgd", "lbfgs"]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_blas_thread():
-    """Small products gain nothing from more threads, and parallel test runs lose by them."""
-    with threadpool_limits(1):
-        yield
 
 
 def data(kind, n=40, seed=0):

@@ -6,20 +6,12 @@ import pytest
 from scipy import sparse
 from sklearn.datasets import make_classification, make_multilabel_classification
 from sklearn.exceptions import ConvergenceWarning, DataConversionWarning, NotFittedError
-from threadpoolctl import threadpool_limits
 
 from skmlp import MLPClassifier, MLPRegressor
 from skmlp.activations import ACTIVATIONS
 from skmlp.heads import HEADS, Linear, Logistic, Poisson, Softmax
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_blas_thread():
-    """Small products gain nothing from more threads, and parallel test runs lose by them."""
-    with threadpool_limits(1):
-        yield
 
 
 def integers(n=60, columns=5, seed=0):

@@ -36,19 +36,11 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import get_tags
 from sklearn.utils.estimator_checks import parametrize_with_checks
-from threadpoolctl import threadpool_limits
 
 from skmlp import MLPClassifier, MLPRegressor
 from skmlp.heads import Poisson, Softmax
 
 unconverged = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_blas_thread():
-    """Small products gain nothing from more threads, and parallel test runs lose by them."""
-    with threadpool_limits(1):
-        yield
 
 
 def mish(z):
