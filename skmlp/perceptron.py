@@ -98,6 +98,8 @@ class MultilayerPerceptron(BaseEstimator):
     """
 
     _kind: ClassVar[str]
+    _progress: Progress  # where training stands
+    _stream: Solver | None  # the solver, where partial_fit is to go on with it
     classes_: np.ndarray
 
     def __init__(
@@ -184,8 +186,6 @@ class MultilayerPerceptron(BaseEstimator):
         """
         with unchanged_on_failure(self):
             return self._fit(X, y, sample_weight, is_partial=False)
-
-    _stream: Solver | None  # the solver's state, where partial_fit is to go on with it
 
     def _fit(
         self, X: Any, y: Any, sample_weight: Any, *, is_partial: bool, classes: Any = None
