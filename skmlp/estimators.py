@@ -309,6 +309,7 @@ class MLPRegressor(RegressorMixin, MultilayerPerceptron):
     """
 
     _kind = "regression"
+    _target = "numbers"
 
     @available_if(_has_stochastic_solver)
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:

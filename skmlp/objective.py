@@ -40,6 +40,8 @@ class LossGraph:
 
     Attributes
     ----------
+    network : Network
+        The network.
     x, y, w, scale : Expression
         The variables: inputs, targets, weights, and 1 / |B|.
     parameters : list of Expression
@@ -59,6 +61,7 @@ class LossGraph:
         is_weighted: bool = False,
         is_sparse: bool = False,
     ) -> None:
+        self.network = network
         self.x = variable("x", (BATCH, network.layer_units[0]), is_sparse=is_sparse)
         self.y = variable("y", (BATCH, n_targets))
         self.w = variable("w", (BATCH,))
@@ -81,10 +84,8 @@ class Objective:
 
     Parameters
     ----------
-    network : Network
-        The network.
-    head : Head
-        The head.
+    graph : LossGraph
+        The data term.
     theta : ndarray of shape (n_parameters,)
         The parameters; read where they stand.
     X : array or CSR matrix of shape (n, inputs)
@@ -104,21 +105,14 @@ class Objective:
 
     def __init__(
         self,
-        network: Network,
-        head: Head,
+        graph: LossGraph,
         theta: np.ndarray,
         X: Any,
         Y: np.ndarray,
         weights: np.ndarray | None,
         penalty: float,
     ) -> None:
-        graph = LossGraph(
-            network,
-            head,
-            Y.shape[1],
-            is_weighted=weights is not None,
-            is_sparse=not isinstance(X, np.ndarray),
-        )
+        network = graph.network
         self.theta = theta
         self.gradient = np.empty_like(theta)
         self._scale = np.ones((), theta.dtype)

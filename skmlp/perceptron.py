@@ -78,6 +78,9 @@ def unchanged_on_failure(estimator: BaseEstimator) -> Iterator[None]:
         raise
 
 
+_PREDICTED_NUMBERS = 1 << 17  # in a buffer of a prediction, which stays with the thread
+
+
 class _Programs(threading.local):
     """The prediction programs of a thread, by estimator: buffers are never shared."""
 
@@ -98,6 +101,7 @@ class MultilayerPerceptron(BaseEstimator):
     """
 
     _kind: ClassVar[str]
+    _target: str  # the kind of target, in the words of Head.targets
     _progress: Progress  # where training stands
     _stream: Solver | None  # the solver, where partial_fit is to go on with it
     classes_: np.ndarray
@@ -183,6 +187,9 @@ class MultilayerPerceptron(BaseEstimator):
         ValueError
             If a parameter or the data cannot be used, or training diverges; the estimator is
             then as it was before.
+        KeyboardInterrupt
+            If it comes before one epoch is complete; after that the last complete epoch is kept,
+            with a warning.
         """
         with unchanged_on_failure(self):
             return self._fit(X, y, sample_weight, is_partial=False)
@@ -198,6 +205,8 @@ class MultilayerPerceptron(BaseEstimator):
         data = self._check_data(
             X, y, sample_weight, is_first=is_first, is_partial=is_partial, classes=classes
         )
+        if not is_first:
+            self._check_same_head()
         if not len(data.rows) and not is_partial:
             raise ValueError("Sample weights must contain at least one non-zero number.")
         self._n_targets = data.Y.shape[1]
@@ -206,8 +215,15 @@ class MultilayerPerceptron(BaseEstimator):
         split = None
         if self.early_stopping:
             split = ValidationSplit(data.rows, self._strata(data.Y), self.validation_fraction)
-        rng = check_random_state(self.random_state)
-        dtype = self._precision(data.X)
+        graph = LossGraph(
+            network,
+            self.head_,
+            self._n_targets,
+            is_weighted=data.weights is not None,
+            is_sparse=data.is_sparse,
+        )
+        rng = check_random_state(self.random_state)  # from here on, the fit is under way
+        dtype = data.Y.dtype
         theta = (
             network.initial_theta(rng, dtype, output_activation(self))
             if is_first
@@ -218,7 +234,7 @@ class MultilayerPerceptron(BaseEstimator):
         if len(data.rows):
             with np.errstate(all="ignore"):  # a fit that diverges is told by its loss
                 outcome, solver = self._train(
-                    network, theta, data, split, rng, progress, solver, is_partial=is_partial
+                    graph, theta, data, split, rng, progress, solver, is_partial=is_partial
                 )
         self._publish(network, theta, outcome, is_first=is_first)
         self._stream = solver if is_partial else None
@@ -229,7 +245,7 @@ class MultilayerPerceptron(BaseEstimator):
 
     def _train(
         self,
-        network: Network,
+        graph: LossGraph,
         theta: np.ndarray,
         data: Data,
         split: ValidationSplit | None,
@@ -244,8 +260,7 @@ class MultilayerPerceptron(BaseEstimator):
         weights, mean_weight = data.normalised_weights(train)
         rows_per_step = len(train) if self.solver == "lbfgs" else batch_size
         objective = Objective(
-            network,
-            self.head_,
+            graph,
             theta,
             data.X,
             data.Y,
@@ -254,7 +269,7 @@ class MultilayerPerceptron(BaseEstimator):
         )
         score = None
         if validation is not None:
-            score = self._validation_score(network, theta, data, validation)
+            score = self._validation_score(graph.network, theta, data, validation)
         stopping = Stopping(
             max_iter=1 if is_partial else self.max_iter,
             tol=self.tol,
@@ -302,14 +317,15 @@ class MultilayerPerceptron(BaseEstimator):
             y_numeric=self._kind == "regression",
             reset=is_first,
         )
-        precision = self._precision(X)
+        precision = self._precision(X, is_first)
         X = within(X, precision, "X")
         weights = check_weights(sample_weight, X.shape[0])
         Y = self._encode(y, is_first=is_first, is_partial=is_partial, classes=classes)
         return Data(X, within(Y, precision, "y").astype(precision, copy=False), weights)
 
-    def _precision(self, X: Any) -> np.dtype[Any]:
-        return np.dtype(X.dtype if self.dtype is None else self.dtype)
+    def _precision(self, X: Any, is_first: bool) -> np.dtype[Any]:
+        known = X if is_first else self.coefs_[0]
+        return np.dtype(known.dtype if self.dtype is None else self.dtype)
 
     def _resolve_head(self, target: str) -> Head:
         """Return the head for a kind of target, or say why there is none."""
@@ -328,6 +344,14 @@ class MultilayerPerceptron(BaseEstimator):
                 f"got {target} ones."
             )
         return head
+
+    def _check_same_head(self) -> None:
+        head = self._resolve_head(self._target)
+        if head != self.head_:
+            raise ValueError(
+                f"the fitted network has head {self.head_!r}, but the 'head' parameter now asks "
+                f"for {head!r}: set warm_start=False or fit a clone."
+            )
 
     def _accepts(self, head: type[Head]) -> bool:
         return ("numbers" in head.targets) == (self._kind == "regression")
@@ -462,7 +486,8 @@ class MultilayerPerceptron(BaseEstimator):
         """
         check_is_fitted(self)
         depth = len(self._activations)
-        if not (isinstance(layer, Integral) and -depth <= int(layer) < depth):
+        is_number = isinstance(layer, Integral) and not isinstance(layer, bool)
+        if not (is_number and -depth <= int(layer) < depth):
             raise ValueError(
                 f"layer={layer!r} is not one of the {depth} hidden layers: give a whole number "
                 f"from {-depth} to {depth - 1}."
@@ -495,14 +520,16 @@ class MultilayerPerceptron(BaseEstimator):
         Raises
         ------
         ValueError
-            If targets are given without inputs.
+            If targets are given without inputs, or weights without targets.
         """
         check_is_fitted(self)
-        if X is None and y is not None:
-            raise ValueError("computation_graph needs X to compute values and gradients for y.")
+        if (X is None and y is not None) or (y is None and sample_weight is not None):
+            raise ValueError("computation_graph needs X for a y, and a y for a sample_weight.")
         data = None
         if y is not None:
-            data = self._check_data(X, y, sample_weight, is_first=False)
+            data = self._check_data(X, y, sample_weight, is_first=False, is_partial=True)
+            if not len(data.rows):
+                raise ValueError("Sample weights must contain at least one non-zero number.")
             X = data.X
         elif X is not None:
             X = check_inputs(self, X, reset=False)
@@ -539,7 +566,9 @@ def _layer_program(
     output = network.layers(x, variables)[layer]
     dtype = parameters[0].dtype
     arrays = [np.ascontiguousarray(part, dtype) for part in parameters]
-    return x, Program([output], dict(zip(variables, arrays, strict=True)), dtype=dtype)
+    bound = dict(zip(variables, arrays, strict=True))
+    block_rows = max(256, _PREDICTED_NUMBERS // max(network.layer_units))
+    return x, Program([output], bound, dtype=dtype, block_rows=block_rows)
 
 
 def _silent(line: str) -> None:

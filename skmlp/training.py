@@ -210,7 +210,9 @@ def train_minibatches(
                 total += objective(batch) * len(batch)
                 solver.step(theta, objective.gradient)
             loss = total / len(order)
-            _check_finite(loss, theta, f"epoch {epoch}, at learning rate {solver.rate:g}")
+            _check_finite(
+                loss, theta, f"epoch {epoch}", f"lower learning_rate_init (now {solver.rate:g})"
+            )
             now = _judged(keeper.progress, loss, len(order), stopping.tol, score, report)
             solver.rate = solver.schedule.after_epoch(solver.rate, now.samples_seen)
             rate: float | None = solver.rate
@@ -308,7 +310,7 @@ def train_full_batch(
         return _interrupted(keeper)
     theta[...] = result.x
     loss = float(result.fun)
-    _check_finite(loss, theta, f"iteration {result.nit}")
+    _check_finite(loss, theta, f"iteration {result.nit}", 'use dtype="float64"')
     if keeper.progress.n_iter == 0:  # it started where the gradient is below tol
         keeper.keep(replace(progress, loss=loss, best_loss=loss), -loss)
     return keeper.outcome(_lbfgs_problem(result, stopping))
@@ -327,11 +329,11 @@ def _shuffled(order: np.ndarray, shuffle: Callable[[np.ndarray], None]) -> np.nd
     return order[places]
 
 
-def _check_finite(loss: float, theta: np.ndarray, where: str) -> None:
+def _check_finite(loss: float, theta: np.ndarray, where: str, cure: str) -> None:
     if not (math.isfinite(loss) and np.isfinite(theta).all()):
         raise ValueError(
             f"Solver produced non-finite parameter weights or loss in {where}: scale the inputs "
-            "(StandardScaler) and numeric targets, or lower learning_rate_init."
+            f"(StandardScaler) and numeric targets, or {cure}."
         )
 
 

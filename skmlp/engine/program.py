@@ -26,6 +26,7 @@ from .primitives import ROWS
 
 BLOCK_NUMBERS = 1 << 20  # a block's widest array holds about this many numbers,
 LEAST_BLOCK_ROWS = 256  # but a block has at least this many rows
+CAST_NUMBERS = 512  # NumPy's own buffer for calls that mix precisions or broadcast
 KEPT_STEPS = 4  # numbers of rows that a program stays bound to
 
 
@@ -149,13 +150,17 @@ class Program:
         values = values or {}
         taken = _taken(self._count_rows(values), index)
         with np.errstate(all="ignore"):
-            if len(taken) <= self.block_rows:
+            cast_numbers = np.setbufsize(CAST_NUMBERS)
+            try:
+                if len(taken) > self.block_rows:
+                    return self._run_blocks(values, taken)
                 results = self._run_block(values, taken)
                 return [
                     np.array(result) if self._kinds[output] == "rows" else result
                     for output, result in zip(self.outputs, results, strict=True)
                 ]
-            return self._run_blocks(values, taken)
+            finally:
+                np.setbufsize(cast_numbers)
 
     def _count_rows(self, values: Mapping[Expression, Any]) -> int:
         missing = [x.label for x in self.inputs if x not in values]
