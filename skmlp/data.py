@@ -81,10 +81,17 @@ def check_inputs(estimator: Any, X: Any, **options: Any) -> Any:
     ValueError, TypeError
         If they cannot be used.
     """
+    y = options.get("y")
     _refuse_odd_shapes(X)
-    checked = validate_data(
-        estimator, X, accept_sparse="csr", dtype=FLOATS, ensure_all_finite=False, **options
-    )
+    if y is not None:
+        _refuse_odd_numbers(y, "y", must_be_numbers=bool(options.get("y_numeric")))
+        _refuse_odd_lengths(X, y)
+    try:
+        checked = validate_data(
+            estimator, X, accept_sparse="csr", dtype=FLOATS, ensure_all_finite=False, **options
+        )
+    except ValueError as error:
+        raise _told_better(error) from None
     inputs = checked[0] if isinstance(checked, tuple) else checked
     _refuse_non_finite(inputs, "X")
     if not isinstance(checked, tuple):
@@ -94,20 +101,67 @@ def check_inputs(estimator: Any, X: Any, **options: Any) -> Any:
 
 
 def _refuse_odd_shapes(X: Any) -> None:
-    if isinstance(X, (list, tuple, Real)):
-        try:
-            X = np.asarray(X)
-        except ValueError:  # rows of different lengths, which scikit-learn tells
-            return
-    ndim = getattr(X, "ndim", 2)
-    if ndim != 2:
+    array = _plain_array(X)
+    if array is None:
+        return
+    if array.ndim != 2:
+        what = "None" if X is None else f"{array.ndim}D array"
         raise ValueError(
-            f"Expected 2D array, got {ndim}D array instead, of shape {X.shape}. Reshape your "
-            "data to one row a sample: X.reshape(-1, 1) for one feature, X.reshape(1, -1) for one "
-            "sample."
+            f"Expected 2D array, got {what} instead, of shape {array.shape}. Reshape your data to "
+            "one row a sample: X.reshape(-1, 1) for one feature, X.reshape(1, -1) for one sample."
         )
-    if getattr(X, "dtype", None) is not None and getattr(X.dtype, "kind", "") == "c":
-        raise ValueError(f"Complex data not supported: X has dtype {X.dtype}.")
+    _refuse_complex(array, "X")
+
+
+def _plain_array(values: Any) -> np.ndarray | None:
+    """Return lists, numbers and arrays as an array, anything else as None."""
+    if values is not None and not isinstance(values, (np.ndarray, list, tuple, Real)):
+        return None
+    try:
+        return np.asarray(values)
+    except ValueError:  # rows of different lengths
+        return None
+
+
+def _refuse_complex(array: np.ndarray, name: str) -> None:
+    if array.dtype.kind == "c":
+        raise ValueError(f"Complex data not supported: {name} has dtype {array.dtype}.")
+
+
+def _refuse_odd_lengths(X: Any, y: Any) -> None:
+    array, targets = _plain_array(X), _plain_array(y)
+    if array is not None and targets is not None and targets.ndim and len(array) != len(targets):
+        raise ValueError(
+            "Found input variables with inconsistent numbers of samples: "
+            f"X has {len(array)}, y has {len(targets)}."
+        )
+
+
+def _refuse_odd_numbers(values: Any, name: str, *, must_be_numbers: bool) -> None:
+    """Refuse what is not finite or, where it must be, no number."""
+    array = _plain_array(values)
+    if array is None:
+        return
+    _refuse_complex(array, name)
+    if array.dtype.kind == "f":
+        _refuse_non_finite(array, name)
+    elif must_be_numbers and array.dtype.kind in "OUS":
+        for value in array.flat:
+            try:
+                float(value)
+            except (TypeError, ValueError):
+                raise ValueError(f"{name} contains {value!r}, which is not a number.") from None
+
+
+def _told_better(error: ValueError) -> ValueError:
+    """Return scikit-learn's error, as one sentence where it dumps what it found."""
+    message = str(error)
+    if message.startswith("could not convert string to float"):
+        value = message.partition(": ")[2]
+        return ValueError(f"X contains {value}, which is not a number: encode words first.")
+    if "inhomogeneous" in message:
+        return ValueError("X has rows of different lengths: give every sample the same features.")
+    return error
 
 
 def _refuse_non_finite(X: Any, name: str) -> None:
@@ -115,16 +169,24 @@ def _refuse_non_finite(X: Any, name: str) -> None:
     with np.errstate(all="ignore"):
         if np.isfinite(np.sum(numbers)):
             return
-    for start in range(0, len(numbers), 1 << 16):
-        bad = ~np.isfinite(numbers[start : start + (1 << 16)])
-        if np.any(bad):
-            place = [int(i) for i in np.argwhere(bad)[0]]
-            value = numbers[start:][tuple(place)]
-            place[0] += start
-            where = f" in row {place[0]}, column {place[1]}" if len(place) == 2 else ""
-            kind = "NaN" if np.isnan(value) else "infinity"
-            cure = "sklearn.impute.SimpleImputer fills it" if kind == "NaN" else "it must be finite"
-            raise ValueError(f"Input {name} contains {kind} ({value}){where}: {cure}.")
+    flat = numbers.reshape(len(numbers), -1) if numbers.ndim else numbers.reshape(1, 1)
+    for start in range(0, len(flat), 1 << 16):
+        bad = np.argwhere(~np.isfinite(flat[start : start + (1 << 16)]))
+        if len(bad) == 0:
+            continue
+        row, column = int(bad[0][0]) + start, int(bad[0][1])
+        value = flat[row, column]
+        if not isinstance(X, np.ndarray):
+            column = int(X.indices[row])
+            row = int(np.searchsorted(X.indptr, row, side="right")) - 1
+        place = f"row {row}, column {column}" if X.ndim == 2 else f"row {row}"
+        if np.isnan(value):
+            cure = ": sklearn.impute.SimpleImputer fills it" if name == "X" else ""
+            raise ValueError(f"Input {name} contains NaN ({value}) in {place}{cure}.")
+        raise ValueError(
+            f"Input {name} contains infinity or a value too large for {flat.dtype!r} ({value}) "
+            f"in {place}."
+        )
 
 
 def check_weights(sample_weight: Any, n_rows: int) -> np.ndarray | None:
@@ -151,6 +213,7 @@ def check_weights(sample_weight: Any, n_rows: int) -> np.ndarray | None:
         return None
     if isinstance(sample_weight, Real):
         sample_weight = np.full(n_rows, sample_weight)
+    _refuse_odd_numbers(sample_weight, "sample_weight", must_be_numbers=True)
     weights = check_array(
         sample_weight, ensure_2d=False, dtype=np.float64, input_name="sample_weight"
     )
@@ -161,6 +224,11 @@ def check_weights(sample_weight: Any, n_rows: int) -> np.ndarray | None:
         )
     if np.any(weights < 0):
         raise ValueError(f"sample_weight must be 0 or positive, got {weights[weights < 0][0]:g}.")
+    least = np.finfo(np.float64).tiny
+    if 0 < np.max(weights, initial=0.0) < least:
+        raise ValueError(
+            f"sample_weight is too small to divide by: its largest value is {np.max(weights):g}."
+        )
     return weights
 
 

@@ -37,6 +37,20 @@ def _documented(estimator: type) -> type:
     return estimator
 
 
+def _refuse_no_classes(y: Any, kind: str) -> None:
+    if kind.startswith("continuous"):
+        odd = np.ravel(y)[np.ravel(y) != np.floor(np.ravel(y))]
+        raise ValueError(
+            f"Unknown label type: {kind}: y has {odd[0] if len(odd) else y[0]}, but classes are "
+            "whole numbers, truth values or strings; MLPRegressor learns numbers."
+        )
+    if kind == "unknown":
+        raise ValueError(
+            f"Unknown label type: {kind}: y has {next(iter(np.ravel(y)))!r} among labels of other "
+            "types; make all of them strings or all of them whole numbers."
+        )
+
+
 @_documented
 class MLPClassifier(ClassifierMixin, MultilayerPerceptron):
     """Multilayer perceptron for classes and labels, with scikit-learn's own numbers.
@@ -122,8 +136,9 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):
 
     def _encode(self, y: Any, *, is_first: bool, is_partial: bool, classes: Any) -> np.ndarray:
         """Turn classes into the columns that the head learns."""
-        check_classification_targets(y)
         kind = type_of_target(y)
+        _refuse_no_classes(y, kind)
+        check_classification_targets(y)
         if kind == "multiclass-multioutput":
             raise ValueError(
                 "Multioutput target data with several classes is not supported: fit one "

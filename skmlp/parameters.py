@@ -207,7 +207,9 @@ DESCRIPTIONS = """hidden_layer_sizes : int or sequence of int, default=(100,)
         The activation of the hidden layers: a name in `skmlp.ACTIVATIONS` ("identity", "linear",
         "relu", "softplus", "hard_threshold", "logistic", "tanh"), any function of one array made
         of NumPy and scipy.special calls, or a list with one for each hidden layer. ReLU because
-        it does not saturate.
+        it does not saturate. A function is traced once: a random number drawn in it is a constant,
+        and both branches of np.where are computed, so keep both finite, as in
+        np.where(z > 0, z, np.expm1(np.minimum(z, 0))).
     head : str or Head, default="auto"
         What the outputs mean and which loss is minimised: a name in `skmlp.HEADS` ("linear" or
         "poisson" for numbers, "logistic" or "softmax" for classes), or an instance of a `Head`.

@@ -100,7 +100,7 @@ def check_gradient(
                     f"finite differences give {slope:.10g}: off by {difference:.2g} of its size"
                 )
             worst = max(worst, difference)
-    if compared < total / 2:
+    if compared < total / 2 or total == 0:
         raise AssertionError(
             f"only {compared} of {total} gradient entries could be compared with finite "
             "differences: check the function away from its kinks and where it is finite"
