@@ -17,7 +17,7 @@ import pytest
 from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
 
-from skmlp import MLPClassifier, MLPRegressor
+from skmlp import Head, MLPClassifier, MLPRegressor
 
 unconverged = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 KINDS = [MLPClassifier, MLPRegressor]
@@ -273,6 +273,17 @@ def fails(estimator, fit, expected):
     for part in expected:
         assert part.lower() in message.lower()
     return message
+
+
+class Pointless(Head):
+    """A head for numbers that has no loss."""
+
+
+class PointlessClasses(Head):
+    """A head for classes that has no loss."""
+
+    targets = frozenset({"binary", "multiclass"})
+    is_one_hot = True
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -842,6 +853,63 @@ def test_a_real_interrupt_from_the_keyboard():
     with pytest.warns(ConvergenceWarning):
         again = MLPRegressor((20,), max_iter=estimator.n_iter_, **settings).fit(X, y)
     assert same(published(estimator), published(again))
+
+
+# -------------------- a fitted estimator that goes on
+
+
+@unconverged
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+@pytest.mark.parametrize("head", ["nonsense", 3.5, MLPRegressor, "other"])
+def test_a_head_cannot_change_under_the_parameters(head, method, kind):
+    X, y = data(kind)
+    y = np.abs(y)
+    if head == "other":
+        y, head = (y > 0).astype(int) if kind is MLPClassifier else y, "poisson"
+        head = "softmax" if kind is MLPClassifier else head
+    estimator = quick(kind, warm_start=True).fit(X, y).set_params(head=head)
+    fails(estimator, lambda it: getattr(it, method)(X, y), ["head"])
+
+
+@unconverged
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+@pytest.mark.parametrize(("first", "later"), [(np.float64, np.float32), (np.float32, np.float64)])
+def test_a_fitted_network_keeps_its_precision(first, later, method, kind):
+    X, y = data(kind)
+    estimator = quick(kind, warm_start=True).fit(X.astype(first), y)
+    getattr(estimator, method)(X.astype(later), y)
+    assert {part.dtype for part in estimator.coefs_} == {np.dtype(first)}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "parameters",
+    [{"activation": lambda z: z if z > 0 else 0}, {"activation": np.sort}, {"head": Pointless()}],
+    ids=["branching", "unknown function", "head without a loss"],
+)
+def test_what_cannot_be_traced_is_found_before_any_work(parameters, kind):
+    X, y = data(kind)
+    if kind is MLPClassifier and "head" in parameters:
+        parameters = {"head": PointlessClasses()}
+    random = CountedState()
+    estimator = quick(kind, early_stopping=True, random_state=random, **parameters)
+    with pytest.raises((TypeError, NotImplementedError)):
+        estimator.fit(X, y)
+    assert (random.draws, random.shuffles) == (0, 0)
+    assert not [name for name in vars(estimator) if name.endswith("_")]
+
+
+@unconverged
+def test_a_look_at_the_graph_needs_no_class_twice():
+    X, y = data(MLPClassifier)
+    estimator = quick(MLPClassifier, warm_start=True).fit(X, y)
+    assert "objective" in str(estimator.computation_graph(X[y == 0], y[y == 0]))
+    with pytest.raises(ValueError, match="non-zero"):
+        estimator.computation_graph(X, y, np.zeros(len(y)))
+    with pytest.raises(ValueError, match="sample_weight"):
+        estimator.computation_graph(X, sample_weight=np.ones(len(y)))
 
 
 # -------------------- threads

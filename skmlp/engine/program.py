@@ -150,17 +150,13 @@ class Program:
         values = values or {}
         taken = _taken(self._count_rows(values), index)
         with np.errstate(all="ignore"):
-            cast_numbers = np.setbufsize(CAST_NUMBERS)
-            try:
-                if len(taken) > self.block_rows:
-                    return self._run_blocks(values, taken)
-                results = self._run_block(values, taken)
-                return [
-                    np.array(result) if self._kinds[output] == "rows" else result
-                    for output, result in zip(self.outputs, results, strict=True)
-                ]
-            finally:
-                np.setbufsize(cast_numbers)
+            if len(taken) > self.block_rows:
+                return self._run_blocks(values, taken)
+            results = self._run_block(values, taken)
+            return [
+                np.array(result) if self._kinds[output] == "rows" else result
+                for output, result in zip(self.outputs, results, strict=True)
+            ]
 
     def _count_rows(self, values: Mapping[Expression, Any]) -> int:
         missing = [x.label for x in self.inputs if x not in values]
@@ -337,8 +333,12 @@ class Step:
 
     def run(self) -> None:
         """Compute the outputs from the inputs, in place."""
-        for call in self.calls:
-            call()
+        cast_numbers = np.setbufsize(CAST_NUMBERS)
+        try:
+            for call in self.calls:
+                call()
+        finally:
+            np.setbufsize(cast_numbers)
 
 
 class SparseRows:
