@@ -8,7 +8,7 @@
 array([0, 0, 0])
 """
 
-from .activations import ACTIVATIONS
+from .activations import ACTIVATIONS, Learned
 from .engine import (
     Expression,
     check_gradient,
@@ -19,22 +19,68 @@ from .engine import (
     straight_through,
 )
 from .estimators import MLPClassifier, MLPRegressor
-from .heads import HEADS, Head, Linear, Logistic, Poisson, Softmax
+from .heads import (
+    HEADS,
+    AbsoluteError,
+    Brier,
+    Focal,
+    Gamma,
+    Gaussian,
+    GaussianMixture,
+    Head,
+    Hinge,
+    Huber,
+    Laplace,
+    Linear,
+    Logistic,
+    LogNormal,
+    NegativeBinomial,
+    Ordinal,
+    Poisson,
+    Quantile,
+    Softmax,
+    StudentT,
+    Tweedie,
+    check_head,
+)
+from .network import INITIALISERS, LAYERS, Layer, RadialBasis, VarianceScaling
 
 __version__ = "0.1.0"
 
 __all__ = [
     "ACTIVATIONS",
     "HEADS",
+    "INITIALISERS",
+    "LAYERS",
+    "AbsoluteError",
+    "Brier",
     "Expression",
+    "Focal",
+    "Gamma",
+    "Gaussian",
+    "GaussianMixture",
     "Head",
+    "Hinge",
+    "Huber",
+    "Laplace",
+    "Layer",
+    "Learned",
     "Linear",
+    "LogNormal",
     "Logistic",
     "MLPClassifier",
     "MLPRegressor",
+    "NegativeBinomial",
+    "Ordinal",
     "Poisson",
+    "Quantile",
+    "RadialBasis",
     "Softmax",
+    "StudentT",
+    "Tweedie",
+    "VarianceScaling",
     "check_gradient",
+    "check_head",
     "log_softmax",
     "logsumexp",
     "softmax",

@@ -6,6 +6,7 @@ predictions for those columns. All else is `MultilayerPerceptron`.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Self
 
 import numpy as np
@@ -15,7 +16,8 @@ from sklearn.metrics import accuracy_score, r2_score
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets, type_of_target, unique_labels
 
-from .heads import HEADS
+from .heads import HEADS, of_one_target
+from .heads.head import is_number
 from .parameters import DESCRIPTIONS
 from .perceptron import ATTRIBUTES, MultilayerPerceptron, unchanged_on_failure
 from .solvers import SOLVERS
@@ -28,6 +30,37 @@ def _has_stochastic_solver(estimator: MultilayerPerceptron) -> bool:
         f"partial_fit is only available for the solvers {', '.join(SOLVERS)}, "
         f"got solver={estimator.solver!r}."
     )
+
+
+def _has(what: str) -> Callable[[MultilayerPerceptron], bool]:
+    """Make a test whether an estimator's head has probabilities, a distribution, ...."""
+
+    def test(estimator: MultilayerPerceptron) -> bool:
+        head = estimator._known_head
+        if head is not None and getattr(head, f"has_{what}"):
+            return True
+        raise AttributeError(_only_with(what, head or estimator.head))
+
+    return test
+
+
+def _has_scores_alone(estimator: MultilayerPerceptron) -> bool:
+    head = estimator._known_head
+    return head is not None and not head.has_probabilities
+
+
+def _only_with(what: str, head: Any) -> str:
+    names = (name for name, kind in HEADS.items() if getattr(kind(), f"has_{what}"))
+    if what == "probabilities":
+        names = (name for name in names if "numbers" not in HEADS[name].targets)
+    return f"Only the heads {', '.join(names)} have {_WORDS[what]}, got head={head!r}."
+
+
+_WORDS = {
+    "probabilities": "probabilities",
+    "distribution": "a distribution",
+    "quantiles": "quantiles",
+}
 
 
 def _documented(estimator: type) -> type:
@@ -209,8 +242,12 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):
     def _score_raw(self, raw: np.ndarray, Y: np.ndarray, weights: np.ndarray | None) -> float:
         if not np.isfinite(raw).all():
             return float("nan")
-        found = self._codes(self.head_.predict(raw))
-        return float(accuracy_score(self._codes(Y), found, sample_weight=weights))
+        return float(accuracy_score(self._codes(Y), self._classify(raw), sample_weight=weights))
+
+    def _classify(self, raw: np.ndarray) -> np.ndarray:
+        """Return the class of each row (labels: 0 or 1 for each column) as a number."""
+        codes = self.head_.classify(raw)
+        return codes[:, 0] if codes.ndim == 2 and self._target != "multilabel" else codes
 
     def predict(self, X: Any) -> np.ndarray:
         """Predict the class of each sample, or its labels.
@@ -223,15 +260,16 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):
         Returns
         -------
         ndarray of shape (n_samples,) or (n_samples, n_labels)
-            The most probable class; for labels 1 where the probability is above 1/2. Labels come
-            as a CSR matrix where they were fitted as a sparse one.
+            The most probable class (or as the head says); for labels 1 where the probability is
+            above 1/2. Labels come as a CSR matrix where they were fitted as a sparse one.
         """
         raw = self._layer(X, -1)
-        codes = self._codes(self.head_.predict(raw))
+        codes = self._classify(raw)
         if self._target == "multilabel":
             return csr_matrix(codes) if self._labels_are_sparse else codes
         return self.classes_[np.minimum(codes, len(self.classes_) - 1)]
 
+    @available_if(_has("probabilities"))
     def predict_proba(self, X: Any) -> np.ndarray:
         """Predict the probability of each class, or of each label.
 
@@ -252,6 +290,7 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):
             return p
         return np.hstack([1 - p, p]) if len(self.classes_) > 1 else np.ones_like(p)
 
+    @available_if(_has("probabilities"))
     def predict_log_proba(self, X: Any) -> np.ndarray:
         """Predict the logarithm of `predict_proba`, from raw outputs.
 
@@ -273,10 +312,33 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):
             return np.zeros_like(log_p)
         return np.hstack([self.head_.log_complement(raw), log_p])
 
+    @available_if(_has_scores_alone)
+    def decision_function(self, X: Any) -> np.ndarray:
+        """Return the scores of the classes, for heads without probabilities, such as `Hinge`.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+            Inputs.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,) or (n_samples, n_classes)
+            For two classes the score of the second less that of the first: positive where the
+            second is predicted. Otherwise one score for each class.
+        """
+        raw = self._layer(X, -1)
+        scores = self.head_.predict(raw)
+        if self._target != "binary":
+            return scores
+        return scores[:, -1] - scores[:, 0] if scores.shape[1] > 1 else scores[:, 0]
+
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
-        head = HEADS.get(self.head) if isinstance(self.head, str) else self.head
-        tags.classifier_tags.multi_label = "multilabel" in getattr(head, "targets", {"multilabel"})
+        known = HEADS.get(self.head) if isinstance(self.head, str) else self.head
+        targets = getattr(known, "targets", {"multiclass", "multilabel"})
+        tags.classifier_tags.multi_class = "multiclass" in targets
+        tags.classifier_tags.multi_label = "multilabel" in targets
         return tags
 
 
@@ -374,13 +436,71 @@ class MLPRegressor(RegressorMixin, MultilayerPerceptron):
         return None
 
     def _score_raw(self, raw: np.ndarray, Y: np.ndarray, weights: np.ndarray | None) -> float:
-        predicted = self.head_.predict(raw)
+        predicted = self.head_.center(raw)
         if not np.isfinite(predicted).all():
             return float("nan")
         return float(r2_score(Y, predicted, sample_weight=weights))
 
-    def predict(self, X: Any) -> np.ndarray:
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Return R2, the share of the target's variance that the predictions explain.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+            Inputs.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Numbers.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights.
+
+        Returns
+        -------
+        float
+            R2 of `predict`, with several quantiles of the one next to the median.
+        """
+        raw = self._layer(X, -1)
+        predicted = _without_targets_axis(self.head_.center(raw))
+        return float(r2_score(y, predicted, sample_weight=sample_weight))
+
+    def predict(self, X: Any, return_std: bool = False) -> Any:
         """Predict the target of each sample.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+            Inputs.
+        return_std : bool, default=False
+            Whether to return standard deviations too; for heads with a distribution.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            Predictions on the scale of the target. A head with several quantiles has one more
+            axis for them.
+        ndarray of the same shape
+            With `return_std`, the standard deviation of the target of each sample.
+
+        Raises
+        ------
+        ValueError
+            If `return_std` is asked of a head without a distribution.
+        """
+        if return_std and self._known_head is not None and not self._known_head.has_distribution:
+            raise ValueError("return_std: " + _only_with("distribution", self._known_head))
+        raw = self._layer(X, -1)
+        predicted = _without_targets_axis(self.head_.predict(raw))
+        if not return_std:
+            return predicted
+        with np.errstate(over="ignore"):
+            return predicted, self._distribution(raw).std()
+
+    def _distribution(self, raw: np.ndarray) -> Any:
+        frozen = self.head_.distribution(raw)
+        return of_one_target(frozen) if self._n_targets == 1 else frozen
+
+    @available_if(_has("distribution"))
+    def predict_distribution(self, X: Any) -> Any:
+        """Predict the distribution of the target of each sample.
 
         Parameters
         ----------
@@ -389,16 +509,83 @@ class MLPRegressor(RegressorMixin, MultilayerPerceptron):
 
         Returns
         -------
-        ndarray of shape (n_samples,) or (n_samples, n_outputs)
-            Predictions on the scale of the target.
+        frozen distribution of `scipy.stats`, or a `skmlp.heads.Mixture`
+            Its methods (`pdf` or `pmf`, `cdf`, `ppf`, `mean`, `std`, `interval`, `rvs`, ...)
+            return arrays of shape (n_samples,) or (n_samples, n_outputs).
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skmlp import MLPRegressor
+        >>> X, y = np.array([[0.0], [0.0], [1.0], [1.0]]), np.array([1.0, 3.0, 6.0, 14.0])
+        >>> model = MLPRegressor((), head="gaussian", solver="lbfgs", alpha=0, random_state=0)
+        >>> model.fit(X, y).predict_distribution([[0.0], [1.0]]).std().round(2)
+        array([1., 4.])
         """
+        return self._distribution(self._layer(X, -1))
+
+    @available_if(_has("quantiles"))
+    def predict_quantiles(self, X: Any, q: Any) -> np.ndarray:
+        """Predict quantiles of the target of each sample.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+            Inputs.
+        q : float or sequence of float
+            Levels in (0, 1). A head that was fitted to quantiles has its own levels alone.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, levels) or (n_samples, n_outputs, levels)
+            The quantiles; with a single number for `q`, without the last axis.
+
+        Raises
+        ------
+        ValueError
+            If a level is not in (0, 1), or the head does not have it.
+        """
+        levels = np.ravel(np.asarray(q, np.float64))
+        if not (len(levels) and np.all((levels > 0) & (levels < 1)) and np.ndim(q) < 2):
+            raise ValueError(f"q must be a number in (0, 1) or a list of them, got {q!r}")
         raw = self._layer(X, -1)
-        predicted = self.head_.predict(raw)
-        return predicted.ravel() if predicted.shape[1] == 1 else predicted
+        quantiles = self.head_.quantile(raw, levels.tolist())
+        return _without_targets_axis(quantiles if np.ndim(q) else quantiles[..., 0])
+
+    @available_if(_has("quantiles"))
+    def predict_interval(self, X: Any, coverage: Any = 0.9) -> np.ndarray:
+        """Predict an interval that holds the target of a sample with some probability.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+            Inputs.
+        coverage : float, default=0.9
+            The probability, in (0, 1); the same share is left out on either side.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, 2) or (n_samples, n_outputs, 2)
+            The ends.
+
+        Raises
+        ------
+        ValueError
+            If `coverage` is not in (0, 1), or the head does not have the quantiles.
+        """
+        if not (is_number(coverage) and 0 < coverage < 1):
+            raise ValueError(f"coverage must be a number in (0, 1), got {coverage!r}")
+        tail = (1 - float(coverage)) / 2
+        return self.predict_quantiles(X, [tail, 1 - tail])
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
-        head = HEADS.get(self.head) if isinstance(self.head, str) else self.head
-        tags.target_tags.positive_only = bool(getattr(head, "positive_only", False))
+        head = self._known_head
+        tags.target_tags.positive_only = head is not None and head.positive_only
         return tags
+
+
+def _without_targets_axis(answers: np.ndarray) -> np.ndarray:
+    """Drop the second axis where there is one target alone."""
+    return answers[:, 0] if answers.shape[1] == 1 else answers

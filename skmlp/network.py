@@ -2,21 +2,264 @@
 
 h_1 = f_1(x W_1 + b_1), ..., raw = h_D W_(D+1) + b_(D+1)
 
-theta = every weight matrix, row by row, then every bias
+theta = every weight matrix, row by row, then every bias, then what activations learn
+
+A hidden layer that is no function of x W + b is a `Layer`, such as `RadialBasis`: it makes its own
+sense of the same W and b.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
+from scipy.spatial.distance import pdist
 
-from .activations import ACTIVATIONS
-from .engine import Expression, variable
+from .activations import ACTIVATIONS, RECOMMENDED_INITIALISERS, learned_arguments
+from .engine import Expression, stop_gradient, variable
 from .engine.expression import shape_text
+
+# == layers ========================================================================================
+
+
+class Layer:
+    """A hidden layer that is more than an activation of x W + b; subclass it to make your own.
+
+    Like an activation, it is given as `activation=`, by its name in `LAYERS` or as an instance.
+    Its matrix W of shape (inputs, units) and its vector b of shape (units,) are published in
+    `coefs_` and `intercepts_` and learned like any other. They mean what the layer makes of them,
+    so the L2 penalty leaves them alone. Make a subclass a frozen dataclass: its fields are its
+    parameters, and `GridSearchCV` can compare and print it.
+    """
+
+    def outputs(self, x: Any, W: Any, b: Any) -> Any:
+        """Compute the outputs of shape (n, units), with NumPy functions alone.
+
+        Parameters
+        ----------
+        x : array or Expression of shape (n, inputs)
+            The layer's input.
+        W : array or Expression of shape (inputs, units)
+            Its matrix.
+        b : array or Expression of shape (units,)
+            Its vector.
+
+        Returns
+        -------
+        array or Expression of shape (n, units)
+            The outputs.
+        """
+        raise NotImplementedError(f"{type(self).__name__} must define outputs(x, W, b)")
+
+    def initial(
+        self, rng: np.random.RandomState, x: np.ndarray, units: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return the W and the b that training starts from.
+
+        Parameters
+        ----------
+        rng : RandomState
+            Where random numbers come from.
+        x : ndarray of shape (rows, inputs)
+            What the layer sees of some distinct rows of the training data, in random order.
+        units : int
+            The number of units.
+
+        Returns
+        -------
+        ndarray of shape (inputs, units), ndarray of shape (units,)
+            W and b.
+        """
+        raise NotImplementedError(f"{type(self).__name__} must define initial(rng, x, units)")
+
+
+_LARGEST_LOG_WIDTH = 40.0  # exp(-+2 * 40) is a normal number, in float32 too
+_FARTHEST = 80.0  # in half squared widths; exp(-80) as well
+_CENTRES_COMPARED = 1000
+
+
+@dataclass(frozen=True)
+class RadialBasis(Layer):
+    r"""A layer of bumps: each unit answers to inputs near its centre, and learns where that is.
+
+    .. math:: a_j = \exp\left(-\frac{\lVert x - c_j \rVert^2}{2 s_j^2}\right)
+
+    The centre c_j is column j of the layer's matrix in `coefs_`, the logarithm of the width s_j
+    is entry j of its bias in `intercepts_`. Outputs are in (0, 1]. One such layer approximates any
+    continuous function on a bounded set (Park and Sandberg, Neural Computation 1991). It is good
+    for smooth targets and few inputs, dense and on one scale; use "lbfgs", or "adam" with a
+    learning rate of 0.01 or so. Far from all data it answers with the output's bias. Broomhead
+    and Lowe, Complex Systems 1988.
+
+    Centres start on distinct random rows of the training data, or, above another hidden layer, on
+    what the layer sees of them; if there are fewer than units, rows are used again. All widths
+    start at `width` times the mean distance between the centres (between rows, for one unit).
+
+    Parameters
+    ----------
+    width : float, default=0.5
+        The widths that training starts from, in mean distances between centres.
+
+    Raises
+    ------
+    ValueError
+        If `width` is not positive and finite.
+
+    Examples
+    --------
+    >>> centres, log_widths = np.array([[0.0, 3.0]]), np.zeros(2)
+    >>> RadialBasis().outputs(np.array([[0.0], [1.0], [2.0]]), centres, log_widths).round(3)
+    array([[1.   , 0.011],
+           [0.607, 0.135],
+           [0.135, 0.607]])
+    """
+
+    width: float = 0.5
+
+    def __post_init__(self) -> None:
+        """Check the parameter."""
+        if not 0 < self.width < np.inf:
+            raise ValueError(f"RadialBasis needs a width that is positive, got {self.width!r}")
+
+    def outputs(self, x: Any, W: Any, b: Any) -> Any:
+        """Compute the outputs; `Layer.outputs` says more."""
+        # Squared distances as |x|^2 - 2 x c + |c|^2 lose digits far from 0, so 0 is moved.
+        middle = stop_gradient(np.mean(W, axis=1))
+        x, W = x - middle, W - middle[:, None]
+        squares = np.sum(x * x, axis=1)[:, None] - 2 * (x @ W) + np.sum(W * W, axis=0)
+        log_widths = np.clip(b, -_LARGEST_LOG_WIDTH, _LARGEST_LOG_WIDTH)
+        return np.exp(-np.clip(squares * (0.5 * np.exp(-2 * log_widths)), 0, _FARTHEST))
+
+    def initial(
+        self,
+        rng: np.random.RandomState,  # noqa: ARG002, the rows come in random order
+        x: np.ndarray,
+        units: int,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return centres and log-widths to start from; `Layer.initial` says more."""
+        _, first = np.unique(x, axis=0, return_index=True)
+        distinct = x[np.sort(first)]
+        centres = np.resize(distinct, (units, x.shape[1]))
+        compared = (centres if units > 1 else distinct)[:_CENTRES_COMPARED]
+        distances = pdist(compared.astype(np.float64))
+        mean = float(np.mean(distances)) if np.any(distances) else 1.0
+        return centres.T, np.full(units, np.log(self.width * mean))
+
+
+LAYERS: dict[str, Layer] = {
+    "rbf": RadialBasis(),
+}
+
+# == initialisation ================================================================================
+
+
+@dataclass(frozen=True)
+class VarianceScaling:
+    """Independent weights of mean 0 and variance scale / fan.
+
+    Parameters
+    ----------
+    scale : float
+        The factor that makes up for the activation.
+    fan : {"inputs", "average"}
+        What the variance is divided by: the number of inputs of a unit keeps the variance of
+        activations from layer to layer, the average of inputs and outputs that of gradients too.
+    distribution : {"uniform", "normal"}
+        Uniform weights are bounded by sqrt(3 scale / fan).
+
+    Examples
+    --------
+    >>> rng = np.random.RandomState(0)
+    >>> W = VarianceScaling(2.0, "inputs", "normal")(rng, 200, 100)
+    >>> W.shape, f"{W.var():.3f}"
+    ((200, 100), '0.010')
+    """
+
+    scale: float
+    fan: str
+    distribution: str
+
+    def __call__(self, rng: np.random.RandomState, inputs: int, outputs: int) -> np.ndarray:
+        """Draw a matrix of shape (inputs, outputs)."""
+        fan = inputs if self.fan == "inputs" else (inputs + outputs) / 2
+        variance = self.scale / fan
+        if self.distribution == "normal":
+            return rng.normal(0.0, np.sqrt(variance), (inputs, outputs))
+        bound = np.sqrt(3 * variance)
+        return rng.uniform(-bound, bound, (inputs, outputs))
+
+
+def orthogonal(rng: np.random.RandomState, inputs: int, outputs: int) -> np.ndarray:
+    """Draw a matrix with orthonormal columns, or rows if they are fewer, uniformly among all.
+
+    It keeps lengths and angles, so deep linear networks start well whatever their depth. Saxe,
+    McClelland and Ganguli, ICLR 2014, arXiv:1312.6120.
+
+    Parameters
+    ----------
+    rng : RandomState
+        Where the numbers come from.
+    inputs, outputs : int
+        The shape.
+
+    Returns
+    -------
+    ndarray of shape (inputs, outputs)
+        The weights.
+
+    Examples
+    --------
+    >>> W = orthogonal(np.random.RandomState(0), 3, 2)
+    >>> np.allclose(W.T @ W, np.eye(2))
+    True
+    """
+    q, r = np.linalg.qr(rng.normal(size=(max(inputs, outputs), min(inputs, outputs))))
+    q = q * np.where(np.diag(r) < 0, -1.0, 1.0)  # without this, some matrices are likelier
+    return q if inputs >= outputs else q.T
+
+
+Initialiser = Callable[[np.random.RandomState, int, int], np.ndarray]
+
+# (rng, inputs, outputs) -> a weight matrix. Biases start at 0.
+INITIALISERS: dict[str, Initialiser] = {
+    "glorot_uniform": VarianceScaling(1.0, "average", "uniform"),  # Glorot and Bengio 2010
+    "glorot_normal": VarianceScaling(1.0, "average", "normal"),
+    "he_uniform": VarianceScaling(2.0, "inputs", "uniform"),  # He et al. 2015
+    "he_normal": VarianceScaling(2.0, "inputs", "normal"),
+    "lecun_uniform": VarianceScaling(1.0, "inputs", "uniform"),  # LeCun et al. 1998
+    "lecun_normal": VarianceScaling(1.0, "inputs", "normal"),
+    "orthogonal": orthogonal,
+}
+
+_ROWS_SORTED = 10_000  # of more, so many are picked before the distinct ones are looked for
+_ROWS_SEEN = 1000  # at most so many, or 4 for each unit, show a layer where to start
+
+
+def _initialiser(weight_init: Any, activation: Any) -> Initialiser | None:
+    """Return what draws the weights of a layer with an activation; None: as scikit-learn."""
+    if callable(weight_init):
+        return weight_init
+    if weight_init != "auto":
+        return INITIALISERS[weight_init]
+    for name, recommended in RECOMMENDED_INITIALISERS.items():
+        if activation is ACTIVATIONS[name]:
+            return INITIALISERS[recommended]
+    return None
+
+
+def _as_scikit_learn(
+    rng: np.random.RandomState, inputs: int, outputs: int, activation: Any
+) -> tuple[np.ndarray, np.ndarray]:
+    """Draw weights and bias within the bound of Glorot and Bengio, less for logistic units."""
+    is_logistic = activation is ACTIVATIONS["logistic"]
+    bound = np.sqrt((2.0 if is_logistic else 6.0) / (inputs + outputs))
+    return rng.uniform(-bound, bound, (inputs, outputs)), rng.uniform(-bound, bound, outputs)
+
+
+# == the network ===================================================================================
 
 
 @dataclass(frozen=True)
@@ -27,17 +270,46 @@ class Network:
     ----------
     layer_units : tuple of int
         The width of every layer, from the inputs to the raw outputs.
-    activations : tuple of callables
+    activations : tuple of callables and Layers
         One for each hidden layer.
+    n_constant : int, default=0
+        How many raw outputs, the last ones, are a bias alone: their weights are 0 and stay so.
+
+    Attributes
+    ----------
+    learned : list of dict
+        For each hidden layer the arguments that its activation learns, and where they start.
     """
 
     layer_units: tuple[int, ...]
-    activations: tuple[Callable[[Any], Any], ...]
+    activations: tuple[Callable[..., Any] | Layer, ...]
+    n_constant: int = 0
+    learned: list[dict[str, float]] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Look up what the activation of each hidden layer learns, and where it starts."""
+        found = [{} if isinstance(f, Layer) else learned_arguments(f) for f in self.activations]
+        object.__setattr__(self, "learned", found)
+
+    @property
+    def depth(self) -> int:
+        """The number of layers with weights: the hidden ones and the output."""
+        return len(self.layer_units) - 1
 
     @property
     def shapes(self) -> list[tuple[int, ...]]:
-        """The shapes of the parts of theta: weight matrices (inputs, outputs), then biases."""
-        return [*pairwise(self.layer_units), *((units,) for units in self.layer_units[1:])]
+        """The shapes of the parts of theta.
+
+        Weight matrices (inputs, outputs); then biases; then, for each hidden layer whose
+        activation learns anything, an array with a row for each of its arguments (arguments,
+        units).
+        """
+        hidden_units = self.layer_units[1:-1]
+        return [
+            *pairwise(self.layer_units),
+            *((units,) for units in self.layer_units[1:]),
+            *((len(a), units) for a, units in zip(self.learned, hidden_units, strict=True) if a),
+        ]
 
     @property
     def n_weights(self) -> int:
@@ -47,10 +319,24 @@ class Network:
     @property
     def n_parameters(self) -> int:
         """The length of theta."""
-        return self.n_weights + sum(self.layer_units[1:])
+        return sum(int(np.prod(shape)) for shape in self.shapes)
+
+    @property
+    def penalised(self) -> list[slice]:
+        """The stretches of theta that the L2 penalty is for: weight matrices, those of no Layer."""
+        stretches, start = [slice(0, 0)], 0
+        for i, shape in enumerate(pairwise(self.layer_units)):
+            stop = start + int(np.prod(shape))
+            if not self._is_layer(i):
+                if stretches[-1].stop == start:
+                    stretches[-1] = slice(stretches[-1].start, stop)
+                else:
+                    stretches.append(slice(start, stop))
+            start = stop
+        return [stretch for stretch in stretches if stretch.stop > stretch.start]
 
     def split(self, theta: np.ndarray) -> list[np.ndarray]:
-        """View theta (or a gradient) as weight matrices followed by biases."""
+        """View theta (or a gradient) as its parts, of `shapes`."""
         views, start = [], 0
         for shape in self.shapes:
             stop = start + int(np.prod(shape))
@@ -58,10 +344,29 @@ class Network:
             start = stop
         return views
 
+    def by_layer(self, parts: Sequence[Any]) -> tuple[list[Any], list[Any], list[Any]]:
+        """Sort the parts of theta: weights and biases of each layer, and what activations learn.
+
+        Parameters
+        ----------
+        parts : sequence
+            What `split` or `parameters` returns.
+
+        Returns
+        -------
+        list, list, list
+            Weight matrices; biases; for each hidden layer the learned arguments, or None.
+        """
+        weights, biases = parts[: self.depth], parts[self.depth : 2 * self.depth]
+        rest = iter(parts[2 * self.depth :])
+        return list(weights), list(biases), [next(rest) if a else None for a in self.learned]
+
     def parameters(self) -> list[Expression]:
-        """Make a variable for every weight matrix W1, W2, ... and every bias b1, b2, ...."""
-        depth = len(self.layer_units) - 1
-        names = [f"{letter}{i + 1}" for letter in "Wb" for i in range(depth)]
+        """Make a variable for every part: W1, W2, ..., b1, b2, ... and, say, slope1."""
+        names = [f"{letter}{i + 1}" for letter in "Wb" for i in range(self.depth)]
+        for i, arguments in enumerate(self.learned):
+            if arguments:
+                names.append(", ".join(f"{name}{i + 1}" for name in arguments))
         return [variable(name, shape) for name, shape in zip(names, self.shapes, strict=True)]
 
     def layers(self, x: Any, parameters: Sequence[Any]) -> list[Any]:
@@ -72,30 +377,67 @@ class Network:
         x : array or Expression of shape (n, inputs)
             The network's input.
         parameters : sequence of arrays or Expressions
-            Weight matrices, then biases.
+            The parts of theta.
 
         Returns
         -------
         list
             One array or Expression of shape (n, units) for every layer.
         """
-        depth = len(self.layer_units) - 1
-        outputs = []
-        for i in range(depth):
-            z = x @ parameters[i] + parameters[depth + i]
-            x = self.activations[i](z) if i < depth - 1 else z
-            if i < depth - 1 and getattr(x, "shape", None) != z.shape:
+        return list(self._outputs(x, parameters))
+
+    def _outputs(self, x: Any, parameters: Sequence[Any]) -> Iterator[Any]:
+        weights, biases, learned = self.by_layer(parameters)
+        names = self.learned
+        for i in range(self.depth - 1):
+            f = self.activations[i]
+            shape = (x.shape[0], self.layer_units[i + 1])
+            if isinstance(f, Layer):
+                self._check_dense(i, getattr(x, "is_sparse", False))
+                x = f.outputs(x, weights[i], biases[i])
+            else:
+                arguments = {name: learned[i][k] for k, name in enumerate(names[i])}
+                x = f(x @ weights[i] + biases[i], **arguments)
+            if getattr(x, "shape", None) != shape:
                 raise ValueError(
                     f"the activation of hidden layer {i + 1} must return an expression of the "
-                    f"shape of its argument, {shape_text(z.shape)}, got {x!r}"
+                    f"shape of its argument, {shape_text(shape)}, got {x!r}"
                 )
-            outputs.append(x)
-        return outputs
+            yield x
+        W = weights[-1]
+        if self.n_constant:
+            free = self.layer_units[-1] - self.n_constant
+            W = np.concatenate([W[:, :free], np.zeros_like(W[:, free:])], axis=1)
+        yield x @ W + biases[-1]
+
+    def _is_layer(self, i: int) -> bool:
+        return i < len(self.activations) and isinstance(self.activations[i], Layer)
+
+    def _check_dense(self, i: int, is_sparse: bool) -> None:
+        if is_sparse:
+            raise ValueError(
+                f"hidden layer {i + 1}, {self.activations[i]!r}, works on the inputs themselves "
+                "and cannot take sparse ones: give X.toarray(), or begin with a layer that "
+                "multiplies them by weights."
+            )
 
     def initial_theta(
-        self, rng: np.random.RandomState, dtype: Any, activation: Any = None
+        self,
+        rng: np.random.RandomState,
+        dtype: Any,
+        *,
+        weight_init: Any = "auto",
+        activation: Any = None,
+        X: Any = None,
+        rows: np.ndarray | None = None,
     ) -> np.ndarray:
-        """Draw parameters as scikit-learn does: uniform, bounded by Glorot and Bengio (2010).
+        """Draw the parameters that training starts from, layer after layer.
+
+        With "auto" a layer starts as `RECOMMENDED_INITIALISERS` says for its activation, and else
+        as scikit-learn does: weights and bias uniform in +-sqrt(6 / (inputs + outputs)), or
+        +-sqrt(2 / (inputs + outputs)) where the activation is logistic (Glorot and Bengio 2010).
+        The output goes by the last hidden activation. With a named or given initialiser all do
+        as it says, with biases of 0. A `Layer` always starts in its own way.
 
         Parameters
         ----------
@@ -103,23 +445,74 @@ class Network:
             Where the numbers come from; weights and bias of the first layer first.
         dtype : dtype
             The precision of the result.
+        weight_init : str or callable, default="auto"
+            "auto", a name in `INITIALISERS`, or a function of (rng, inputs, outputs).
         activation : callable, optional
-            What a network without hidden layers would have there; it decides the bound.
+            What a network without hidden layers would have there.
+        X : array or sparse matrix of shape (n, inputs), optional
+            Inputs, for a `Layer` to start on.
+        rows : ndarray of int, optional
+            The rows of X that count; without any, all do.
 
         Returns
         -------
         ndarray of shape (n_parameters,)
-            Weights and biases in +-sqrt(6 / (inputs + outputs)) of their layer, or
-            +-sqrt(2 / (inputs + outputs)) where the activation is logistic.
+            The parameters.
+
+        Raises
+        ------
+        ValueError
+            If an initialiser or a Layer starts with anything but finite numbers of the right
+            shape, or a Layer is given sparse inputs.
         """
         theta = np.empty(self.n_parameters, dtype)
         parts = self.split(theta)
-        depth = len(self.layer_units) - 1
-        activations = self.activations or (activation,)
-        for i in range(depth):
-            inputs, outputs = self.layer_units[i : i + 2]
-            is_logistic = activations[min(i, len(activations) - 1)] is ACTIVATIONS["logistic"]
-            bound = np.sqrt((2.0 if is_logistic else 6.0) / (inputs + outputs))
-            parts[i][...] = rng.uniform(-bound, bound, (inputs, outputs))
-            parts[depth + i][...] = rng.uniform(-bound, bound, outputs)
+        weights, biases, learned = self.by_layer(parts)
+        for start, arguments in zip(learned, self.learned, strict=True):
+            if start is not None:
+                start[...] = np.array(list(arguments.values()))[:, None]
+        seen: Any = None  # what the next layer sees of some rows, if any layer wants to know
+        if any(map(self._is_layer, range(self.depth))):
+            self._check_dense(0, self._is_layer(0) and not isinstance(X, np.ndarray))
+            seen = self._seen(rng, dtype, X, rows)
+        outputs = self._outputs(seen, parts) if seen is not None else None
+        for i in range(self.depth):
+            inputs, units = self.layer_units[i : i + 2]
+            f = self.activations[min(i, self.depth - 2)] if self.activations else activation
+            if self._is_layer(i):
+                assert isinstance(f, Layer)
+                W, b = f.initial(rng, seen, units)
+                weights[i][...] = _checked(W, (inputs, units), f)
+                biases[i][...] = _checked(b, (units,), f)
+            elif initialiser := _initialiser(weight_init, f):
+                weights[i][...] = _checked(
+                    initialiser(rng, inputs, units), (inputs, units), initialiser
+                )
+                biases[i][...] = 0
+            else:
+                weights[i][...], biases[i][...] = _as_scikit_learn(rng, inputs, units, f)
+            if outputs is not None:
+                with np.errstate(all="ignore"):
+                    seen = next(outputs)
+        weights[-1][:, self.layer_units[-1] - self.n_constant :] = 0
         return theta
+
+    def _seen(
+        self, rng: np.random.RandomState, dtype: Any, X: Any, rows: np.ndarray | None
+    ) -> np.ndarray:
+        """Pick some rows of the data at random, whatever their order and repetitions."""
+        if rows is None or not len(rows):
+            rows = np.arange(X.shape[0])
+        if len(rows) > _ROWS_SORTED:
+            rows = rng.permutation(rows)[:_ROWS_SORTED]
+        picked = X[rows] if not isinstance(X, np.ndarray) else np.unique(X[rows], axis=0)
+        most = max(_ROWS_SEEN, 4 * max(self.layer_units[1:-1]))
+        return picked[rng.permutation(picked.shape[0])[:most]].astype(dtype)
+
+
+def _checked(start: Any, shape: tuple[int, ...], by: Any) -> Any:
+    if np.shape(start) != shape or not np.all(np.isfinite(start)):
+        raise ValueError(
+            f"{by!r} must start with finite numbers of shape {shape_text(shape)}, got {start!r}"
+        )
+    return start

@@ -4,8 +4,8 @@ r"""The objective: what training makes small, as a function of theta and of rows
           + \frac{\lambda}{2} \lVert W \rVert^2
 
 over a batch B of rows, with the head's loss, weights w of mean 1 over the training set, and all
-weight matrices W but no bias. The data term and its gradient are one program; the penalty is a
-few lines on the flat vectors.
+weight matrices W (`Network.penalised`) but no bias. The data term and its gradient are one
+program; the penalty is a few lines on the flat vectors.
 """
 
 from __future__ import annotations
@@ -129,10 +129,13 @@ class Objective:
         if weights is not None:
             self._data[graph.w] = weights
         self._penalty = float(penalty)
-        weight_part = slice(0, network.n_weights)
-        self._weights = theta[weight_part]
-        self._scratch = np.empty(min(CHUNK, network.n_weights), theta.dtype)
-        self._chunks = list(chunks(theta[weight_part], self.gradient[weight_part]))
+        self._weights = [theta[part] for part in network.penalised]
+        self._scratch = np.empty(CHUNK, theta.dtype)
+        self._chunks = [
+            chunk
+            for part in network.penalised
+            for chunk in chunks(theta[part], self.gradient[part])
+        ]
 
     def __call__(self, rows: np.ndarray) -> float:
         """Compute the objective over a batch, and its gradient into `gradient`.
@@ -153,7 +156,7 @@ class Objective:
             return value
         for w, g in self._chunks:
             g += np.multiply(w, self._penalty, out=self._scratch[: len(w)])
-        return value + 0.5 * self._penalty * float(np.dot(self._weights, self._weights))
+        return value + 0.5 * self._penalty * sum(float(np.dot(w, w)) for w in self._weights)
 
 
 def chunks(*vectors: np.ndarray) -> Iterator[tuple[np.ndarray, ...]]:

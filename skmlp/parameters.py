@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .activations import ACTIVATIONS
+from .network import INITIALISERS, LAYERS, Layer
 from .solvers import SCHEDULES, SOLVERS
 
 
@@ -108,6 +109,17 @@ RULES: dict[str, Rule] = {
     ),
     "max_fun": COUNT,
     "restore_best": TRUTH,
+    "weight_init": Rule(
+        lambda value: (
+            callable(value) or (isinstance(value, str) and value in ("auto", *INITIALISERS))
+        ),
+        f"'auto', one of {', '.join(map(repr, INITIALISERS))}, or a function of (rng, inputs, "
+        "outputs)",
+    ),
+    "initial_output": Rule(
+        lambda value: value is None or (isinstance(value, str) and value == "data"),
+        "None or 'data'",
+    ),
     "dtype": Rule(_is_precision, "None, 'float32' or 'float64'"),
 }
 
@@ -134,9 +146,10 @@ def check_parameters(estimator: Any) -> None:
             )
 
 
-def hidden_layers(
-    estimator: Any,
-) -> tuple[tuple[int, ...], tuple[Callable[[Any], Any], ...]]:
+Activation = Callable[..., Any] | Layer
+
+
+def hidden_layers(estimator: Any) -> tuple[tuple[int, ...], tuple[Activation, ...]]:
     """Return the width and the activation of every hidden layer.
 
     Parameters
@@ -146,7 +159,7 @@ def hidden_layers(
 
     Returns
     -------
-    tuple of int, tuple of callables
+    tuple of int, tuple of callables and Layers
         One of each for every hidden layer.
 
     Raises
@@ -172,7 +185,7 @@ def hidden_layers(
     return units, tuple(_activation_function(estimator, a) for a in activation)
 
 
-def output_activation(estimator: Any) -> Callable[[Any], Any] | None:
+def output_activation(estimator: Any) -> Activation | None:
     """Return the activation by which a network without hidden layers is initialised, if any.
 
     Parameters
@@ -182,39 +195,64 @@ def output_activation(estimator: Any) -> Callable[[Any], Any] | None:
 
     Returns
     -------
-    callable or None
+    callable, Layer or None
         The function.
     """
     single = estimator.activation
     return None if isinstance(single, (list, tuple)) else _activation_function(estimator, single)
 
 
-def _activation_function(estimator: Any, activation: Any) -> Callable[[Any], Any]:
-    if callable(activation):
+def takes_sparse(estimator: Any) -> bool:
+    """Tell whether the first hidden layer multiplies the inputs by weights, sparse ones too.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Its `activation` is read.
+
+    Returns
+    -------
+    bool
+        False where it is a `Layer`.
+    """
+    first = estimator.activation
+    if isinstance(first, (list, tuple)):
+        first = first[0] if first else None
+    return not (isinstance(first, Layer) or (isinstance(first, str) and first in LAYERS))
+
+
+def _activation_function(estimator: Any, activation: Any) -> Activation:
+    if isinstance(activation, Layer) or (callable(activation) and not isinstance(activation, type)):
         return activation
-    if isinstance(activation, str) and activation in ACTIVATIONS:
-        return ACTIVATIONS[activation]
+    known: dict[str, Activation] = {**ACTIVATIONS, **LAYERS}
+    if isinstance(activation, str) and activation in known:
+        return known[activation]
     raise ValueError(
         f"The 'activation' parameter of {type(estimator).__name__} must be one of "
-        f"{', '.join(map(repr, ACTIVATIONS))}, a function of NumPy calls, or a list with one for "
-        f"each hidden layer, got {activation!r}."
+        f"{', '.join(map(repr, known))}, a function of NumPy calls, a Layer, or a list with one "
+        f"for each hidden layer, got {activation!r}."
     )
 
 
 DESCRIPTIONS = """hidden_layer_sizes : int or sequence of int, default=(100,)
         The number of units of each hidden layer; () for a linear model.
-    activation : str, callable or list, default="relu"
+    activation : str, callable, Layer or list, default="relu"
         The activation of the hidden layers: a name in `skmlp.ACTIVATIONS` ("identity", "linear",
-        "relu", "softplus", "hard_threshold", "logistic", "tanh"), any function of one array made
-        of NumPy and scipy.special calls, or a list with one for each hidden layer. ReLU because
-        it does not saturate. A function is traced once: a random number drawn in it is a constant,
-        and both branches of np.where are computed, so keep both finite, as in
+        "relu", "softplus", "hard_threshold", "logistic", "tanh", "leaky_relu", "prelu", "elu",
+        "selu", "gelu", "silu", "mish", "softsign", "hard_tanh", "sine", "gaussian"), any function
+        of one array made of NumPy and scipy.special calls, where further arguments whose default
+        is `skmlp.Learned(start)` are learned for each unit; a layer that is more than that, "rbf"
+        or a `skmlp.Layer`; or a list with one for each hidden layer. ReLU because it does not
+        saturate. A function is traced once: a random number drawn in it is a constant, and both
+        branches of np.where are computed, so keep both finite, as in
         np.where(z > 0, z, np.expm1(np.minimum(z, 0))).
     head : str or Head, default="auto"
-        What the outputs mean and which loss is minimised: a name in `skmlp.HEADS` ("linear" or
-        "poisson" for numbers, "logistic" or "softmax" for classes), or an instance of a `Head`.
-        "auto" goes by the target: linear for numbers, logistic for two classes and for labels,
-        softmax for several classes.
+        What the outputs mean and which loss is minimised: a name in `skmlp.HEADS` (for numbers
+        "linear", "absolute_error", "huber", "quantile", "poisson", "gamma", "tweedie",
+        "negative_binomial", "gaussian", "laplace", "student_t", "lognormal", "gaussian_mixture";
+        for classes "logistic", "softmax", "ordinal", "brier", "focal", "hinge"), or an instance
+        of a `Head`, which has parameters. "auto" goes by the target: linear for numbers, logistic
+        for two classes and for labels, softmax for several classes.
     solver : {"adam", "sgd", "lbfgs"}, default="adam"
         Adam, stochastic gradient descent, or L-BFGS over all samples at once, which is often the
         best for a few thousand samples or fewer.
@@ -268,6 +306,16 @@ DESCRIPTIONS = """hidden_layer_sizes : int or sequence of int, default=(100,)
         Whether the parameters with the smallest objective over the training set at the end of an
         epoch are kept, at the cost of evaluating it, instead of the last ones. scikit-learn keeps
         the last; with early stopping those of the best validation score are always kept.
+    weight_init : str or callable, default="auto"
+        How weights are drawn: a name in `skmlp.INITIALISERS` ("glorot_uniform", "glorot_normal",
+        "he_uniform", "he_normal", "lecun_uniform", "lecun_normal", "orthogonal"), or a function
+        of (rng, inputs, outputs); biases then start at 0. "auto" draws weights and biases as
+        scikit-learn for its own activations and for any function of yours, and for the others as
+        their authors recommend. A `Layer` starts in its own way.
+    initial_output : {None, "data"}, default=None
+        Where the bias of the output starts: None, as the other biases; "data", at the best
+        constant model of the training data (for the linear head the mean of the target), so that
+        a target far from 0 needs no scaler.
     dtype : {None, "float32", "float64"}, default=None
         The precision of parameters and computation. None: float32 for float32 data, else
         float64, as scikit-learn. "float32" is about twice as fast."""

@@ -29,7 +29,7 @@ from .engine import BATCH, ComputationGraph, Expression, Program, variable
 from .heads import AUTOMATIC, HEADS, Head
 from .network import Network
 from .objective import LossGraph, Objective
-from .parameters import check_parameters, hidden_layers, output_activation
+from .parameters import check_parameters, hidden_layers, output_activation, takes_sparse
 from .solvers import SOLVERS, Solver
 from .training import Outcome, Progress, Stopping, train_full_batch, train_minibatches
 
@@ -38,6 +38,9 @@ ATTRIBUTES = """coefs_ : list of ndarray of shape (inputs, outputs)
         fit changes these arrays.
     intercepts_ : list of ndarray of shape (outputs,)
         The bias of each layer.
+    activation_parameters_ : list of ndarray of shape (arguments, units), or None
+        What the activation of each hidden layer has learned, a row for each `Learned` argument;
+        None where it learns nothing.
     head_ : Head
         The head that was used.
     loss_ : float
@@ -134,6 +137,8 @@ class MultilayerPerceptron(BaseEstimator):
         n_iter_no_change: float = 10,
         max_fun: int = 15000,
         restore_best: bool = False,
+        weight_init: Any = "auto",
+        initial_output: str | None = None,
         dtype: Any = None,
     ) -> None:
         self.hidden_layer_sizes = hidden_layer_sizes
@@ -161,6 +166,8 @@ class MultilayerPerceptron(BaseEstimator):
         self.n_iter_no_change = n_iter_no_change
         self.max_fun = max_fun
         self.restore_best = restore_best
+        self.weight_init = weight_init
+        self.initial_output = initial_output
         self.dtype = dtype
 
     # -- fitting -----------------------------------------------------------------------------------
@@ -211,7 +218,8 @@ class MultilayerPerceptron(BaseEstimator):
             raise ValueError("Sample weights must contain at least one non-zero number.")
         self._n_targets = data.Y.shape[1]
         layer_units = (data.X.shape[1], *hidden_units, self.head_.n_raw(self._n_targets))
-        network = Network(layer_units, activations)
+        n_constant = self.head_.n_constant(self._n_targets)
+        network = Network(layer_units, activations, n_constant)
         split = None
         if self.early_stopping:
             split = ValidationSplit(data.rows, self._strata(data.Y), self.validation_fraction)
@@ -225,7 +233,14 @@ class MultilayerPerceptron(BaseEstimator):
         rng = check_random_state(self.random_state)  # from here on, the fit is under way
         dtype = data.Y.dtype
         theta = (
-            network.initial_theta(rng, dtype, output_activation(self))
+            network.initial_theta(
+                rng,
+                dtype,
+                weight_init=self.weight_init,
+                activation=output_activation(self),
+                X=data.X,
+                rows=data.rows,
+            )
             if is_first
             else self._current_theta(network, dtype)
         )
@@ -234,7 +249,15 @@ class MultilayerPerceptron(BaseEstimator):
         if len(data.rows):
             with np.errstate(all="ignore"):  # a fit that diverges is told by its loss
                 outcome, solver = self._train(
-                    graph, theta, data, split, rng, progress, solver, is_partial=is_partial
+                    graph,
+                    theta,
+                    data,
+                    split,
+                    rng,
+                    progress,
+                    solver,
+                    is_first=is_first,
+                    is_partial=is_partial,
                 )
         self._publish(network, theta, outcome, is_first=is_first)
         self._stream = solver if is_partial else None
@@ -253,11 +276,16 @@ class MultilayerPerceptron(BaseEstimator):
         progress: Progress,
         solver: Solver | None,
         *,
+        is_first: bool,
         is_partial: bool,
     ) -> tuple[Outcome, Solver | None]:
         train, validation = (data.rows, None) if split is None else split.draw(rng)
         batch_size = self._batch_size(len(train))
         weights, mean_weight = data.normalised_weights(train)
+        if is_first and self.initial_output == "data":
+            biases = graph.network.by_layer(graph.network.split(theta))[1]
+            shares = None if weights is None else weights[train]
+            biases[-1][...] = self.head_.initial_raw(data.Y[train], shares)
         rows_per_step = len(train) if self.solver == "lbfgs" else batch_size
         objective = Objective(
             graph,
@@ -327,6 +355,17 @@ class MultilayerPerceptron(BaseEstimator):
         known = X if is_first else self.coefs_[0]
         return np.dtype(known.dtype if self.dtype is None else self.dtype)
 
+    @property
+    def _known_head(self) -> Head | None:
+        """The head that was fitted, or that the `head` parameter says; None if it is wrong."""
+        if hasattr(self, "head_"):
+            return self.head_
+        usual = AUTOMATIC["numbers" if self._kind == "regression" else "multiclass"]
+        head = self.head
+        if isinstance(head, str) and head in ("auto", *HEADS):
+            head = usual() if head == "auto" else HEADS[head]()
+        return head if isinstance(head, Head) and self._accepts(type(head)) else None
+
     def _resolve_head(self, target: str) -> Head:
         """Return the head for a kind of target, or say why there is none."""
         known = [name for name, kind in HEADS.items() if self._accepts(kind)]
@@ -338,10 +377,11 @@ class MultilayerPerceptron(BaseEstimator):
                 f"The 'head' parameter of {type(self).__name__} must be 'auto', "
                 f"{', '.join(map(repr, known))} or an instance of such a Head, got {self.head!r}."
             )
-        if target not in head.targets:
+        if target not in head.targets:  # the hint is in the words that scikit-learn checks for
+            hint = " Only binary classification is supported." if target == "multiclass" else ""
             raise ValueError(
                 f"{type(head).__name__} takes {' or '.join(sorted(head.targets))} targets, "
-                f"got {target} ones."
+                f"got {target} ones.{hint}"
             )
         return head
 
@@ -386,12 +426,15 @@ class MultilayerPerceptron(BaseEstimator):
 
     def _current_theta(self, network: Network, dtype: Any) -> np.ndarray:
         """Pack the fitted parameters, where they fit the network."""
-        parts = [*self.coefs_, *self.intercepts_]
+        parts = self._parts
         if [part.shape for part in parts] != network.shapes:
-            units = (parts[0].shape[0], *(len(b) for b in self.intercepts_))
+            units = self._network.layer_units
+            has, asks = f"layers of {units} units", f"{network.layer_units}"
+            if units == network.layer_units:
+                has, asks = "activations that learn other arguments", "these"
             raise ValueError(
-                f"the fitted network has layers of {units} units, but the parameters and data "
-                f"now ask for {network.layer_units}: set warm_start=False or fit a clone."
+                f"the fitted network has {has}, but the parameters and data now ask for {asks}: "
+                "set warm_start=False or fit a clone."
             )
         return np.concatenate([np.ravel(part) for part in parts]).astype(dtype, copy=False)
 
@@ -410,14 +453,14 @@ class MultilayerPerceptron(BaseEstimator):
         self, network: Network, theta: np.ndarray, outcome: Outcome, *, is_first: bool
     ) -> None:
         progress = outcome.progress
-        parts = network.split(theta.copy())
-        depth = len(network.layer_units) - 1
+        weights, biases, learned = network.by_layer(network.split(theta.copy()))
         is_validated = bool(self.early_stopping)
         earlier_scores = [] if is_first else (self.validation_scores_ or [])
         fitted = {
-            "coefs_": parts[:depth],
-            "intercepts_": parts[depth:],
-            "n_layers_": depth + 1,
+            "coefs_": weights,
+            "intercepts_": biases,
+            "activation_parameters_": learned,
+            "n_layers_": network.depth + 1,
             "n_outputs_": network.layer_units[-1],
             "out_activation_": self.head_.out_activation,
             "n_iter_": progress.n_iter,
@@ -437,13 +480,18 @@ class MultilayerPerceptron(BaseEstimator):
     @property
     def _network(self) -> Network:
         units = (self.coefs_[0].shape[0], *(len(b) for b in self.intercepts_))
-        return Network(units, self._activations)
+        return Network(units, self._activations, self.head_.n_constant(self._n_targets))
+
+    @property
+    def _parts(self) -> list[np.ndarray]:
+        learned = (part for part in self.activation_parameters_ if part is not None)
+        return [*self.coefs_, *self.intercepts_, *learned]
 
     def _layer(self, X: Any, layer: int) -> np.ndarray:
         """Compute a layer's outputs (-1: the raw outputs), with a program of this thread's."""
         check_is_fitted(self)
         X = check_inputs(self, X, reset=False)
-        parameters = [*self.coefs_, *self.intercepts_]
+        parameters = self._parts
         X = within(X, parameters[0].dtype, "X")
         is_sparse = not isinstance(X, np.ndarray)
         programs = _PROGRAMS.by_estimator.setdefault(self, {})
@@ -542,8 +590,7 @@ class MultilayerPerceptron(BaseEstimator):
         )
         if X is None:
             return graph.objective.computation_graph()
-        parts = [*self.coefs_, *self.intercepts_]
-        values = {graph.x: X, **dict(zip(graph.parameters, parts, strict=True))}
+        values = {graph.x: X, **dict(zip(graph.parameters, self._parts, strict=True))}
         if data is None:
             return ComputationGraph(self.head_.predict(graph.raw), values)
         values |= {graph.y: data.Y, graph.scale: 1.0 / len(data.Y)}
@@ -553,7 +600,7 @@ class MultilayerPerceptron(BaseEstimator):
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
+        tags.input_tags.sparse = takes_sparse(self)
         return tags
 
 

@@ -1,6 +1,7 @@
 """Every ``python`` block of README.md and of docs/ runs: in order, one namespace for each page."""
 
 import doctest
+import importlib
 import re
 from pathlib import Path
 from typing import NamedTuple
@@ -53,3 +54,13 @@ def test_the_code_on_a_page_runs(page, tmp_path, monkeypatch):
 
 def test_the_readme_has_code_to_run():
     assert python_blocks(ROOT / "README.md")
+
+
+def test_the_lists_of_activations_and_heads_are_up_to_date(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "docs")
+    registries = importlib.import_module("registries")
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert registries.rewritten(text) == text
+    outdated = text.replace('`"relu"`', '`"rely"`')
+    assert outdated != text
+    assert registries.rewritten(outdated) == text

@@ -1,0 +1,84 @@
+"""Heads: what a network's last layer means.
+
+A head turns raw outputs into a loss for each sample, and into an answer: numbers, distributions,
+quantiles, classes. `head=` takes a name from `HEADS` or an instance: of one of these, or of your
+own subclass of `Head`.
+"""
+
+from .check import check_head
+from .classes import Brier, Focal, Hinge, Logistic, Ordinal, Softmax
+from .distributions import (
+    Gamma,
+    Gaussian,
+    GaussianMixture,
+    Laplace,
+    LogNormal,
+    NegativeBinomial,
+    Poisson,
+    StudentT,
+)
+from .head import NUMBERS, POSITIVE, ZERO_OR_ONE, ZERO_OR_POSITIVE, Domain, Head
+from .mixture import Mixture, of_one_target
+from .numbers import AbsoluteError, Huber, Linear, Quantile, Tweedie
+
+HEADS: dict[str, type[Head]] = {
+    "linear": Linear,
+    "absolute_error": AbsoluteError,
+    "huber": Huber,
+    "quantile": Quantile,
+    "poisson": Poisson,
+    "gamma": Gamma,
+    "tweedie": Tweedie,
+    "negative_binomial": NegativeBinomial,
+    "gaussian": Gaussian,
+    "laplace": Laplace,
+    "student_t": StudentT,
+    "lognormal": LogNormal,
+    "gaussian_mixture": GaussianMixture,
+    "logistic": Logistic,
+    "softmax": Softmax,
+    "ordinal": Ordinal,
+    "brier": Brier,
+    "focal": Focal,
+    "hinge": Hinge,
+}
+# What head="auto" means for each kind of target.
+AUTOMATIC: dict[str, type[Head]] = {
+    "numbers": Linear,
+    "binary": Logistic,
+    "multilabel": Logistic,
+    "multiclass": Softmax,
+}
+
+__all__ = [
+    "AUTOMATIC",
+    "HEADS",
+    "NUMBERS",
+    "POSITIVE",
+    "ZERO_OR_ONE",
+    "ZERO_OR_POSITIVE",
+    "AbsoluteError",
+    "Brier",
+    "Domain",
+    "Focal",
+    "Gamma",
+    "Gaussian",
+    "GaussianMixture",
+    "Head",
+    "Hinge",
+    "Huber",
+    "Laplace",
+    "Linear",
+    "LogNormal",
+    "Logistic",
+    "Mixture",
+    "NegativeBinomial",
+    "Ordinal",
+    "Poisson",
+    "Quantile",
+    "Softmax",
+    "StudentT",
+    "Tweedie",
+    "check_head",
+    "of_one_target",
+]

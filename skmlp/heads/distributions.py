@@ -1,0 +1,575 @@
+r"""Heads for regression whose answer is a distribution of the target.
+
+The law: the loss is minus the logarithm of the density (Poisson, which has scikit-learn's numbers,
+leaves out a function of y), `distribution` is that very distribution, and `predict` is its mean.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from scipy import special, stats
+
+from ..engine import log_softmax, logsumexp, softmax
+from .head import (
+    LIMIT,
+    POSITIVE,
+    ZERO_OR_POSITIVE,
+    Domain,
+    Head,
+    best_constant,
+    blocks,
+    bounded,
+    is_count,
+    is_number,
+    log_above,
+    mean,
+    weighted_quantile,
+)
+from .mixture import Mixture
+
+_HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
+_LARGEST_LOG = 80.0  # exp(80) is finite in float32 too
+_LARGEST_SKEW = 20.0  # no mean is more than exp(20) medians
+
+
+def _wide(raw: Any) -> np.ndarray:
+    return np.asarray(raw, np.float64)
+
+
+# == a location and a scale ========================================================================
+
+
+@dataclass(frozen=True)
+class _LocationScale(Head):
+    """Two raw outputs for each target: a location, and the logarithm of a scale."""
+
+    def n_raw(self, n_targets: int) -> int:
+        """Return two for each target."""
+        return 2 * n_targets
+
+    def predict(self, raw: Any) -> Any:
+        """Return the mean, which is the location."""
+        return blocks(raw, 2)[0]
+
+    def _standardised(self, raw: Any, y: Any) -> tuple[Any, Any]:
+        """Return (y - location) / scale, and the logarithm of the scale."""
+        location, log_scale = blocks(raw, 2)
+        log_scale = bounded(log_scale)
+        return (y - location) * np.exp(-log_scale), log_scale
+
+    def _location_scale(self, raw: Any) -> tuple[Any, Any]:
+        location, log_scale = blocks(raw, 2)
+        return location, np.exp(bounded(log_scale))
+
+
+@dataclass(frozen=True)
+class Gaussian(_LocationScale):
+    """Regression with normal noise whose scale depends on the inputs.
+
+    Loss: sum over outputs of z^2 / 2 + log(scale) + log(2 pi) / 2, with z = (y - mean) / scale.
+    Domain: all numbers. Link: identity for the mean, log for the scale, which grows slowly
+    outside exp(+-20). Two raw outputs for each target, all means first; `predict` is the mean.
+    Nix and Weigend, "Estimating the mean and variance of the target probability distribution",
+    ICNN 1994.
+
+    Examples
+    --------
+    >>> raw = np.array([[3.0, 0.0]])
+    >>> Gaussian().loss(raw, np.array([[3.0]])).round(4)
+    array([0.9189])
+    >>> Gaussian().distribution(raw).interval(0.9)[1].round(3)
+    array([[4.645]])
+    """
+
+    def loss(self, raw: Any, y: Any) -> Any:
+        """Compute minus the log-likelihood."""
+        z, log_scale = self._standardised(raw, y)
+        return np.sum(0.5 * np.square(z) + log_scale + _HALF_LOG_2PI, axis=1)
+
+    def distribution(self, raw: np.ndarray) -> Any:
+        """Return normal distributions."""
+        location, scale = self._location_scale(_wide(raw))
+        return stats.norm(location, scale)
+
+    def initial_raw(self, y: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
+        """Return the mean, and the logarithm of the standard deviation."""
+        average = mean(y, weights)
+        deviation = np.sqrt(mean(np.square(y - average), weights))
+        return np.concatenate([average, log_above(deviation)])
+
+
+@dataclass(frozen=True)
+class Laplace(_LocationScale):
+    """Regression to the median with double exponential noise, whose scale depends on the inputs.
+
+    Loss: sum over outputs of abs(y - location) / scale + log(2 scale). Domain: all numbers. Link:
+    identity for the location, log for the scale, which grows slowly outside exp(+-20). Two raw
+    outputs for each target, all locations first; `predict` is the location, the mean and median.
+    Kotz, Kozubowski and Podgorski, The Laplace Distribution and Generalizations (2001).
+
+    Examples
+    --------
+    >>> Laplace().loss(np.array([[3.0, 0.0]]), np.array([[5.0]])).round(4)
+    array([2.6931])
+    """
+
+    def loss(self, raw: Any, y: Any) -> Any:
+        """Compute minus the log-likelihood."""
+        z, log_scale = self._standardised(raw, y)
+        return np.sum(np.abs(z) + log_scale + math.log(2), axis=1)
+
+    def distribution(self, raw: np.ndarray) -> Any:
+        """Return Laplace distributions."""
+        location, scale = self._location_scale(_wide(raw))
+        return stats.laplace(location, scale)
+
+    def initial_raw(self, y: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
+        """Return the median, and the logarithm of the mean distance from it."""
+        median = weighted_quantile(y, weights, 0.5)
+        return np.concatenate([median, log_above(mean(np.abs(y - median), weights))])
+
+
+@dataclass(frozen=True)
+class StudentT(_LocationScale):
+    """Regression with heavy-tailed noise, robust to outliers, whose scale depends on the inputs.
+
+    Loss, with z = (y - location) / scale and the constant C of Student's density: sum over
+    outputs of (df + 1) / 2 log(1 + z^2 / df) + log(scale) + C. Domain: all numbers. Link:
+    identity for the location, log for the scale, which grows slowly outside exp(+-20). Two raw
+    outputs for each target, all locations first; `predict` is the location, which is the median,
+    and the mean where there is one. Lange, Little and Taylor, "Robust statistical modeling using
+    the t distribution", JASA 84 (1989).
+
+    Parameters
+    ----------
+    df : float, default=5.0
+        The degrees of freedom; positive. The mean is finite above 1, the variance above 2; a
+        large number is `Gaussian`.
+
+    Raises
+    ------
+    ValueError
+        If `df` is not a positive number.
+
+    Examples
+    --------
+    >>> StudentT(df=1.0).loss(np.array([[3.0, 0.0]]), np.array([[3.0]])).round(4)
+    array([1.1447])
+    """
+
+    df: float = 5.0
+
+    def __post_init__(self) -> None:
+        """Check the parameter."""
+        if not (is_number(self.df) and self.df > 0):
+            raise ValueError(f"StudentT needs a df that is a number > 0, got {self.df!r}")
+
+    def loss(self, raw: Any, y: Any) -> Any:
+        """Compute minus the log-likelihood."""
+        df = float(self.df)
+        z, log_scale = self._standardised(raw, y)
+        constant = 0.5 * math.log(math.pi) + 0.5 * math.log(df)
+        constant += math.lgamma(0.5 * df) - math.lgamma(0.5 * (df + 1))
+        tails = 0.5 * (df + 1) * np.log1p(np.square(z) / df)
+        return np.sum(tails + log_scale + constant, axis=1)
+
+    def distribution(self, raw: np.ndarray) -> Any:
+        """Return Student's t distributions."""
+        location, scale = self._location_scale(_wide(raw))
+        return stats.t(float(self.df), location, scale)
+
+    def initial_raw(self, y: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
+        """Return the best location and scale, found from those of `Laplace`."""
+        return best_constant(self, y, weights, Laplace().initial_raw(y, weights))
+
+
+@dataclass(frozen=True)
+class LogNormal(_LocationScale):
+    """Regression of positive numbers whose logarithm has normal noise: incomes, sizes, times.
+
+    Loss: that of `Gaussian` for log(y), plus log(y). Domain: y > 0. Link: identity for the mean
+    of log(y), log for its scale, which grows slowly outside exp(+-20). Two raw outputs for each
+    target, all locations first; `predict` is the mean of y, exp(location + scale^2 / 2), where
+    scale^2 / 2 counts as 20 at most. Limpert, Stahel and Abbt, "Log-normal distributions across
+    the sciences", BioScience 51 (2001).
+
+    Examples
+    --------
+    >>> LogNormal().predict(np.array([[0.0, 0.0]])).round(4)
+    array([[1.6487]])
+    """
+
+    domain: ClassVar[Domain] = POSITIVE
+
+    def loss(self, raw: Any, y: Any) -> Any:
+        """Compute minus the log-likelihood."""
+        log_y = np.log(y)
+        return Gaussian().loss(raw, log_y) + np.sum(log_y, axis=1)
+
+    def predict(self, raw: Any) -> Any:
+        """Return the mean."""
+        location, scale = self._location_scale(raw)
+        skew = np.minimum(0.5 * np.square(scale), _LARGEST_SKEW)
+        return np.exp(np.minimum(location + skew, _LARGEST_LOG))
+
+    def distribution(self, raw: np.ndarray) -> Any:
+        """Return log-normal distributions."""
+        location, scale = self._location_scale(_wide(raw))
+        return stats.lognorm(scale, scale=np.exp(np.minimum(location, _LARGEST_LOG)))
+
+    def initial_raw(self, y: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
+        """Return the mean and the logarithm of the standard deviation of log(y)."""
+        return Gaussian().initial_raw(np.log(_wide(y)), weights)
+
+
+@dataclass(frozen=True)
+class GaussianMixture(Head):
+    """Regression with a mixture of normal distributions: several peaks, skew, any shape.
+
+    Loss: minus the logarithm of the sum of the components' densities, each times its share;
+    summed over outputs. Domain: all numbers. Link: softmax for the shares, identity for the means,
+    log for the scales, which grow slowly outside exp(+-20). Three raw outputs for each target and
+    component, all logits of shares first, then means, then logarithms of scales; `predict` is the
+    mean of the mixture. Best on a target of unit scale, or with `initial_output="data"`, which
+    spreads the components over the data. Bishop, "Mixture density networks" (1994).
+
+    Parameters
+    ----------
+    n_components : int, default=3
+        The number of components.
+
+    Raises
+    ------
+    ValueError
+        If `n_components` is not a whole number >= 1.
+
+    Examples
+    --------
+    >>> two = GaussianMixture(n_components=2).distribution(np.array([[0, 0, -2.0, 2.0, 0, 0]]))
+    >>> two.mean(), two.ppf(0.5).round(3) + 0.0
+    (array([[0.]]), array([[0.]]))
+    """
+
+    n_components: int = 3
+
+    def __post_init__(self) -> None:
+        """Check the parameter."""
+        if not is_count(self.n_components):
+            raise ValueError(
+                "GaussianMixture needs n_components that is a whole number >= 1, "
+                f"got {self.n_components!r}"
+            )
+
+    def n_raw(self, n_targets: int) -> int:
+        """Return three for each target and component."""
+        return 3 * int(self.n_components) * n_targets
+
+    def _parts(self, raw: Any) -> list[Any]:
+        """Return logits, means and logarithms of scales, of shape (n, n_components, n_targets)."""
+        n = int(self.n_components)
+        k = raw.shape[1] // (3 * n)
+        logits, means, log_scales = (part.reshape(-1, n, k) for part in blocks(raw, 3))
+        return [logits, means, bounded(log_scales)]
+
+    def loss(self, raw: Any, y: Any) -> Any:
+        """Compute minus the log-likelihood."""
+        logits, means, log_scales = self._parts(raw)
+        z = (y[:, None, :] - means) * np.exp(-log_scales)
+        each = log_softmax(logits, axis=1) - log_scales - 0.5 * np.square(z)
+        return np.sum(_HALF_LOG_2PI - logsumexp(each, axis=1), axis=1)
+
+    def predict(self, raw: Any) -> Any:
+        """Return the mean."""
+        logits, means, _ = self._parts(raw)
+        return np.sum(softmax(logits, axis=1) * means, axis=1)
+
+    def distribution(self, raw: np.ndarray) -> Any:
+        """Return mixtures, with the methods of a frozen SciPy distribution."""
+        logits, means, log_scales = (np.moveaxis(part, 1, 2) for part in self._parts(_wide(raw)))
+        return Mixture(softmax(logits), means, np.exp(log_scales))
+
+    def initial_raw(self, y: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
+        """Return mixtures fitted from components spread over the quantiles.
+
+        No scale is less than a thousandth of the standard deviation, so that no component ends
+        on a single value.
+        """
+        n = int(self.n_components)
+        parts = []
+        for column in _wide(y).T[:, :, None]:
+            log_scale = Gaussian().initial_raw(column, weights)[1]
+            least = log_scale - math.log(1e3)
+            start = self._near(column, weights, least)
+            bounds = [(-LIMIT, LIMIT)] * n + [(-np.inf, np.inf)] * n + [(least, np.inf)] * n
+            parts.append(best_constant(self, column, weights, start, bounds))
+        return np.stack(parts, axis=1).ravel()
+
+    def _near(self, y: np.ndarray, weights: np.ndarray | None, least: float) -> np.ndarray:
+        """Improve a mixture from components at the quantiles, by expectation and maximisation.
+
+        Dempster, Laird and Rubin, "Maximum likelihood from incomplete data via the EM algorithm",
+        JRSS B 39 (1977).
+        """
+        n = int(self.n_components)
+        total = np.ones((len(y), 1)) if weights is None else _wide(weights)[:, None]
+        means = np.array([weighted_quantile(y, weights, (i + 0.5) / n)[0] for i in range(n)])
+        scales = np.full(n, np.exp(Gaussian().initial_raw(y, weights)[1]) / n)
+        logits = np.zeros(n)
+        for _ in range(50):
+            shares = total * softmax(logits - np.log(scales) - 0.5 * ((y - means) / scales) ** 2)
+            sums = np.maximum(np.sum(shares, axis=0), np.exp(-LIMIT))
+            means = np.sum(shares * y, axis=0) / sums
+            variances = np.sum(shares * np.square(y - means), axis=0) / sums
+            scales = np.maximum(np.sqrt(variances), np.exp(least))
+            logits = np.log(sums / np.sum(sums))
+        return np.concatenate([logits, means, log_above(scales)])
+
+
+# == a mean on a logarithmic scale, and a dispersion ===============================================
+
+
+@dataclass(frozen=True)
+class Poisson(Head):
+    """Regression of counts and rates; the output activation is the exponential.
+
+    Loss, half the Poisson deviance: sum over outputs of y log(y / mean) - y + mean. Domain:
+    y >= 0. Link: log, mean = exp(raw) for raw <= 30; above, the mean goes on linearly, as
+    exp(30) (raw - 29), so that loss, gradient and prediction stay finite. One raw output for
+    each target; `predict` is the mean. Exposure goes into `sample_weight`, y being a rate, as for
+    `sklearn.linear_model.PoissonRegressor`; the distribution is that of counts at exposure 1.
+    McCullagh and Nelder, Generalized Linear Models (1989).
+
+    Examples
+    --------
+    >>> Poisson().predict(np.array([[0.0], [1.0]])).round(3)
+    array([[1.   ],
+           [2.718]])
+    """
+
+    domain: ClassVar[Domain] = ZERO_OR_POSITIVE
+    out_activation: ClassVar[str] = "exp"
+
+    def log_mean(self, raw: Any) -> Any:
+        """Return the logarithm of the mean: raw itself up to 30."""
+        return np.minimum(raw, 30) + np.log1p(np.maximum(raw - 30, 0))
+
+    def loss(self, raw: Any, y: Any) -> Any:
+        """Compute half the Poisson deviance."""
+        log_mean = self.log_mean(raw)
+        return np.sum(np.exp(log_mean) - y * log_mean + special.xlogy(y, y) - y, axis=1)
+
+    def predict(self, raw: Any) -> Any:
+        """Return the mean."""
+        return np.exp(self.log_mean(raw))
+
+    def distribution(self, raw: np.ndarray) -> Any:
+        """Return Poisson distributions."""
+        return stats.poisson(self.predict(_wide(raw)))
+
+    def initial_raw(self, y: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
+        """Return the raw output of the mean."""
+        return log_above(mean(y, weights), 30.0)
+
+
+@dataclass(frozen=True)
+class _Dispersed(Head):
+    """A mean on a logarithmic scale, and a second parameter that may be known or learned."""
+
+    out_activation: ClassVar[str] = "exp"
+
+    @property
+    def _second(self) -> Any:
+        """The second parameter: "constant", "varying" or a number."""
+        raise NotImplementedError
+
+    def _check_second(self, name: str) -> None:
+        value = self._second
+        is_word = isinstance(value, str) and value in ("constant", "varying")
+        if not (is_word or (is_number(value) and value > 0)):
+            raise ValueError(
+                f"{type(self).__name__} needs a {name} that is 'constant', 'varying' or a "
+                f"number > 0, got {value!r}"
+            )
+
+    def n_raw(self, n_targets: int) -> int:
+        """Return one for each target, two where the second parameter is learned."""
+        return 2 * n_targets if isinstance(self._second, str) else n_targets
+
+    def n_constant(self, n_targets: int) -> int:
+        """Return one for each target where the second parameter is the same for all inputs."""
+        is_constant = isinstance(self._second, str) and self._second == "constant"
+        return n_targets if is_constant else 0
+
+    def _logarithms(self, raw: Any) -> tuple[Any, Any]:
+        """Return the logarithms of the mean and of the second parameter."""
+        if not isinstance(self._second, str):
+            return bounded(raw), math.log(self._second)
+        log_mean, log_second = blocks(raw, 2)
+        return bounded(log_mean), bounded(log_second)
+
+    def predict(self, raw: Any) -> Any:
+        """Return the mean."""
+        return np.exp(self._logarithms(raw)[0])
+
+
+def _stirling(x: Any) -> Any:
+    """Compute gammaln(x) - (x - 1/2) log(x) + x - log(2 pi) / 2, without cancellation for large x.
+
+    By Stirling's series from 8 on: what is left after its first neglected term is below 1e-12.
+    """
+    small, inverse = np.minimum(x, 8.0), 1.0 / np.maximum(x, 8.0)
+    exact = special.gammaln(small) - (small - 0.5) * np.log(small) + small - _HALF_LOG_2PI
+    v = np.square(inverse)
+    series = inverse * (1 / 12 - v * (1 / 360 - v * (1 / 1260 - v * (1 / 1680 - v * (1 / 1188)))))
+    return np.where(x < 8.0, exact, series)
+
+
+@dataclass(frozen=True)
+class Gamma(_Dispersed):
+    """Regression of positive numbers whose standard deviation is proportional to the mean.
+
+    Loss, with k the shape: the sum over outputs of
+    k (y / mean - 1 - log(y / mean)) + log(y) + gammaln(k) + k - k log(k). Domain: y > 0. Link: log,
+    for the mean and for the shape; both grow slowly outside exp(+-20). One raw output for each
+    target, and after them one for each shape that is learned; `predict` is the mean. The standard
+    deviation is mean / sqrt(shape). A constant or known shape leaves the mean what
+    `sklearn.linear_model.GammaRegressor` finds. McCullagh and Nelder, Generalized Linear Models
+    (1989).
+
+    Parameters
+    ----------
+    shape : {"constant", "varying"} or float, default="constant"
+        Learned, once for all inputs; learned, as a function of the inputs; or known.
+
+    Raises
+    ------
+    ValueError
+        If `shape` is anything else.
+
+    Examples
+    --------
+    >>> Gamma().distribution(np.array([[np.log(3.0), np.log(4.0)]])).std().round(4)
+    array([[1.5]])
+    >>> Gamma(shape=1).loss(np.array([[0.0]]), np.array([[2.0]]))
+    array([2.])
+    """
+
+    domain: ClassVar[Domain] = POSITIVE
+    shape: float | str = "constant"
+
+    def __post_init__(self) -> None:
+        """Check the parameter."""
+        self._check_second("shape")
+
+    @property
+    def _second(self) -> Any:
+        return self.shape
+
+    def loss(self, raw: Any, y: Any) -> Any:
+        """Compute minus the log-likelihood."""
+        log_mean, log_shape = self._logarithms(raw)
+        log_y = np.log(y)
+        distance = log_y - log_mean
+        if isinstance(self.shape, str):
+            shape = np.exp(log_shape)
+            rest = _stirling(shape) - 0.5 * log_shape
+        else:
+            shape = float(self.shape)
+            rest = float(_stirling(shape)) - 0.5 * log_shape
+        deviance = shape * (np.expm1(distance) - distance)
+        return np.sum(deviance + (log_y + (rest + _HALF_LOG_2PI)), axis=1)
+
+    def distribution(self, raw: np.ndarray) -> Any:
+        """Return gamma distributions."""
+        log_mean, log_shape = self._logarithms(_wide(raw))
+        return stats.gamma(np.exp(log_shape), scale=np.exp(log_mean - log_shape))
+
+    def initial_raw(self, y: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
+        """Return the raw outputs of the mean and of the shape of the greatest likelihood.
+
+        The shape k solves log(k) - digamma(k) = log(mean) - mean of log(y), by Newton's method on
+        1 / k: Minka, "Estimating a Gamma distribution" (2002).
+        """
+        average = mean(y, weights)
+        if not isinstance(self.shape, str):
+            return log_above(average)
+        gap = np.maximum(np.log(average) - mean(np.log(_wide(y)), weights), np.exp(-LIMIT))
+        shape = (3 - gap + np.sqrt(np.square(gap - 3) + 24 * gap)) / (12 * gap)
+        for _ in range(20):
+            slope = 1 / shape - special.polygamma(1, shape)
+            excess = np.log(shape) - special.digamma(shape) - gap
+            shape = 1 / (1 / shape + excess / (np.square(shape) * slope))
+        return np.concatenate([log_above(average), log_above(shape)])
+
+
+@dataclass(frozen=True)
+class NegativeBinomial(_Dispersed):
+    """Regression of counts that vary more than Poisson's: variance = mean + dispersion mean^2.
+
+    Loss, with r = 1 / dispersion: the sum over outputs of
+    (r + y) log(1 + mean / r) - y log(mean / r) - gammaln(y + r) + gammaln(r) + gammaln(y + 1).
+    Domain: y >= 0. Link: log, for the mean and for the dispersion; both grow slowly outside
+    exp(+-20). One raw output for each target, and after them one for each dispersion that is
+    learned; `predict` is the mean. As the dispersion goes to 0 it becomes `Poisson`. This is
+    "NB2": Cameron and Trivedi, Regression Analysis of Count Data (2013).
+
+    Parameters
+    ----------
+    dispersion : {"constant", "varying"} or float, default="constant"
+        Learned, once for all inputs; learned, as a function of the inputs; or known.
+
+    Raises
+    ------
+    ValueError
+        If `dispersion` is anything else.
+
+    Examples
+    --------
+    >>> NegativeBinomial().distribution(np.array([[np.log(3.0), np.log(0.5)]])).var().round(4)
+    array([[7.5]])
+    """
+
+    domain: ClassVar[Domain] = ZERO_OR_POSITIVE
+    dispersion: float | str = "constant"
+
+    def __post_init__(self) -> None:
+        """Check the parameter."""
+        self._check_second("dispersion")
+
+    @property
+    def _second(self) -> Any:
+        return self.dispersion
+
+    def loss(self, raw: Any, y: Any) -> Any:
+        """Compute minus the log-likelihood."""
+        log_mean, log_dispersion = self._logarithms(raw)
+        if isinstance(self.dispersion, str):
+            dispersion, r = np.exp(log_dispersion), np.exp(-log_dispersion)
+            rest = _stirling(r)
+        else:
+            dispersion, r = float(self.dispersion), 1.0 / float(self.dispersion)
+            rest = float(_stirling(r))
+        # gammaln(y + r) - gammaln(r) - y log(r), which cancels for large r:
+        rising = (y + r - 0.5) * np.log1p(y * dispersion) - y + _stirling(y + r) - rest
+        normaliser = (r + y) * np.logaddexp(log_mean + log_dispersion, 0)
+        return np.sum(normaliser - y * log_mean - rising + special.gammaln(y + 1), axis=1)
+
+    def distribution(self, raw: np.ndarray) -> Any:
+        """Return negative binomial distributions."""
+        log_mean, log_dispersion = self._logarithms(_wide(raw))
+        return stats.nbinom(np.exp(-log_dispersion), special.expit(-log_mean - log_dispersion))
+
+    def initial_raw(self, y: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
+        """Return the raw outputs of the mean and of the dispersion of the greatest likelihood."""
+        average = mean(y, weights)
+        if not isinstance(self.dispersion, str):
+            return log_above(average)
+        variance = mean(np.square(y - average), weights)
+        excess = (variance - average) / np.maximum(np.square(average), np.exp(-LIMIT))
+        start = np.concatenate([log_above(average), np.log(np.clip(excess, 1e-2, 1e4))])
+        bounds = [(-LIMIT, np.inf)] * len(average) + [(-LIMIT, LIMIT)] * len(average)
+        return best_constant(self, y, weights, start, bounds)

@@ -1,0 +1,323 @@
+"""What every head has, and how a constant model of any head is found.
+
+The law of a head: with `raw` the outputs of the last layer, before any output activation, and `y`
+the encoded target,
+
+    loss(raw, y)      one number for each sample, summed over its outputs, without weights
+    predict(raw)      what the raw outputs say, on the scale of the target
+
+Both are plain NumPy functions. Losses work on raw outputs, never on probabilities that have been
+rounded to 0 or 1. A head is a frozen dataclass: its fields are its parameters. A head with r
+parameters for each of k targets has raw outputs in blocks: raw[:, i*k:(i+1)*k] is its parameter i.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from math import isfinite
+from numbers import Integral, Real
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+from scipy.optimize import minimize
+
+from ..engine import BATCH, Program, gradient, variable
+from ..engine.primitives import broadcast_to
+
+
+class Domain(NamedTuple):
+    """The targets that a head can learn: words for them, and an elementwise test."""
+
+    words: str
+    allows: Callable[[Any], Any]
+
+
+NUMBERS = Domain("finite", np.isfinite)
+ZERO_OR_POSITIVE = Domain("0 or positive", lambda y: np.isfinite(y) & (y >= 0))
+POSITIVE = Domain("positive", lambda y: np.isfinite(y) & (y > 0))
+ZERO_OR_ONE = Domain("0 or 1", lambda y: (y == 0) | (y == 1))
+
+
+@dataclass(frozen=True)
+class Head:
+    """What every head has; subclass it to make your own.
+
+    A subclass defines `loss` with NumPy and scipy.special functions, and `predict` where the raw
+    outputs are not the prediction themselves; `skmlp.check_head` tells what is wrong with it. With
+    fields of its own it is a `@dataclass(frozen=True)`.
+
+    Attributes
+    ----------
+    targets : frozenset of str
+        The kinds of target it can learn: "numbers" makes it a head for regression; "binary",
+        "multiclass" and "multilabel" make it one for classification.
+    domain : Domain
+        The targets that it can learn, one by one: `NUMBERS`, `ZERO_OR_POSITIVE`, `POSITIVE`,
+        `ZERO_OR_ONE`, or a `Domain` of your own.
+    is_one_hot : bool
+        Whether classes are encoded as one column each; otherwise two classes are one column of
+        0 and 1.
+    out_activation : str
+        The name of the output activation, published as `out_activation_`.
+    has_probabilities : bool
+        Whether `predict` returns probabilities of classes; otherwise they are scores, the
+        largest winning.
+
+    Examples
+    --------
+    >>> class LogCosh(Head):
+    ...     def loss(self, raw, y):
+    ...         error = np.abs(raw - y)
+    ...         return np.sum(error + np.log1p(np.exp(-2 * error)), axis=1)
+    >>> from skmlp import MLPRegressor, check_head
+    >>> checked = check_head(LogCosh())
+    >>> X, y = np.eye(3), np.array([1.0, 2.0, 6.0])
+    >>> network = MLPRegressor((), head=LogCosh(), solver="lbfgs", alpha=0, random_state=0)
+    >>> network.fit(X, y).predict(X).round(1)
+    array([1., 2., 6.])
+    """
+
+    targets: ClassVar[frozenset[str]] = frozenset({"numbers"})
+    domain: ClassVar[Domain] = NUMBERS
+    is_one_hot: ClassVar[bool] = False
+    out_activation: ClassVar[str] = "identity"
+    has_probabilities: ClassVar[bool] = True
+
+    @property
+    def positive_only(self) -> bool:
+        """Whether no target may be negative."""
+        return not self.domain.allows(-1.0)
+
+    @property
+    def has_distribution(self) -> bool:
+        """Whether there is a `distribution`."""
+        return type(self).distribution is not Head.distribution
+
+    @property
+    def has_quantiles(self) -> bool:
+        """Whether there is a `quantile`."""
+        return self.has_distribution or type(self).quantile is not Head.quantile
+
+    def n_raw(self, n_targets: int) -> int:
+        """Return the number of raw outputs for a number of target columns; by default the same."""
+        return n_targets
+
+    def n_constant(self, n_targets: int) -> int:  # noqa: ARG002
+        """Return how many raw outputs, the last ones, are one number for all inputs.
+
+        Such an output is learned as a bias without weights: a dispersion or thresholds that the
+        model has once. By default none.
+        """
+        return 0
+
+    def check_target(self, y: np.ndarray) -> None:
+        """Raise a ValueError that names the domain and the first value outside it, if any."""
+        allowed = self.domain.allows(y)
+        if not np.all(allowed):
+            raise ValueError(
+                f"{type(self).__name__} needs targets that are {self.domain.words}, "
+                f"got {y[~allowed].flat[0]:g}"
+            )
+
+    def loss(self, raw: Any, y: Any) -> Any:
+        """Compute the loss of each sample, of shape (n,)."""
+        raise NotImplementedError(f"{type(self).__name__} must define loss(raw, y)")
+
+    def initial_raw(self, y: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
+        """Return the raw outputs of the best constant model, of shape (n_raw,).
+
+        By default they are found numerically. `initial_output="data"` starts the last bias there.
+
+        Parameters
+        ----------
+        y : ndarray of shape (n, n_targets)
+            Encoded targets.
+        weights : ndarray of shape (n,), optional
+            Weights of the samples, zero or positive.
+        """
+        return best_constant(self, y, weights, np.zeros(self.n_raw(y.shape[1])))
+
+    # -- numbers -----------------------------------------------------------------------------------
+
+    def predict(self, raw: Any) -> Any:
+        """Turn raw outputs into predictions on the scale of y, of shape (n, n_targets).
+
+        For numbers, the mean or whatever the loss makes of it; for classes, probabilities.
+        """
+        return raw
+
+    def center(self, raw: Any) -> Any:
+        """Return the one number for each target, of shape (n, n_targets), that is scored."""
+        return self.predict(raw)
+
+    def distribution(self, raw: np.ndarray) -> Any:
+        """Return the distributions of the targets, frozen, with parameters (n, n_targets)."""
+        raise NotImplementedError(f"{type(self).__name__} has no distribution")
+
+    def quantile(self, raw: np.ndarray, q: Sequence[float]) -> np.ndarray:
+        """Return quantiles of the targets, of shape (n, n_targets, levels)."""
+        frozen = self.distribution(raw)
+        return np.stack([frozen.ppf(level) for level in q], axis=-1)
+
+    # -- classes -----------------------------------------------------------------------------------
+
+    def classify(self, raw: np.ndarray) -> np.ndarray:
+        """Return the number of the class of each sample, or 0 or 1 for each column."""
+        predicted = self.predict(raw)
+        if self.is_one_hot:
+            return np.argmax(predicted, axis=1)
+        return (predicted > 0.5).astype(int)
+
+    def log_probability(self, raw: Any) -> Any:
+        """Return the logarithm of the probabilities that `predict` returns."""
+        return np.log(self.predict(raw))
+
+    def log_complement(self, raw: Any) -> Any:
+        """Return the logarithm of 1 minus the probabilities that `predict` returns."""
+        return np.log1p(-self.predict(raw))
+
+
+# == parameters ====================================================================================
+
+
+def is_number(value: Any) -> bool:
+    """Whether a head's parameter is a finite real number, and no truth value."""
+    return not isinstance(value, (bool, np.bool_)) and isinstance(value, Real) and isfinite(value)
+
+
+def is_count(value: Any) -> bool:
+    """Whether a head's parameter is a whole number >= 1, and no truth value."""
+    return is_number(value) and isinstance(value, Integral) and int(value) >= 1
+
+
+# == links =========================================================================================
+
+LIMIT = 20.0  # exp(20) is 5e8
+
+
+def bounded(raw: Any, limit: float = LIMIT) -> Any:
+    """Return raw itself in [-limit, limit], and beyond something that grows as a logarithm.
+
+    For logarithms of scales and means: their exponentials stay finite, and smooth, for any raw
+    output that a diverging step may leave.
+
+    Examples
+    --------
+    >>> bounded(np.array([-1e4, -3.0, 20.0, 1e4])).round(2)
+    array([-29.21,  -3.  ,  20.  ,  29.21])
+    """
+    above, below = np.maximum(raw - limit, 0), np.maximum(-limit - raw, 0)
+    return np.clip(raw, -limit, limit) + np.log1p(above) - np.log1p(below)
+
+
+def unbounded(value: np.ndarray, limit: float = LIMIT) -> np.ndarray:
+    """Return the raw output that `bounded` makes `value` of."""
+    above, below = np.maximum(value - limit, 0), np.maximum(-limit - value, 0)
+    return np.clip(value, -limit, limit) + np.expm1(above) - np.expm1(below)
+
+
+def log_above(value: np.ndarray, limit: float = LIMIT) -> np.ndarray:
+    """Return the raw output of a positive scale or mean; a number near 0 counts as exp(-limit)."""
+    return unbounded(np.log(np.maximum(value, np.exp(-limit))), limit)
+
+
+def blocks(raw: Any, n_parameters: int) -> list[Any]:
+    """Cut raw outputs (n, n_parameters * k) into the (n, k) of each parameter."""
+    k = raw.shape[1] // n_parameters
+    return [raw[:, i * k : (i + 1) * k] for i in range(n_parameters)]
+
+
+# == constant models ===============================================================================
+
+
+def mean(y: np.ndarray, weights: np.ndarray | None) -> np.ndarray:
+    """Return the weighted mean of each column."""
+    return np.average(np.asarray(y, np.float64), axis=0, weights=weights)
+
+
+def weighted_quantile(y: np.ndarray, weights: np.ndarray | None, q: float) -> np.ndarray:
+    """Return the minimiser of the weighted pinball loss in each column.
+
+    Where a whole interval minimises it, its middle, so that the median of two numbers is their
+    mean.
+
+    Examples
+    --------
+    >>> weighted_quantile(np.array([[1.0], [2.0], [4.0]]), np.array([1, 1, 2]), 0.5)
+    array([3.])
+    """
+    shares = np.ones(len(y)) if weights is None else np.asarray(weights, np.float64)
+    columns = []
+    for column in np.asarray(y, np.float64)[shares > 0].T:
+        order = np.argsort(column, kind="stable")
+        reached = np.cumsum(shares[shares > 0][order])
+        target, slack = q * reached[-1], 1e-12 * reached[-1]
+        low, high = np.searchsorted(reached, [target - slack, target + slack], side="right")
+        low, high = column[order[[low, min(high, len(column) - 1)]]]
+        columns.append(low + 0.5 * (high - low))
+    return np.array(columns)
+
+
+def best_constant(
+    head: Head,
+    y: np.ndarray,
+    weights: np.ndarray | None,
+    start: np.ndarray,
+    bounds: Sequence[tuple[float, float]] | None = None,
+) -> np.ndarray:
+    """Minimise the weighted mean loss over raw outputs that are the same for every sample.
+
+    By L-BFGS on the derived gradient; where that ends on a kink, or nowhere, it is finished by
+    Powell's method, which needs no gradient.
+
+    Parameters
+    ----------
+    head : Head
+        Whose loss.
+    y : ndarray of shape (n, n_targets)
+        Encoded targets.
+    weights : ndarray of shape (n,) or None
+        Weights of the samples.
+    start : ndarray of shape (n_raw,)
+        Where to start.
+    bounds : sequence of (low, high), optional
+        For every raw output the numbers that are tried.
+
+    Returns
+    -------
+    ndarray of shape (n_raw,)
+        The minimiser, or `start` where nothing better was found.
+    """
+    at = np.array(start, np.float64)
+    raw, target, w = (
+        variable("raw", at.shape),
+        variable("y", (BATCH, y.shape[1])),
+        variable("w", (BATCH,)),
+    )
+    objective = np.sum(w * head.loss(broadcast_to(raw, (BATCH, len(at))), target))
+    program = Program([objective, *gradient(objective, [raw])], {raw: at})
+    shares = np.ones(len(y)) if weights is None else np.asarray(weights, np.float64)
+    values = {target: np.asarray(y, np.float64), w: shares / np.sum(shares)}
+
+    def evaluate(point: np.ndarray) -> tuple[float, np.ndarray]:
+        at[...] = point
+        value, slope = program.run(values)
+        return float(value), np.array(slope)
+
+    best, (lowest, slope) = np.array(start, np.float64), evaluate(start)
+    options = {"maxiter": 1000, "maxcor": 20, "ftol": 1e-15, "gtol": 1e-10}
+    found = minimize(evaluate, best, jac=True, method="L-BFGS-B", bounds=bounds, options=options)
+    if found.fun < lowest:
+        best, lowest, slope = found.x, float(found.fun), found.jac
+    if np.max(np.abs(slope), initial=0.0) > 1e-6 * max(1.0, abs(lowest)):
+        found = minimize(
+            lambda point: evaluate(point)[0],
+            best,
+            method="Powell",
+            bounds=bounds,
+            options={"xtol": 1e-10, "ftol": 1e-13},
+        )
+        if found.fun < lowest:
+            best = np.reshape(found.x, best.shape)
+    return best

@@ -1,0 +1,327 @@
+"""Heads for regression whose answer is a number: a mean, a median, a quantile.
+
+Those whose answer is a whole distribution are in `distributions`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy import special
+
+from .head import (
+    LIMIT,
+    NUMBERS,
+    POSITIVE,
+    ZERO_OR_POSITIVE,
+    Domain,
+    Head,
+    best_constant,
+    blocks,
+    bounded,
+    is_number,
+    log_above,
+    mean,
+    weighted_quantile,
+)
+
+
+@dataclass(frozen=True)
+class Linear(Head):
+    """Regression by least squares; the output activation is the identity.
+
+    Loss: sum over outputs of (raw - y)^2 / 2. Domain: all numbers. Link: identity. One raw output
+    for each target; `predict` is the mean.
+
+    Examples
+    --------
+    >>> Linear().loss(np.array([[1.0, 2.0]]), np.array([[0.0, 4.0]]))
+    array([2.5])
+    """
+
+    def loss(self, raw: Any, y: Any) -> Any:
+        """Compute half the squared error."""
+        return 0.5 * np.sum(np.square(raw - y), axis=1)
+
+    def initial_raw(self, y: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
+        """Return the mean."""
+        return mean(y, weights)
+
+
+@dataclass(frozen=True)
+class AbsoluteError(Head):
+    """Regression to the median, which outliers hardly move.
+
+    Loss: sum over outputs of abs(raw - y). Domain: all numbers. Link: identity. One raw output
+    for each target; `predict` is the median. Koenker and Bassett, "Regression quantiles",
+    Econometrica 46 (1978).
+
+    Examples
+    --------
+    >>> AbsoluteError().loss(np.array([[1.0, 2.0]]), np.array([[0.0, 4.0]]))
+    array([3.])
+    >>> AbsoluteError().initial_raw(np.array([[1.0], [2.0], [100.0]]))
+    array([2.])
+    """
+
+    def loss(self, raw: Any, y: Any) -> Any:
+        """Compute the absolute error."""
+        return np.sum(np.abs(raw - y), axis=1)
+
+    def initial_raw(self, y: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
+        """Return the median."""
+        return weighted_quantile(y, weights, 0.5)
+
+
+@dataclass(frozen=True)
+class Huber(Head):
+    """Regression to a robust mean: squared error near the target, absolute error far from it.
+
+    Loss: sum over outputs of e^2 / 2 where e = abs(raw - y) is up to `delta`, and
+    delta (e - delta / 2) above. Domain: all numbers. Link: identity. One raw output for each
+    target; `predict` is the robust mean. Huber, "Robust estimation of a location parameter",
+    Annals of Mathematical Statistics 35 (1964).
+
+    Parameters
+    ----------
+    delta : float, default=1.35
+        Where the loss becomes linear, in units of the target; positive. 1.35 times the scale of
+        the noise keeps 95 % of the efficiency of least squares for normal noise.
+
+    Raises
+    ------
+    ValueError
+        If `delta` is not a positive number.
+
+    Examples
+    --------
+    >>> Huber(delta=1.0).loss(np.array([[0.0], [0.0]]), np.array([[0.5], [10.0]]))
+    array([0.125, 9.5  ])
+    """
+
+    delta: float = 1.35
+
+    def __post_init__(self) -> None:
+        """Check the parameter."""
+        if not (is_number(self.delta) and self.delta > 0):
+            raise ValueError(f"Huber needs a delta that is a number > 0, got {self.delta!r}")
+
+    def loss(self, raw: Any, y: Any) -> Any:
+        """Compute the Huber loss."""
+        error = np.abs(raw - y)
+        square = np.minimum(error, float(self.delta))
+        return np.sum(square * (error - 0.5 * square), axis=1)
+
+    def initial_raw(self, y: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
+        """Return the robust mean, found from the median."""
+        return best_constant(self, y, weights, weighted_quantile(y, weights, 0.5))
+
+
+@dataclass(frozen=True)
+class Quantile(Head):
+    """Regression to one quantile or to several, which never cross.
+
+    Loss, the pinball loss: sum over outputs and levels of q max(e, 0) + (1 - q) max(-e, 0), with
+    e = y - prediction. Domain: all numbers. Link: identity for the level next to 1/2; from there
+    outwards each level adds or subtracts log(1 + exp(raw)). One raw output for each target and
+    level; `predict` is the quantile, or with a list of m levels the quantiles, of shape
+    (n, n_targets, m). `score` judges the level next to 1/2. Koenker and Bassett, "Regression
+    quantiles", Econometrica 46 (1978).
+
+    Parameters
+    ----------
+    q : float or sequence of float, default=0.5
+        The level in (0, 1), or levels that increase.
+
+    Raises
+    ------
+    ValueError
+        If `q` is anything else.
+
+    Examples
+    --------
+    >>> Quantile(0.9).loss(np.array([[0.0], [0.0]]), np.array([[1.0], [-1.0]]))
+    array([0.9, 0.1])
+    >>> Quantile([0.1, 0.5, 0.9]).predict(np.array([[-3.0, 10.0, 0.0]])).round(2)
+    array([[[ 9.95, 10.  , 10.69]]])
+    """
+
+    q: float | Sequence[float] = 0.5
+
+    def __post_init__(self) -> None:
+        """Check the levels, and keep several as a tuple."""
+        try:
+            levels = np.array(self.q, dtype=np.float64)
+        except (TypeError, ValueError):
+            levels = np.array([])
+        inside = (levels > 0) & (levels < 1)
+        if (
+            levels.ndim > 1
+            or not levels.size
+            or not np.all(inside)
+            or np.any(np.diff(np.ravel(levels)) <= 0)
+        ):
+            raise ValueError(
+                "Quantile needs a q that is a number in (0, 1) or an increasing list of them, "
+                f"got {self.q!r}"
+            )
+        object.__setattr__(
+            self, "q", levels.tolist() if levels.ndim == 0 else tuple(levels.tolist())
+        )
+
+    @property
+    def levels(self) -> tuple[float, ...]:
+        """The levels, in a tuple."""
+        return tuple(np.ravel(self.q).tolist())
+
+    @property
+    def _central(self) -> int:
+        return int(np.argmin(np.abs(np.subtract(self.levels, 0.5))))
+
+    def n_raw(self, n_targets: int) -> int:
+        """Return one for each target and level."""
+        return len(self.levels) * n_targets
+
+    def _quantiles(self, raw: Any) -> list[Any]:
+        """Return the quantiles of each level, of shape (n, n_targets)."""
+        parts, center = blocks(raw, len(self.levels)), self._central
+        quantiles = parts[center : center + 1]
+        for part in parts[center + 1 :]:
+            quantiles.append(quantiles[-1] + np.logaddexp(part, 0))
+        for part in reversed(parts[:center]):
+            quantiles.insert(0, quantiles[0] - np.logaddexp(part, 0))
+        return quantiles
+
+    def loss(self, raw: Any, y: Any) -> Any:
+        """Compute the pinball loss."""
+        total: Any = 0.0
+        for q, predicted in zip(self.levels, self._quantiles(raw), strict=True):
+            error = y - predicted
+            total = total + q * np.maximum(error, 0) + (1 - q) * np.maximum(-error, 0)
+        return np.sum(total, axis=1)
+
+    def predict(self, raw: Any) -> Any:
+        """Return the quantile, or the quantiles along a third axis."""
+        quantiles = self._quantiles(raw)
+        return quantiles[0] if np.ndim(self.q) == 0 else np.stack(quantiles, axis=-1)
+
+    def center(self, raw: Any) -> Any:
+        """Return the quantile of the level next to 1/2."""
+        return blocks(raw, len(self.levels))[self._central]
+
+    def quantile(self, raw: np.ndarray, q: Sequence[float]) -> np.ndarray:
+        """Return the quantiles of levels that the head has."""
+        quantiles = self._quantiles(raw)
+        places = []
+        for level in q:
+            near = np.flatnonzero(np.isclose(self.levels, level, rtol=0, atol=1e-9))
+            if not len(near):
+                raise ValueError(
+                    f"{self} knows its own levels alone, got {level:g}: fit a Quantile that has "
+                    "it, or a head with a distribution"
+                )
+            places.append(int(near[0]))
+        return np.stack([quantiles[place] for place in places], axis=-1)
+
+    def initial_raw(self, y: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
+        """Return the raw outputs of the weighted quantiles.
+
+        Equal quantiles are set apart by a thousandth of the standard deviation, so that they can
+        part in training.
+        """
+        quantiles = np.array([weighted_quantile(y, weights, q) for q in self.levels])
+        spread = np.sqrt(mean(np.square(y - mean(y, weights)), weights))
+        gaps = np.maximum(np.diff(quantiles, axis=0), 1e-3 * spread + np.exp(-LIMIT))
+        increments = gaps + np.log(-np.expm1(-gaps))  # the inverse of log(1 + exp(raw))
+        center = self._central
+        parts = [*increments[:center], quantiles[center], *increments[center:]]
+        return np.concatenate(parts)
+
+
+def _power_transform(log_y: Any, power: float) -> Any:
+    """Compute (y^power - 1) / power, and its limit log(y) for power 0, from log(y)."""
+    return np.expm1(power * log_y) / power if power else log_y
+
+
+@dataclass(frozen=True)
+class Tweedie(Head):
+    """Regression of a mean where the variance grows as a power of it; exponential output.
+
+    Loss, half the Tweedie deviance: with p the power and B(m; a) = (m^a - 1) / a, log(m) for
+    a = 0, the sum over outputs of D(mean) - D(y), where D(m) = B(m; 2 - p) - y B(m; 1 - p).
+    Power 0 is least squares, 1 Poisson, 2 gamma, 3 inverse Gaussian; between 1 and 2 it is that
+    of sums of gamma variables, such as claims or rain, with zeros. Domain: all numbers for power
+    0, y >= 0 for powers in [1, 2), y > 0 from 2 on. Link: log, identity for power 0. The
+    logarithm of the mean is bounded: it grows slowly outside +-20, or +-40 / (p - 1) for powers
+    above 3. One raw output for each target; `predict` is the mean. There is no distribution,
+    since the dispersion is not estimated. Exposure goes into `sample_weight`, y being a rate, as
+    for `sklearn.linear_model.TweedieRegressor`. Jorgensen, "Exponential dispersion models",
+    JRSS B 49 (1987).
+
+    Parameters
+    ----------
+    power : float, default=1.5
+        The power; 0, or 1 and above.
+
+    Raises
+    ------
+    ValueError
+        If `power` is anything else.
+
+    Examples
+    --------
+    >>> Tweedie(power=1.5).loss(np.array([[0.0], [0.0]]), np.array([[0.0], [1.0]]))
+    array([2., 0.])
+    """
+
+    power: float = 1.5
+
+    def __post_init__(self) -> None:
+        """Check the parameter."""
+        if not (is_number(self.power) and (self.power == 0 or self.power >= 1)):
+            raise ValueError(
+                f"Tweedie needs a power that is 0 or a number >= 1, got {self.power!r}"
+            )
+
+    @property
+    def domain(self) -> Domain:  # type: ignore[override]
+        """The targets of this power."""
+        return NUMBERS if self.power == 0 else ZERO_OR_POSITIVE if self.power < 2 else POSITIVE
+
+    @property
+    def out_activation(self) -> str:  # type: ignore[override]
+        """The name of the output activation."""
+        return "exp" if self.power else "identity"
+
+    @property
+    def _limit(self) -> float:
+        return LIMIT * min(1.0, 2.0 / max(1.0, float(self.power) - 1.0))
+
+    def loss(self, raw: Any, y: Any) -> Any:
+        """Compute half the Tweedie deviance."""
+        p = float(self.power)
+        if p == 0:
+            return Linear().loss(raw, y)
+        log_mean = bounded(raw, self._limit)
+        at_mean = _power_transform(log_mean, 2 - p) - y * _power_transform(log_mean, 1 - p)
+        if p == 1:
+            at_y = y - 1 - special.xlogy(y, y)
+        elif p == 2:
+            at_y = np.log(y) + 1 - y
+        else:
+            least = 1e-30 ** (1 / max(1.0, p - 2))  # keeps finite what is a constant of y alone
+            y_power = np.maximum(y, least) ** (2 - p) if p > 2 else y ** (2 - p)
+            at_y = y_power / ((p - 1) * (2 - p)) - 1 / (2 - p) - y / (p - 1)
+        return np.sum(at_mean - at_y, axis=1)
+
+    def predict(self, raw: Any) -> Any:
+        """Return the mean."""
+        return np.exp(bounded(raw, self._limit)) if self.power else raw
+
+    def initial_raw(self, y: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
+        """Return the raw output of the mean."""
+        average = mean(y, weights)
+        return log_above(average, self._limit) if self.power else average
