@@ -81,11 +81,14 @@ def check_inputs(estimator: Any, X: Any, **options: Any) -> Any:
     ValueError, TypeError
         If they cannot be used.
     """
+    array = _plain_array(X)
+    if array is not None:
+        _refuse_odd_shapes(array, X)
     y = options.get("y")
-    _refuse_odd_shapes(X)
-    if y is not None:
-        _refuse_odd_numbers(y, "y", must_be_numbers=bool(options.get("y_numeric")))
-        _refuse_odd_lengths(X, y)
+    targets = None if y is None else _plain_array(y)
+    if targets is not None:
+        _refuse_odd_numbers(targets, "y", must_be_numbers=bool(options.get("y_numeric")))
+        _refuse_odd_lengths(array, targets)
     try:
         checked = validate_data(
             estimator, X, accept_sparse="csr", dtype=FLOATS, ensure_all_finite=False, **options
@@ -100,10 +103,7 @@ def check_inputs(estimator: Any, X: Any, **options: Any) -> Any:
     return inputs, column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
 
 
-def _refuse_odd_shapes(X: Any) -> None:
-    array = _plain_array(X)
-    if array is None:
-        return
+def _refuse_odd_shapes(array: np.ndarray, X: Any) -> None:
     if array.ndim != 2:
         what = "None" if X is None else f"{array.ndim}D array"
         raise ValueError(
@@ -128,20 +128,16 @@ def _refuse_complex(array: np.ndarray, name: str) -> None:
         raise ValueError(f"Complex data not supported: {name} has dtype {array.dtype}.")
 
 
-def _refuse_odd_lengths(X: Any, y: Any) -> None:
-    array, targets = _plain_array(X), _plain_array(y)
-    if array is not None and targets is not None and targets.ndim and len(array) != len(targets):
+def _refuse_odd_lengths(array: np.ndarray | None, targets: np.ndarray) -> None:
+    if array is not None and targets.ndim and len(array) != len(targets):
         raise ValueError(
             "Found input variables with inconsistent numbers of samples: "
             f"X has {len(array)}, y has {len(targets)}."
         )
 
 
-def _refuse_odd_numbers(values: Any, name: str, *, must_be_numbers: bool) -> None:
+def _refuse_odd_numbers(array: np.ndarray, name: str, *, must_be_numbers: bool) -> None:
     """Refuse what is not finite or, where it must be, no number."""
-    array = _plain_array(values)
-    if array is None:
-        return
     _refuse_complex(array, name)
     if array.dtype.kind == "f":
         _refuse_non_finite(array, name)
@@ -213,7 +209,9 @@ def check_weights(sample_weight: Any, n_rows: int) -> np.ndarray | None:
         return None
     if isinstance(sample_weight, Real):
         sample_weight = np.full(n_rows, sample_weight)
-    _refuse_odd_numbers(sample_weight, "sample_weight", must_be_numbers=True)
+    array = _plain_array(sample_weight)
+    if array is not None:
+        _refuse_odd_numbers(array, "sample_weight", must_be_numbers=True)
     weights = check_array(
         sample_weight, ensure_2d=False, dtype=np.float64, input_name="sample_weight"
     )

@@ -228,9 +228,9 @@ def _activation_function(estimator: Any, activation: Any) -> Activation:
     if isinstance(activation, str) and activation in known:
         return known[activation]
     raise ValueError(
-        f"The 'activation' parameter of {type(estimator).__name__} must be one of "
-        f"{', '.join(map(repr, known))}, a function of NumPy calls, a Layer, or a list with one "
-        f"for each hidden layer, got {activation!r}."
+        f"The 'activation' parameter of {type(estimator).__name__} must be "
+        f"{', '.join(map(repr, known))}, a function, a Layer or a list of them, "
+        f"got {activation!r}."
     )
 
 

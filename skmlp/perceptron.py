@@ -201,14 +201,21 @@ class MultilayerPerceptron(BaseEstimator):
         with unchanged_on_failure(self):
             return self._fit(X, y, sample_weight, is_partial=False)
 
-    def _fit(
-        self, X: Any, y: Any, sample_weight: Any, *, is_partial: bool, classes: Any = None
-    ) -> Self:
+    def _plan(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        *,
+        is_first: bool,
+        is_partial: bool,
+        classes: Any,
+    ) -> tuple[Data, ValidationSplit | None, LossGraph]:
+        """Check all there is to check and trace the network; nothing random is drawn yet."""
         check_parameters(self)
         hidden_units, activations = hidden_layers(self)
         if is_partial and self.early_stopping:
             raise ValueError("partial_fit does not support early_stopping=True")
-        is_first = not hasattr(self, "coefs_") or not (self.warm_start or is_partial)
         data = self._check_data(
             X, y, sample_weight, is_first=is_first, is_partial=is_partial, classes=classes
         )
@@ -218,8 +225,7 @@ class MultilayerPerceptron(BaseEstimator):
             raise ValueError("Sample weights must contain at least one non-zero number.")
         self._n_targets = data.Y.shape[1]
         layer_units = (data.X.shape[1], *hidden_units, self.head_.n_raw(self._n_targets))
-        n_constant = self.head_.n_constant(self._n_targets)
-        network = Network(layer_units, activations, n_constant)
+        network = Network(layer_units, activations, self.head_.n_constant(self._n_targets))
         split = None
         if self.early_stopping:
             split = ValidationSplit(data.rows, self._strata(data.Y), self.validation_fraction)
@@ -230,7 +236,17 @@ class MultilayerPerceptron(BaseEstimator):
             is_weighted=data.weights is not None,
             is_sparse=data.is_sparse,
         )
-        rng = check_random_state(self.random_state)  # from here on, the fit is under way
+        return data, split, graph
+
+    def _fit(
+        self, X: Any, y: Any, sample_weight: Any, *, is_partial: bool, classes: Any = None
+    ) -> Self:
+        is_first = not hasattr(self, "coefs_") or not (self.warm_start or is_partial)
+        data, split, graph = self._plan(
+            X, y, sample_weight, is_first=is_first, is_partial=is_partial, classes=classes
+        )
+        network = graph.network
+        rng = check_random_state(self.random_state)
         dtype = data.Y.dtype
         theta = (
             network.initial_theta(

@@ -90,7 +90,7 @@ def sentence(error):
     """The message of an error, if it is one short sentence."""
     message = str(error.value)
     assert "\n" not in message
-    assert 20 <= len(message) <= 400
+    assert 20 <= len(message) <= 300
     return message
 
 

@@ -505,7 +505,7 @@ def error_of(estimator, X, y):
         estimator.fit(X, y)
     message = str(caught.value)
     assert "\n" not in message
-    assert len(message) <= 400
+    assert len(message) <= 300
     return message
 
 
