@@ -2,7 +2,8 @@
 
 Run it from the root of the checkout:
 
-    python benchmarks/fit.py [--quick] [--threads 1|all|both] [--rounds N] [--json FILE] [NETWORK]
+    python benchmarks/fit.py [--quick] [--threads 1|all|both] [--rounds N]
+        [--without CONTENDER] [--json FILE] [NETWORK ...]
 
 Name NETWORKs to measure some of them only. Every contender trains the same network from the same
 weights through the same batches, warmed up, in turn (A B C, A B C, ...); a ratio is the median over
@@ -14,6 +15,7 @@ import argparse
 import json
 import math
 import sys
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -37,8 +39,8 @@ def main() -> None:
     results = []
     for name, job in jobs.items():
         for threads in dict.fromkeys(counts):
-            results.append(measure(name, job, threads, options.rounds))
-            print(f"{written(job)}; threads {threads}", file=sys.stderr)
+            results.append(measure(name, job, threads, options.rounds, options.without))
+            print(f"measured: {written(job)}; threads {threads}", file=sys.stderr, flush=True)
     for threads in dict.fromkeys(counts):
         print(f"\nMilliseconds a fit, threads {threads}: median (least-most)\n")
         print(times_table([result for result in results if result["threads"] == threads]))
@@ -55,6 +57,9 @@ def read_options() -> argparse.Namespace:
     parser.add_argument("--threads", choices=["1", "all", "both"], default="both")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--quick", action="store_true", help="a fifth of the steps")
+    parser.add_argument(
+        "--without", action="append", default=[], metavar="CONTENDER", choices=CONTENDERS
+    )
     parser.add_argument("--json", metavar="FILE", help="write all seconds and ratios")
     options = parser.parse_args()
     if unknown := set(options.network) - set(JOBS):
@@ -62,12 +67,16 @@ def read_options() -> argparse.Namespace:
     return options
 
 
-def measure(name: str, job: Job, threads: int, rounds: int) -> dict[str, Any]:
+def measure(
+    name: str, job: Job, threads: int, rounds: int, without: Collection[str] = ()
+) -> dict[str, Any]:
     """Fit all contenders in turn, and check that they did the same."""
     X, y = data(job)
     fits, absent, trained = {}, {}, {}
     with contest.threads_held(threads), contest.quiet():
         for contender, prepare in CONTENDERS.items():
+            if contender in without:
+                continue
             try:
                 fit = prepare(job, X, y)
                 trained[contender] = fit()  # the warm-up
