@@ -25,7 +25,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from .data import Data, ValidationSplit, check_inputs, check_weights, within
-from .engine import BATCH, ComputationGraph, Expression, Program, variable
+from .engine import BATCH, ComputationGraph, Expression, Program, running, variable
 from .heads import AUTOMATIC, HEADS, Head
 from .network import Network
 from .objective import LossGraph, Objective, Units
@@ -267,7 +267,7 @@ class MultilayerPerceptron(BaseEstimator):
         progress, solver = self._training_state(theta, is_first, is_partial)
         outcome = Outcome(progress)
         if len(data.rows):
-            with np.errstate(all="ignore"):  # a fit that diverges is told by its loss
+            with running():  # a fit that diverges is told by its loss
                 outcome, solver = self._train(
                     graph,
                     theta,
