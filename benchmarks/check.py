@@ -1,6 +1,6 @@
 """Fail where skmlp has become slower, in ratios to what it is measured against in the same run.
 
-Run it from the root of the checkout: python benchmarks/check.py [--short] [--record]
+Run it from the root of the checkout: python benchmarks/check.py [--short] [--record] [NAME ...]
 
 Seconds differ from machine to machine and from hour to hour; ratios within one run much less. Those
 of `recorded.json` are what any build should reach on any common machine, measured on one and taken
@@ -8,7 +8,8 @@ down by a margin; a ratio more than 25 % below its recorded one is a failure. Be
 is measured up to twice more, and the best of the three decides: what else a machine does makes a
 ratio worse by chance, a slower build makes it worse each time.
 
---record writes what is measured now, with a margin, instead of checking it. NumPy, SciPy and
+NAMEs are those of some of the ratios. --record measures all, with all rounds, and writes what it
+finds, less a margin, instead of checking it. NumPy, SciPy and
 scikit-learn are enough; BLAS has one thread.
 """
 
@@ -101,15 +102,19 @@ def record(measures: dict[str, Measure], rounds: int) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("name", nargs="*", metavar="NAME", help=f"of {'; '.join(MEASURES)}")
     parser.add_argument("--short", action="store_true", help="5 rounds, not 15: for CI")
     parser.add_argument("--record", action="store_true", help="write recorded.json")
     options = parser.parse_args()
+    if unknown := set(options.name) - set(MEASURES):
+        parser.error(f"there is no ratio {'; '.join(unknown)}: {'; '.join(MEASURES)}")
     rounds = 5 if options.short else 15
     print(contest.described(contest.machine()), "\n")
     if options.record:
         record(MEASURES, rounds)
         return 0
-    fallen = check(MEASURES, json.loads(RECORDED.read_text()), rounds)
+    recorded = json.loads(RECORDED.read_text())
+    fallen = check(MEASURES, {name: recorded[name] for name in options.name or recorded}, rounds)
     if fallen:
         print(f"\nMore than 25 % below the recorded ratio: {'; '.join(fallen)}", file=sys.stderr)
     return int(bool(fallen))

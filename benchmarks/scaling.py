@@ -8,11 +8,12 @@ growth      Time of a fit against rows, width and depth, over three decades of w
             `fixed + rate * work` is fitted to the times, each weighted by its inverse, with neither
             term negative; what counts is the largest relative deviation of a time from it. Beside
             it stands the time per unit of work over that of the largest size, fixed part included.
-backward    An epoch of a wide network, less the forward pass over the same batches, over the latter.
+backward    An epoch of a wide network without its forward pass, over the forward pass.
 memory      Peaks above the loaded data, each in a process of its own (`memory.py`).
 tuning      `GridSearchCV` over 24 small candidates, two processes against one.
 planning    From a network's shape to the first gradient, and a whole fit of one batch.
-importing   What `import skmlp` adds to `import sklearn.neural_network`, in fresh interpreters.
+importing   What `import skmlp` adds to `import sklearn.neural_network`, in fresh interpreters, in
+            time of the processor: that of the clock is the disk's and other programs' as well.
 """
 
 import argparse
@@ -134,23 +135,10 @@ def parts(units: tuple[int, ...]) -> tuple[Network, LossGraph]:
 
 def backward() -> Iterator[Finding]:
     for units, batch in (((50, 256, 256, 1), 256), ((100, 1024, 1024, 1), 1024)):
-        rows = 10 * batch
-        X, y = numbers(rows, units[0])
-        Y = y[:, None]
+        X, y = numbers(10 * batch, units[0])
         model = MLPRegressor(units[1:-1], batch_size=batch, random_state=0, tol=0)
-        network, graph = parts(units)
-        theta = network.initial_theta(np.random.RandomState(0), "float32")
-        variables = {graph.scale: np.ones((), "float32")}
-        variables |= dict(zip(graph.parameters, network.split(theta), strict=True))
-        program = Program([graph.objective], variables, dtype="float32")
-        batches = np.random.default_rng(0).permutation(rows).reshape(-1, batch)
-
-        def forward(program=program, values={graph.x: X, graph.y: Y}, batches=batches) -> None:
-            for batch in batches:
-                program.run(values, batch)
-
         runs = {
-            "forward": contest.repeated(forward, 2),
+            "forward": contest.repeated(forward_pass(units, batch, X, y), 2),
             "1 epoch": partial(fit_epochs, model, X, y, 1),
             "3 epochs": partial(fit_epochs, model, X, y, 3),
         }
@@ -160,6 +148,25 @@ def backward() -> Iterator[Finding]:
         times = zip(*seconds.values(), strict=True)
         value = statistics.median((three - one - both) / both for both, one, three in times)
         yield Finding(f"backward and update over forward, {units}", value, 2.5)
+
+
+def forward_pass(
+    units: tuple[int, ...], batch: int, X: np.ndarray, y: np.ndarray
+) -> Callable[[], None]:
+    """Make a function that computes the loss of every batch of shuffled rows."""
+    network, graph = parts(units)
+    theta = network.initial_theta(np.random.RandomState(0), "float32")
+    variables = {graph.scale: np.ones((), "float32")}
+    variables |= dict(zip(graph.parameters, network.split(theta), strict=True))
+    program = Program([graph.objective], variables, dtype="float32")
+    values = {graph.x: X, graph.y: y[:, None]}
+    batches = np.random.default_rng(0).permutation(len(y)).reshape(-1, batch)
+
+    def forward() -> None:
+        for rows in batches:
+            program.run(values, rows)
+
+    return forward
 
 
 def fit_epochs(model: Any, X: np.ndarray, y: np.ndarray, epochs: int) -> None:
@@ -238,9 +245,10 @@ def tuning() -> Iterator[Finding]:
 
 def importing() -> Iterator[Finding]:
     def run(line: str) -> float:
-        code = f"import time; start = time.perf_counter(); {line}; print(time.perf_counter()-start)"
-        path = f"import sys; sys.path = {sys.path!r}; "
-        command = [sys.executable, "-c", path + code]
+        code = (
+            f"import sys; sys.path = {sys.path!r}; {line}; import time; print(time.process_time())"
+        )
+        command = [sys.executable, "-c", code]
         return float(subprocess.run(command, check=True, capture_output=True).stdout) / MS
 
     lines = ("import sklearn.neural_network", "import sklearn.neural_network, skmlp")
