@@ -7,7 +7,6 @@ All start from the weights that scikit-learn draws and shuffle as it does, so wh
 be compared: `differences` does.
 """
 
-import importlib
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, NamedTuple
@@ -18,6 +17,15 @@ from contest import NotHere
 from networks import ALPHA, SEED, Job
 
 import skmlp
+
+try:  # here and not later, so that its threads are held from the start
+    import torch
+except ImportError:
+    torch = None
+try:
+    import skorch
+except ImportError:
+    skorch = None
 
 RATE = 1e-3  # of Adam, the default of all
 
@@ -64,11 +72,10 @@ def estimator(package: Any, dtype: str, job: Job, X: Any, y: np.ndarray) -> Fit:
 ACTIVATIONS = {"relu": "ReLU", "tanh": "Tanh", "logistic": "Sigmoid", "softplus": "Softplus"}
 
 
-def _imported(name: str) -> Any:
-    try:
-        return importlib.import_module(name)
-    except ImportError as error:
-        raise NotHere(f"{name} is not installed") from error
+def _refuse_unless_for_peers(job: Job, package: Any, name: str) -> None:
+    if package is None:
+        raise NotHere(f"{name} is not installed")
+    _refuse_unless_dense_adam(job)
 
 
 def _refuse_unless_dense_adam(job: Job) -> None:
@@ -76,7 +83,7 @@ def _refuse_unless_dense_adam(job: Job) -> None:
         raise NotHere("it is for Adam and dense inputs")
 
 
-def _network(torch: Any, job: Job) -> Any:
+def _network(job: Job) -> Any:
     layers = []
     for inputs, outputs in job.shapes:
         layers += [
@@ -86,7 +93,7 @@ def _network(torch: Any, job: Job) -> Any:
     return torch.nn.Sequential(*layers[:-1])
 
 
-def _start(torch: Any, network: Any, job: Job, rng: np.random.RandomState) -> None:
+def _start(network: Any, job: Job, rng: np.random.RandomState) -> None:
     """Set weights and biases as scikit-learn and skmlp draw them."""
     parameters = list(network.parameters())
     for (inputs, outputs), W, b in zip(job.shapes, parameters[::2], parameters[1::2], strict=True):
@@ -96,7 +103,7 @@ def _start(torch: Any, network: Any, job: Job, rng: np.random.RandomState) -> No
             b.copy_(torch.from_numpy(rng.uniform(-bound, bound, outputs)))
 
 
-def _loss(torch: Any, job: Job) -> Any:
+def _loss(job: Job) -> Any:
     if job.classes == 1:
         return lambda raw, y: 0.5 * torch.nn.functional.mse_loss(raw, y)
     elif job.classes == 2:
@@ -104,12 +111,12 @@ def _loss(torch: Any, job: Job) -> Any:
     return torch.nn.CrossEntropyLoss()
 
 
-def _tensors(torch: Any, job: Job, X: np.ndarray, y: np.ndarray) -> tuple[Any, Any]:
+def _tensors(job: Job, X: np.ndarray, y: np.ndarray) -> tuple[Any, Any]:
     y = y if job.classes > 2 else y.astype(np.float32)[:, None]
     return torch.from_numpy(X.astype(np.float32)), torch.from_numpy(y)
 
 
-def _adam(torch: Any, network: Any, job: Job) -> Any:
+def _adam(network: Any, job: Job) -> Any:
     # One group of parameters, the quicker way, though biases are then penalised as well.
     return torch.optim.Adam(
         network.parameters(), lr=RATE, weight_decay=ALPHA / job.batch, fused=True
@@ -123,32 +130,30 @@ def _trained(network: Any, steps: int) -> Trained:
 
 def torch_eager(job: Job, X: np.ndarray, y: np.ndarray) -> Fit:
     """Train with tensors in memory and a loop over slices: the quickest that is plainly written."""
-    torch = _imported("torch")
-    _refuse_unless_dense_adam(job)
-    X, y = _tensors(torch, job, X, y)
+    _refuse_unless_for_peers(job, torch, "PyTorch")
+    X, y = _tensors(job, X, y)
 
     def fit() -> Trained:
-        network = _network(torch, job)
-        return _train(torch, network, job, X, y, forward=network)
+        network = _network(job)
+        return _train(network, job, X, y, forward=network)
 
     return fit
 
 
 def torch_compiled(job: Job, X: np.ndarray, y: np.ndarray) -> Fit:
     """Train likewise with torch.compile; it compiles in the warm-up, once for all fits."""
-    torch = _imported("torch")
-    _refuse_unless_dense_adam(job)
-    X, y = _tensors(torch, job, X, y)
-    network = _network(torch, job)
+    _refuse_unless_for_peers(job, torch, "PyTorch")
+    X, y = _tensors(job, X, y)
+    network = _network(job)
     torch._dynamo.reset()  # what was compiled for other networks counts against a limit
     compiled = torch.compile(network, dynamic=False)
-    return lambda: _train(torch, network, job, X, y, forward=compiled)
+    return lambda: _train(network, job, X, y, forward=compiled)
 
 
-def _train(torch: Any, network: Any, job: Job, X: Any, y: Any, forward: Any) -> Trained:
+def _train(network: Any, job: Job, X: Any, y: Any, forward: Any) -> Trained:
     rng = np.random.RandomState(SEED)
-    _start(torch, network, job, rng)
-    loss, optimizer, steps = _loss(torch, job), _adam(torch, network, job), 0
+    _start(network, job, rng)
+    loss, optimizer, steps = _loss(job), _adam(network, job), 0
     for order in _orders(job, rng):
         order = torch.from_numpy(order)
         for x_batch, y_batch in zip(
@@ -173,17 +178,16 @@ def _orders(job: Job, rng: np.random.RandomState) -> Iterator[np.ndarray]:
 
 def skorch_network(job: Job, X: np.ndarray, y: np.ndarray) -> Fit:
     """Fit a skorch.NeuralNet: its loop and a DataLoader, without callbacks and validation."""
-    torch, skorch = _imported("torch"), _imported("skorch")
-    _refuse_unless_dense_adam(job)
-    X, y = _tensors(torch, job, X, y)
+    _refuse_unless_for_peers(job, skorch, "skorch")
+    X, y = _tensors(job, X, y)
 
     def fit() -> Trained:
         rng = np.random.RandomState(SEED)
-        network = _network(torch, job)
-        _start(torch, network, job, rng)
+        network = _network(job)
+        _start(network, job, rng)
         model = skorch.NeuralNet(
             network,
-            criterion=lambda: _loss(torch, job),
+            criterion=lambda: _loss(job),
             optimizer=torch.optim.Adam,
             optimizer__fused=True,
             optimizer__weight_decay=ALPHA / job.batch,
@@ -278,5 +282,6 @@ def differences(trained: dict[str, Trained], job: Job) -> dict[str, float]:
         if steps != job.steps:
             raise RuntimeError(f"{name} took {steps} steps of {job.steps}")
         pairs = zip(weights, reference, strict=True) if weights else ()
-        found[name] = max((np.linalg.norm(a - b) / np.linalg.norm(b) for a, b in pairs), default=0)
+        far = [float(np.linalg.norm(a - b) / np.linalg.norm(b)) for a, b in pairs]
+        found[name] = max(far, default=0.0)
     return found
