@@ -6,11 +6,11 @@ Seconds differ from machine to machine and from hour to hour; ratios within one 
 of `recorded.json` are what any build should reach on any common machine, measured on one and taken
 down by a margin; a ratio more than 25 % below its recorded one is a failure. Before it counts, it
 is measured up to twice more, and the best of the three decides: what else a machine does makes a
-ratio worse by chance, a slower build makes it worse each time.
+ratio worse by chance, a slower build makes it worse each time. All run in one thread and are timed
+by the processor's clock, which stands still while other programs run.
 
 NAMEs are those of some of the ratios. --record measures all, with all rounds, and writes what it
-finds, less a margin, instead of checking it. NumPy, SciPy and
-scikit-learn are enough; BLAS has one thread.
+finds, less a margin, instead of checking it. NumPy, SciPy and scikit-learn are enough to run it.
 """
 
 import argparse
@@ -45,7 +45,7 @@ def fitting(network: str, kind: str, rounds: int) -> float:
     with contest.threads_held(1), contest.quiet():
         for fit in fits.values():
             fit()
-        seconds = contest.in_turn(fits, rounds)
+        seconds = contest.in_turn(fits, rounds, "processor")
     if direction == "at most":
         over, under = under, over
     return contest.ratio(seconds, over, under)
@@ -55,7 +55,7 @@ def predicting(name: str, rounds: int) -> float:
     """Return how many times as fast as scikit-learn skmlp predicts."""
     goal = next(goal for goal in predict.goals() if goal.name == name)
     return contest.ratio(
-        predict.measure(rounds, only=(goal.over, goal.under)), goal.over, goal.under
+        predict.measure(rounds, (goal.over, goal.under), "processor"), goal.over, goal.under
     )
 
 

@@ -3,7 +3,7 @@
 Run it from the root of the checkout:
 
     python benchmarks/fit.py [--quick] [--threads 1|all|both] [--rounds N]
-        [--without CONTENDER] [--json FILE] [NETWORK ...]
+        [--clock wall|processor] [--without CONTENDER] [--json FILE] [NETWORK ...]
 
 Name NETWORKs to measure some of them only. Every contender trains the same network from the same
 weights through the same batches, warmed up, in turn (A B C, A B C, ...); a ratio is the median over
@@ -36,17 +36,19 @@ def main() -> None:
     if options.quick:
         jobs = {name: job.shorter() for name, job in jobs.items()}
     counts = {"1": [1], "all": [contest.cores()], "both": [1, contest.cores()]}[options.threads]
+    settings = {key: getattr(options, key) for key in ("rounds", "clock", "without")}
     results = []
     for name, job in jobs.items():
         for threads in dict.fromkeys(counts):
-            results.append(measure(name, job, threads, options.rounds, options.without))
+            results.append(measure(name, job, threads, **settings))
             print(f"measured: {written(job)}; threads {threads}", file=sys.stderr, flush=True)
     for threads in dict.fromkeys(counts):
         print(f"\nMilliseconds a fit, threads {threads}: median (least-most)\n")
         print(times_table([result for result in results if result["threads"] == threads]))
     print(f"\nRatios beside the goals: threads {', '.join(map(str, counts))}; the worst counts\n")
     print(goals_table(results))
-    print("\nLeft out:", *left_out(results), sep="\n- ")
+    if absent := left_out(results):
+        print("\nLeft out:", *absent, sep="\n- ")
     if options.json:
         Path(options.json).write_text(json.dumps({"machine": facts, "fits": results}, indent=1))
 
@@ -56,19 +58,30 @@ def read_options() -> argparse.Namespace:
     parser.add_argument("network", nargs="*", metavar="NETWORK", help=f"of {', '.join(JOBS)}")
     parser.add_argument("--threads", choices=["1", "all", "both"], default="both")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument(
+        "--clock", choices=contest.CLOCKS, default="wall", help="processor: where others are busy"
+    )
     parser.add_argument("--quick", action="store_true", help="a fifth of the steps")
     parser.add_argument(
         "--without", action="append", default=[], metavar="CONTENDER", choices=CONTENDERS
     )
     parser.add_argument("--json", metavar="FILE", help="write all seconds and ratios")
     options = parser.parse_args()
+    if options.clock == "processor" and options.threads != "1":
+        parser.error("--clock processor is for --threads 1: it adds up all threads")
     if unknown := set(options.network) - set(JOBS):
         parser.error(f"no network is called {', '.join(unknown)}: choose from {', '.join(JOBS)}")
     return options
 
 
 def measure(
-    name: str, job: Job, threads: int, rounds: int, without: Collection[str] = ()
+    name: str,
+    job: Job,
+    threads: int,
+    rounds: int,
+    *,
+    clock: str = "wall",
+    without: Collection[str] = (),
 ) -> dict[str, Any]:
     """Fit all contenders in turn, and check that they did the same."""
     X, y = data(job)
@@ -86,11 +99,12 @@ def measure(
         found = differences(trained, job)
         if unlike := {other: value for other, value in found.items() if not value < ALIKE}:
             raise RuntimeError(f"{name}: not the same training, weights differ by {unlike}")
-        seconds = contest.in_turn(fits, rounds)
+        seconds = contest.in_turn(fits, rounds, clock)
     return {
         "network": name,
         "written": written(job),
         "threads": threads,
+        "clock": clock,
         "rows": job.rows,
         "epochs": job.epochs,
         "steps": job.steps,
@@ -155,7 +169,7 @@ def left_out(results: list[dict[str, Any]]) -> list[str]:
             networks = reasons.setdefault((contender, reason), [])
             if result["network"] not in networks:
                 networks.append(result["network"])
-    return [f"{who}: {why} ({', '.join(where)})" for (who, why), where in reasons.items()] or ["-"]
+    return [f"{who}: {why} ({', '.join(where)})" for (who, why), where in reasons.items()]
 
 
 if __name__ == "__main__":

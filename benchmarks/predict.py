@@ -83,14 +83,14 @@ def contenders(fitted: dict[str, tuple[Any, np.ndarray]]) -> dict[str, Callable[
     return runs
 
 
-def measure(rounds: int, only: Collection[str] = ()) -> contest.Seconds:
+def measure(rounds: int, only: Collection[str] = (), clock: str = "wall") -> contest.Seconds:
     """Time predictions in turn, all or some of them, BLAS at one thread."""
     with contest.threads_held(1), contest.quiet():
         runs = contenders(models())
         runs = {name: run for name, run in runs.items() if name in only or not only}
         for run in runs.values():
             run()
-        return contest.in_turn(runs, rounds)
+        return contest.in_turn(runs, rounds, clock)
 
 
 def report(seconds: contest.Seconds) -> str:
