@@ -192,7 +192,9 @@ class Program:
             results = self._run_block(sources, taken)
             if not any(are_rows):
                 return results
-            return [np.array(x) if is_rows else x for x, is_rows in zip(results, are_rows)]
+            return [
+                np.array(x) if is_rows else x for x, is_rows in zip(results, are_rows, strict=True)
+            ]
 
         return compute
 
