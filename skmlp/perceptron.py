@@ -81,9 +81,6 @@ def unchanged_on_failure(estimator: BaseEstimator) -> Iterator[None]:
         raise
 
 
-_PREDICTED_NUMBERS = 1 << 17  # in a buffer of a prediction, which stays with the thread
-
-
 class _Programs(threading.local):
     """The prediction programs of a thread, by estimator: buffers are never shared."""
 
@@ -527,7 +524,8 @@ class MultilayerPerceptron(BaseEstimator):
 
     def _layer(self, X: Any, layer: int) -> np.ndarray:
         """Compute a layer's outputs (-1: the raw outputs), with a program of this thread's."""
-        check_is_fitted(self)
+        if not hasattr(self, "coefs_"):  # cheaper than check_is_fitted, which says it better
+            check_is_fitted(self)
         X = check_inputs(self, X, reset=False)
         parameters = self._parts
         X = within(X, parameters[0].dtype, "X")
@@ -651,9 +649,7 @@ def _layer_program(
     output = network.layers(x, variables)[layer]
     dtype = parameters[0].dtype
     arrays = [np.ascontiguousarray(part, dtype) for part in parameters]
-    bound = dict(zip(variables, arrays, strict=True))
-    block_rows = max(256, _PREDICTED_NUMBERS // max(network.layer_units))
-    return x, Program([output], bound, dtype=dtype, block_rows=block_rows)
+    return x, Program([output], dict(zip(variables, arrays, strict=True)), dtype=dtype)
 
 
 def _silent(line: str) -> None:
