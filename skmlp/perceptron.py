@@ -28,7 +28,7 @@ from .data import Data, check_inputs, check_weights, within
 from .engine import BATCH, ComputationGraph, Expression, Program, variable
 from .heads import AUTOMATIC, HEADS, Head
 from .network import Network
-from .objective import LossGraph, Objective
+from .objective import LossGraph, Objective, Units
 from .parameters import check_parameters, hidden_layers, output_activation, takes_sparse
 from .solvers import SOLVERS, Solver
 from .training import Outcome, Progress, Stopping, train_full_batch, train_minibatches
@@ -135,6 +135,7 @@ class MultilayerPerceptron(BaseEstimator):
     _target: str  # the kind of target, in the words of Head.targets
     _progress: Progress  # where training stands
     _stream: Solver | None  # the solver, where partial_fit is to go on with it
+    _units: Units | None  # of the training that began with initial_output="data"
     classes_: np.ndarray
 
     def __init__(
@@ -287,6 +288,7 @@ class MultilayerPerceptron(BaseEstimator):
             self._n_targets,
             is_weighted=data.weights is not None,
             is_sparse=data.is_sparse,
+            has_units=(self.initial_output == "data" if is_first else self._units is not None),
         )
         return _Plan(data, graph, split, validation, scoring)
 
@@ -319,6 +321,8 @@ class MultilayerPerceptron(BaseEstimator):
             if is_first
             else self._current_theta(network, dtype)
         )
+        if is_first:
+            self._units = None
         progress, solver = self._training_state(theta, is_first, is_partial)
         outcome = Outcome(progress)
         if len(data.rows):
@@ -355,9 +359,9 @@ class MultilayerPerceptron(BaseEstimator):
         batch_size = self._batch_size(len(train))
         weights, mean_weight = data.normalised_weights(train)
         if is_first and self.initial_output == "data":
-            biases = graph.network.by_layer(graph.network.split(theta))[1]
             shares = None if weights is None else weights[train]
-            biases[-1][...] = self.head_.initial_raw(data.Y[train], shares)
+            self._units = Units.of(self.head_, data.Y[train], shares)
+            graph.network.last_layer(theta)[1][...] = 0
         rows_per_step = len(train) if self.solver == "lbfgs" else batch_size
         objective = Objective(
             graph,
@@ -366,6 +370,7 @@ class MultilayerPerceptron(BaseEstimator):
             data.Y,
             None if weights is None else weights.astype(theta.dtype),
             penalty=self.alpha / (rows_per_step * mean_weight),
+            units=self._units,
         )
         judge = self._judge(plan, theta, train, held_out)
         stopping = Stopping(
@@ -517,7 +522,8 @@ class MultilayerPerceptron(BaseEstimator):
             validation = sample_of(plan.validation, plan.validation.rows)
         elif plan.scoring is None:
             return None
-        parts = network.split(theta)
+        shown = theta if self._units is None else theta.copy()
+        parts = network.split(shown)
         kinds = {data.is_sparse, plan.validation is not None and plan.validation.is_sparse}
         programs = {kind: _layer_program(network, parts, -1, kind) for kind in kinds}
 
@@ -525,8 +531,13 @@ class MultilayerPerceptron(BaseEstimator):
             x, program = programs[not isinstance(X, np.ndarray)]
             return program.run({x: X})[0]
 
-        score = self._score_of(plan, parts)
-        return Judge(self.head_, outputs, score, sample_of(data, train, JUDGED_ROWS), validation)
+        def refresh() -> None:
+            if self._units is not None:
+                shown[...] = theta
+                self._units.fold(*network.last_layer(shown))
+
+        score, training = self._score_of(plan, parts), sample_of(data, train, JUDGED_ROWS)
+        return Judge(self.head_, refresh, outputs, score, training, validation)
 
     def _score_of(self, plan: _Plan, parts: list[np.ndarray]) -> Score:
         """Return how raw outputs are scored; `parts` are those of the theta in training."""
@@ -553,7 +564,10 @@ class MultilayerPerceptron(BaseEstimator):
                 f"the fitted network has {has}, but the parameters and data now ask for {asks}: "
                 "set warm_start=False or fit a clone."
             )
-        return np.concatenate([np.ravel(part) for part in parts]).astype(dtype, copy=False)
+        theta = np.concatenate([np.ravel(part) for part in parts]).astype(dtype, copy=False)
+        if self._units is not None:
+            self._units.unfold(*network.last_layer(theta))
+        return theta
 
     def _training_state(
         self, theta: np.ndarray, is_first: bool, is_partial: bool
@@ -569,22 +583,28 @@ class MultilayerPerceptron(BaseEstimator):
     def _publish(
         self, network: Network, theta: np.ndarray, outcome: Outcome, *, is_first: bool
     ) -> None:
-        progress, history = outcome.progress, dict(outcome.history)
+        progress, theta, loss_unit = outcome.progress, theta.copy(), 1.0
+        if self._units is not None:
+            self._units.fold(*network.last_layer(theta))
+            loss_unit = self._units.loss
+        history = dict(outcome.history)
+        if "loss" in history:
+            history["loss"] = [loss * loss_unit for loss in history["loss"]]
         scores = history.get("validation_score")
         losses = history.get("loss", [])
         if not is_first:
             losses = [*self.loss_curve_, *losses]
             scores = None if scores is None else [*(self.validation_scores_ or []), *scores]
         fitted = {
-            **_published_parameters(network, network.split(theta.copy())),
+            **_published_parameters(network, network.split(theta)),
             "out_activation_": self.head_.out_activation,
             "n_iter_": progress.n_iter,
             "t_": progress.samples_seen,
-            "loss_": progress.loss,
+            "loss_": progress.loss * loss_unit,
             "loss_curve_": losses,
             "history_": history,
             "best_iter_": progress.best_iter,
-            "best_loss_": None if self.early_stopping else progress.best_loss,
+            "best_loss_": None if self.early_stopping else progress.best_loss * loss_unit,
             "validation_scores_": scores,
             "best_validation_score_": None if scores is None else progress.best_score,
             "_progress": progress,

@@ -150,6 +150,8 @@ class Judge:
     ----------
     head : Head
         Its loss is the validation loss.
+    refresh : callable
+        Called before each look at the network.
     outputs : callable
         The raw outputs of the network for inputs.
     score : callable
@@ -161,12 +163,14 @@ class Judge:
     def __init__(
         self,
         head: Head,
+        refresh: Callable[[], None],
         outputs: Callable[[Any], np.ndarray],
         score: Score,
         training: Sample,
         validation: Sample | None,
     ) -> None:
-        self._head, self._outputs, self._score = head, outputs, score
+        self._head, self._refresh = head, refresh
+        self._outputs, self._score = outputs, score
         self._training, self._validation = training, validation
 
     def __call__(self) -> dict[str, float]:
@@ -178,6 +182,7 @@ class Judge:
             "score" on training rows; where there are any, "validation_loss" and
             "validation_score" on validation rows.
         """
+        self._refresh()
         seen = {"score": self._score(self._outputs(self._training.X), self._training)}
         if self._validation is not None:
             raw = self._outputs(self._validation.X)
