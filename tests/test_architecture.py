@@ -33,11 +33,12 @@ ORDER = [
     "training",
     "parameters",
     "data",
+    "validation",
     "perceptron",
     "estimators",
     "",
 ]
-SCIKIT_LEARN = {"data", "perceptron", "estimators"}
+SCIKIT_LEARN = {"data", "validation", "perceptron", "estimators"}
 
 
 def modules():
