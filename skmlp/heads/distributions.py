@@ -1,7 +1,8 @@
 r"""Heads for regression whose answer is a distribution of the target.
 
-The law: the loss is minus the logarithm of the density (Poisson, and Tweedie of power 1 or without
-a dispersion, which have scikit-learn's numbers, leave out a function of y), `distribution` is that very distribution, and `predict` is its mean.
+The law: the loss is minus the logarithm of the density, `distribution` is that very distribution,
+and `predict` is its mean. Poisson, and Tweedie of power 1 or without a dispersion, have
+scikit-learn's numbers, which leave out a function of y.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from numbers import Integral
 from typing import Any, Self
@@ -197,11 +198,11 @@ class PoissonGamma(Frozen):
         return self._mean ** (2 - p) / (self._dispersion * (2 - p))
 
     @property
-    def _shape(self) -> float:
+    def _gamma_shape(self) -> float:
         return (2 - self._power) / (self._power - 1)
 
     @property
-    def _scale(self) -> np.ndarray:
+    def _gamma_scale(self) -> np.ndarray:
         return self._dispersion * (self._power - 1) * self._mean ** (self._power - 1)
 
     def logpdf(self, x: Any) -> np.ndarray:
@@ -213,54 +214,25 @@ class PoissonGamma(Frozen):
         log_density = log_density_at_mean(y, log_dispersion, self._power) - distance
         return np.where(np.isnan(x), np.nan, np.where(y == x, log_density, -np.inf))
 
-    def _above_zero(self, x: np.ndarray) -> np.ndarray:
-        """Compute the probability of a value above 0 up to x, by the number of summands.
-
-        Nodes are as many as the largest rate needs: fewer where all rates are small.
-        """
-        rate = self._rate
-        enough = max(40.0, 2 / (self._power - 1))
-        at = nodes(np.log(rate), 1.0, min(enough, max(1.0, 1.01 * float(np.max(rate)))))
-        log_mass = at.log_width - at.distance - HALF_LOG_2PI - 0.5 * np.log(at.j) - stirling(at.j)
-        reached = special.gammainc(self._shape * at.j, (x / self._scale)[..., None])
-        return np.sum(np.exp(log_mass) * reached, axis=-1)
-
     def cdf(self, x: Any) -> np.ndarray:
         """Compute the probability of a value up to x."""
         x = np.asarray(x, np.float64)
-        total = np.exp(-self._rate) + self._above_zero(np.maximum(x, 0.0))
+        shapes, masses = _summands(self._rate, self._gamma_shape)
+        reached = special.gammainc(shapes, (np.maximum(x, 0.0) / self._gamma_scale)[..., None])
+        total = np.exp(-self._rate) + np.sum(masses * reached, axis=-1)
         return np.where(x < 0, 0.0, np.minimum(total, 1.0))
 
     def ppf(self, q: Any) -> np.ndarray:
-        """Compute the quantile of level q: 0 up to the probability of 0.
-
-        By Newton's method for log(y) on the logarithm of the probability, inside an interval that
-        is halved where it would leave it.
-        """
-        q, rate = np.broadcast_arrays(np.asarray(q, np.float64), self._rate)
+        """Compute the quantile of level q: 0 up to the probability of 0."""
+        parts = np.broadcast_arrays(np.asarray(q, np.float64), self._rate, self._gamma_scale)
+        q, rate, scale = parts
         wanted = q - np.exp(-rate)
+        quantiles = np.where((q >= 0) & (q <= 1), np.where(q == 1, np.inf, 0.0), np.nan)
         is_inside = (wanted > 0) & (q < 1)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            log_wanted = np.log(np.where(is_inside, wanted, 0.5 * -np.expm1(-rate)))
-        low = np.full(q.shape, np.log(np.finfo(float).tiny))
-        high = np.log(self._mean + 10 * self.std())
-        while np.any(is_low := np.log(self._above_zero(np.exp(high))) < log_wanted):
-            high = high + is_low
-        t = np.minimum(np.log(self._mean), high)
-        for _ in range(200):
-            y = np.exp(t)
-            reached = self._above_zero(y)
-            with np.errstate(divide="ignore", invalid="ignore"):
-                excess = np.log(reached) - log_wanted
-                newton = t - excess * reached / (y * self.pdf(y))
-            low, high = np.where(excess < 0, t, low), np.where(excess < 0, high, t)
-            is_between = (newton > low) & (newton < high)
-            step = np.where(is_between, newton, 0.5 * (low + high)) - t
-            if np.all(np.abs(step) <= 1e-15 * np.maximum(1.0, np.abs(t))):
-                break
-            t = t + step
-        quantile = np.where(is_inside, np.exp(t), np.where(q == 1, np.inf, 0.0))
-        return np.where((q >= 0) & (q <= 1), quantile, np.nan)
+        if np.any(is_inside):
+            found = _quantiles(wanted[is_inside], rate[is_inside], self._gamma_shape)
+            quantiles[is_inside] = scale[is_inside] * found
+        return quantiles[()]
 
     def mean(self) -> np.ndarray:
         """Compute the mean."""
@@ -274,7 +246,52 @@ class PoissonGamma(Frozen):
         """Draw values; `size` ends in the shape of the parameters."""
         rng, shape = _generator(random_state), _size(size, self._mean.shape)
         number = rng.poisson(self._rate, size=shape)
-        return self._scale * rng.standard_gamma(self._shape * number)
+        return self._gamma_scale * rng.standard_gamma(self._gamma_shape * number)
+
+
+def _summands(rate: np.ndarray, shape: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return the shapes of sums of j gamma variables, and Poisson's probabilities of each j.
+
+    Where rates are large, for some j between which all is smooth. The last axis is that of j.
+    There are as many as the largest rate needs: fewer where all rates are small.
+    """
+    enough = max(40.0, 2 * (1 + shape))
+    at = nodes(np.log(rate), 1.0, min(enough, max(1.0, 1.01 * float(np.max(rate)))))
+    log_masses = at.log_width - at.distance - HALF_LOG_2PI - 0.5 * np.log(at.j) - stirling(at.j)
+    return shape * at.j, np.exp(log_masses)
+
+
+def _quantiles(wanted: np.ndarray, rate: np.ndarray, shape: float) -> np.ndarray:
+    """Return up to where a sum of gamma variables of scale 1 is positive with some probability.
+
+    By Newton's method for the logarithm of the sum on the log-odds of the probability, where
+    both tails are nearly straight, inside an interval that is halved where it would leave it.
+    """
+    shapes, masses = _summands(rate, shape)
+    total = np.sum(masses, axis=-1)
+    # By Chernoff's inequality the sum is less than the upper end, but for a chance of exp(-40).
+    low = np.full(len(rate), np.log(np.finfo(float).tiny))
+    high = np.log((1 + shape) * ((math.e - 1) * rate + 40))
+    t, todo = np.maximum(np.log(shape * rate), low), np.arange(len(rate))
+    for _ in range(200):
+        x, some, mass = np.exp(t[todo])[:, None], shapes[todo], masses[todo]
+        with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+            reached = np.sum(mass * special.gammainc(some, x), axis=-1)
+            slope = np.sum(mass * np.exp(some * np.log(x) - x - special.gammaln(some)), axis=-1)
+            left, left_wanted = total[todo] - reached, total[todo] - wanted[todo]
+            excess = np.log(reached / wanted[todo]) - np.log(left / left_wanted)
+            newton = t[todo] - excess / (slope / reached + slope / left)
+        is_low = reached < wanted[todo]
+        low[todo] = np.where(is_low, t[todo], low[todo])
+        high[todo] = np.where(is_low, high[todo], t[todo])
+        is_between = (newton > low[todo]) & (newton < high[todo])
+        step = np.where(is_between, newton, 0.5 * (low[todo] + high[todo])) - t[todo]
+        t[todo] += step
+        is_done = np.abs(step) <= np.where(is_between, 1e-9, 1e-15 * np.maximum(1, np.abs(t[todo])))
+        todo = todo[~is_done]
+        if not len(todo):
+            break
+    return np.exp(t)
 
 
 def of_one_target(frozen: Any) -> Any:
