@@ -272,6 +272,7 @@ def _quantiles(wanted: np.ndarray, rate: np.ndarray, shape: float) -> np.ndarray
     # By Chernoff's inequality the sum is less than the upper end, but for a chance of exp(-40).
     low = np.full(len(rate), np.log(np.finfo(float).tiny))
     high = np.log((1 + shape) * ((math.e - 1) * rate + 40))
+    spread = np.minimum(np.sqrt((1 + shape) / (shape * rate)), 1.0)
     t, todo = np.maximum(np.log(shape * rate), low), np.arange(len(rate))
     for _ in range(200):
         x, some, mass = np.exp(t[todo])[:, None], shapes[todo], masses[todo]
@@ -287,7 +288,9 @@ def _quantiles(wanted: np.ndarray, rate: np.ndarray, shape: float) -> np.ndarray
         is_between = (newton > low[todo]) & (newton < high[todo])
         step = np.where(is_between, newton, 0.5 * (low[todo] + high[todo])) - t[todo]
         t[todo] += step
-        is_done = np.abs(step) <= np.where(is_between, 1e-9, 1e-15 * np.maximum(1, np.abs(t[todo])))
+        is_done = np.abs(step) <= np.where(
+            is_between, 1e-9 * spread[todo], 1e-15 * np.abs(high[todo])
+        )
         todo = todo[~is_done]
         if not len(todo):
             break

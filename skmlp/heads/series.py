@@ -106,23 +106,25 @@ def nodes(log_center: Any, steepness: float, largest: float) -> Nodes:
     number = math.ceil(left + right) + 1
     count = np.arange(number, dtype=np.float32)  # keeps either precision
     log_center = log_center[..., None]
-    log_low = np.minimum(log_center, math.log(largest))
-    low, high = np.exp(log_low), np.exp(np.maximum(log_center, math.log(largest)))
+    is_low = log_center < math.log(largest)
+    low = np.exp(np.minimum(log_center, math.log(largest)))
+    center = np.exp(np.maximum(log_center, 0.0))
     whole = np.maximum(np.rint(low - left), 1.0) + count
-    v = tail / high
+    v = tail / np.maximum(center, largest)
     reach = np.minimum(np.sqrt(2 * v), 1.0)
     width = (reach + v / 3 + np.sqrt(v * v / 9 + 2 * v)) / number
-    u = (count + 0.5) * width - reach
-    is_low = log_center < math.log(largest)
+    u = np.where(is_low, (whole - center) / center, (count + 0.5) * width - reach)
+    u = np.maximum(u, -1 + 0.5 * width)
+    far = np.minimum(log_center, 0.0)  # from centers below 1
     return Nodes(
-        np.where(is_low, whole, high * (1 + u)),
-        np.where(is_low, whole - low, high * u),
+        np.where(is_low, whole, center * (1 + u)),
+        np.where(is_low, whole - low, center * u),
         np.where(
-            is_low,
-            whole * (np.log(whole) - log_low - 1) + low,
-            high * ((1 + u) * np.log1p(u) - u),
+            log_center < 0,
+            whole * (np.log(whole) - far - 1) + np.exp(far),
+            center * ((1 + u) * np.log1p(u) - u),
         ),
-        np.where(is_low, 0.0, np.log(high * width)),
+        np.where(is_low, 0.0, np.log(np.maximum(center, largest) * width)),
     )
 
 
