@@ -1,7 +1,6 @@
-"""Logarithms that cancel when they are written plainly, and sums of a series as quadrature.
+"""Parts of log-likelihoods that cancel, or that are a series, where they are written plainly.
 
-The law: exact to rounding at any size of the arguments, on arrays and expressions alike; what is
-returned is small where the whole is small.
+The law: exact to rounding at any size of the arguments, on arrays and expressions alike.
 """
 
 from __future__ import annotations
@@ -53,10 +52,20 @@ def half_deviance(log_mean: Any, y: Any, power: float) -> Any:
     log_mean : array or Expression
         The logarithm of the mean.
     y : array or Expression
-        The target; 0 or positive, positive for powers from 2 on. Less than 1e-25 counts as that
-        for powers of 3, less than a little more above, so that float32 holds the answer.
+        The target; 0 or positive, positive for powers from 2 on. For powers above 2 less than
+        1e-25 counts as that, above 3 less than 1e-25^(1/(p-2)), so that float32 holds the answer.
     power : float
         The power p, 1 and above.
+
+    Returns
+    -------
+    array or Expression
+        Half the unit deviance; 0 where the target is the mean.
+
+    Examples
+    --------
+    >>> half_deviance(np.log([2.0, 2.0]), np.array([2.0, 0.0]), 1.5).round(3)
+    array([0.   , 2.828])
     """
     p = power
     at_least = np.maximum(y, 1e-25 ** (1 / max(1.0, p - 2)) if p > 2 else 1e-30)
@@ -161,7 +170,7 @@ def _log_series(log_rate: Any, power: float) -> Any:
     fixed = stop_gradient(log_r)
     at = nodes(fixed, steepness, max(2 * steepness, _NEGLIGIBLE / steepness))
     terms = at.log_width - steepness * at.distance - stirling(at.j) - stirling(a * at.j)
-    # At fixed j the terms are constants times z^j, z growing as r^(1+a): by = 0 is what grows.
+    # At fixed j a term is a constant times r^((1+a) j) exp(-(1+a) r); `by` is 0 and has its slope.
     by = log_r - fixed
     terms = stop_gradient(terms) + steepness * stop_gradient(at.from_center) * by[..., None]
     slower = steepness * np.exp(fixed) * (np.expm1(by) - by)
@@ -183,6 +192,16 @@ def log_density_at_mean(y: Any, log_dispersion: Any, power: float) -> Any:
         The logarithm of the dispersion.
     power : float
         0, in (1, 2), 2 or 3: the powers whose density is known.
+
+    Returns
+    -------
+    array, Expression or float
+        Of the shape of `y`, or for power 0 of the dispersion.
+
+    Examples
+    --------
+    >>> log_density_at_mean(np.array([0.0, 4.0]), 0.0, 1.5).round(4)
+    array([ 0.    , -1.9744])
     """
     if power == 0:
         return -HALF_LOG_2PI - 0.5 * log_dispersion
