@@ -344,6 +344,11 @@ class Network:
             start = stop
         return views
 
+    def last_layer(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """View the weight matrix and the bias of the raw outputs in theta."""
+        weights, biases, _ = self.by_layer(self.split(theta))
+        return weights[-1], biases[-1]
+
     def by_layer(self, parts: Sequence[Any]) -> tuple[list[Any], list[Any], list[Any]]:
         """Sort the parts of theta: weights and biases of each layer, and what activations learn.
 

@@ -313,9 +313,12 @@ DESCRIPTIONS = """hidden_layer_sizes : int or sequence of int, default=(100,)
         scikit-learn for its own activations and for any function of yours, and for the others as
         their authors recommend. A `Layer` starts in its own way.
     initial_output : {None, "data"}, default=None
-        Where the bias of the output starts: None, as the other biases; "data", at the best
-        constant model of the training data (for the linear head the mean of the target), so that
-        a target far from 0 needs no scaler.
+        Where the output starts, and what it is trained in: None, as scikit-learn. "data": its bias
+        at the best constant model of the training data (for the linear head the mean of the
+        target), and for numbers in units of the data, raw = start + unit * output, with losses
+        divided by the root mean square of their gradient there. A target far from 0 or of any
+        scale then needs no scaler; `alpha` and `tol` go by these units, `coefs_`, `loss_` and
+        `loss_curve_` are those of the raw outputs and of the losses themselves.
     dtype : {None, "float32", "float64"}, default=None
         The precision of parameters and computation. None: float32 for float32 data, else
         float64, as scikit-learn. "float32" is about twice as fast."""

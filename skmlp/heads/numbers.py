@@ -18,6 +18,7 @@ from .head import (
     blocks,
     is_number,
     mean,
+    spread,
     weighted_quantile,
 )
 
@@ -226,9 +227,13 @@ class Quantile(Head):
         part in training.
         """
         quantiles = np.array([weighted_quantile(y, weights, q) for q in self.levels])
-        spread = np.sqrt(mean(np.square(y - mean(y, weights)), weights))
-        gaps = np.maximum(np.diff(quantiles, axis=0), 1e-3 * spread + np.exp(-LIMIT))
+        deviation = np.sqrt(mean(np.square(y - mean(y, weights)), weights))
+        gaps = np.maximum(np.diff(quantiles, axis=0), 1e-3 * deviation + np.exp(-LIMIT))
         increments = gaps + np.log(-np.expm1(-gaps))  # the inverse of log(1 + exp(raw))
         center = self._central
         parts = [*increments[:center], quantiles[center], *increments[center:]]
         return np.concatenate(parts)
+
+    def raw_unit(self, y: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
+        """Return the standard deviation of the target for each level."""
+        return np.tile(spread(y, weights), len(self.levels))
