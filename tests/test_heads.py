@@ -850,9 +850,9 @@ def test_tweedie_series_is_the_bessel_function_of_wright(power):
 
 @pytest.mark.parametrize("power", [0, *POWERS[1:], 2, 3])
 def test_tweedie_gradient_is_right_where_nodes_change(power):
-    y = np.geomspace(1e-3, 1e3, 40)[:, None]
+    y = np.geomspace(1e-3, 1e3, 15)[:, None]
     for log_dispersion in (-6.0, -2.0, 0.0, 3.0):
-        raw = np.c_[np.log(y) + np.linspace(-0.1, 0.1, 40)[:, None], np.full(40, log_dispersion)]
+        raw = np.c_[np.log(y) + np.linspace(-0.1, 0.1, 15)[:, None], np.full(15, log_dispersion)]
         raw[:, 0] = raw[:, 0] if power else y[:, 0] + 0.1
         known = check_gradient(lambda raw: Tweedie(power, "varying").loss(raw, y), raw)
         assert known < 1e-4

@@ -201,7 +201,7 @@ def log_density_at_mean(y: Any, log_dispersion: Any, power: float) -> Any:
     Examples
     --------
     >>> log_density_at_mean(np.array([0.0, 4.0]), 0.0, 1.5).round(4)
-    array([ 0.    , -1.9744])
+    array([ 0.    , -2.0089])
     """
     if power == 0:
         return -HALF_LOG_2PI - 0.5 * log_dispersion
