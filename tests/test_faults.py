@@ -149,6 +149,7 @@ BAD_PARAMETERS = {
     "n_iter_no_change": COUNT,
     "max_fun": COUNT,
     "restore_best": TRUTH,
+    "scoring": [3, True, ["accuracy"]],
     "weight_init": ["he", None, 1.0],
     "initial_output": ["mean", 0, True],
     "dtype": ["float16", "int64", 32, "double trouble"],
