@@ -54,9 +54,7 @@ def fitting(network: str, kind: str, rounds: int) -> float:
 def predicting(name: str, rounds: int) -> float:
     """Return how many times as fast as scikit-learn skmlp predicts."""
     goal = next(goal for goal in predict.goals() if goal.name == name)
-    return contest.ratio(
-        predict.measure(rounds, (goal.over, goal.under), "processor"), goal.over, goal.under
-    )
+    return contest.ratio(predict.measure(rounds, (goal.over, goal.under)), goal.over, goal.under)
 
 
 MEASURES: dict[str, Measure] = {

@@ -2,7 +2,8 @@
 
 Run it from the root of the checkout: python benchmarks/scaling.py [--json FILE] [PART ...]
 
-Each PART is a question with a goal; all of them by default. BLAS has one thread.
+Each PART is a question with a goal; all of them by default. BLAS has one thread, and but for tuning
+the clock is the processor's, which stands still while other programs run.
 
 growth      Time of a fit against rows, width and depth, over three decades of work. A line
             `fixed + rate * work` is fitted to the times, each weighted by its inverse, with neither
@@ -12,8 +13,7 @@ backward    An epoch of a wide network without its forward pass, over the forwar
 memory      Peaks above the loaded data, each in a process of its own (`memory.py`).
 tuning      `GridSearchCV` over 24 small candidates, two processes against one.
 planning    From a network's shape to the first gradient, and a whole fit of one batch.
-importing   What `import skmlp` adds to `import sklearn.neural_network`, in fresh interpreters, in
-            time of the processor: that of the clock is the disk's and other programs' as well.
+importing   What `import skmlp` adds to `import sklearn.neural_network`, in fresh interpreters.
 """
 
 import argparse
@@ -75,35 +75,46 @@ def sizes(least: int, decades: float) -> list[int]:
     return [round(least * 10 ** (k * decades / 9)) for k in range(10)]
 
 
-def regressor(rows: int, hidden: tuple[int, ...], epochs: int = 1) -> Callable[[], Any]:
+def regressor(rows: int, hidden: tuple[int, ...], **settings: Any) -> Callable[[], Any]:
     X, y = numbers(rows, 20)
     model = MLPRegressor(
-        hidden, "tanh", batch_size=BATCH, max_iter=epochs, n_iter_no_change=epochs, random_state=0
+        hidden, "tanh", batch_size=BATCH, max_iter=1, n_iter_no_change=1, random_state=0, **settings
     )
     return partial(model.fit, X, y)
 
 
-# axis -> sizes, the work at a size, a fit of it
-AXES: dict[str, tuple[list[int], Callable[[int], float], Callable[[int], Callable[[], Any]]]] = {
-    "rows": (sizes(1000, 3), lambda n: n, lambda n: regressor(n, (100,))),
-    "width, one layer": (sizes(32, 3), lambda h: h, lambda h: regressor(2000, (h,))),
-    "width, two layers": (
-        sizes(64, 1.5),
-        lambda h: h * h + 21 * h,
-        lambda h: regressor(1000, (h, h)),
+def deep(depth: int) -> Callable[[], Any]:
+    """A fit of many layers; other weights let gradients vanish, and tiny numbers are slow."""
+    return regressor(2000, (32,) * depth, weight_init="orthogonal")
+
+
+class Axis(NamedTuple):
+    """What grows: sizes, the work at a size, and a fit of it."""
+
+    sizes: list[int]
+    work: Callable[[int], float]
+    fit: Callable[[int], Callable[[], Any]]
+
+
+AXES = {
+    "rows": Axis(sizes(1000, 3), float, lambda n: regressor(n, (100,))),
+    "width, one layer": Axis(sizes(32, 3), float, lambda h: regressor(2000, (h,))),
+    "width, two layers": Axis(
+        sizes(64, 1.5), lambda h: h * (h + 21), lambda h: regressor(1000, (h, h))
     ),
-    "depth": (sizes(1, 3), lambda d: d, lambda d: regressor(2000, (32,) * d)),
+    "depth": Axis(sizes(1, 3), float, deep),
 }
 
 
 def growth() -> Iterator[Finding]:
-    for axis, (points, work_at, fit_at) in AXES.items():
-        fits = {str(size): fit_at(size) for size in points}
+    for name, axis in AXES.items():
+        points = axis.sizes
+        fits = {str(size): axis.fit(size) for size in points}
         for fit in fits.values():
             fit()
-        seconds = contest.in_turn(fits, 5)
+        seconds = contest.in_turn(fits, 5, "processor")
         times = np.array([min(seconds[str(size)]) for size in points])
-        work = np.array([work_at(size) for size in points])
+        work = np.array([axis.work(size) for size in points])
         fixed, rate = line(work, times)
         deviations = times / (fixed + rate * work) - 1
         worst = int(np.argmax(np.abs(deviations)))
@@ -113,7 +124,7 @@ def growth() -> Iterator[Finding]:
             f"{points[worst]:,} ({deviations[worst]:+.0%}); per unit of work over the largest's: "
             + ", ".join(f"{value:.2f}" for value in per_unit)
         )
-        yield Finding(f"deviation from linear in {axis}", abs(deviations[worst]), 0.15, note=note)
+        yield Finding(f"deviation from linear in {name}", abs(deviations[worst]), 0.15, note=note)
 
 
 def line(work: np.ndarray, times: np.ndarray) -> tuple[float, float]:
@@ -144,7 +155,7 @@ def backward() -> Iterator[Finding]:
         }
         for run in runs.values():
             run()
-        seconds = contest.in_turn(runs, 9)
+        seconds = contest.in_turn(runs, 9, "processor")
         times = zip(*seconds.values(), strict=True)
         value = statistics.median((three - one - both) / both for both, one, three in times)
         yield Finding(f"backward and update over forward, {units}", value, 2.5)
@@ -186,7 +197,7 @@ def planning() -> Iterator[Finding]:
     runs = {"plan": plan, "fit": partial(model.fit, X, y)}
     for run in runs.values():
         run()
-    seconds = contest.in_turn(runs, 100)
+    seconds = contest.in_turn(runs, 100, "processor")
     least = {name: min(values) / MS for name, values in seconds.items()}
     yield Finding(
         "graph, program and first gradient of a default network, ms",
