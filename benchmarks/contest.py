@@ -28,6 +28,7 @@ PACKAGES = ("numpy", "scipy", "scikit-learn", "torch", "skorch")
 # The processor's clock counts what this process was given, summed over its threads: with one thread
 # it is the wall's, less what other programs took.
 CLOCKS = {"wall": time.perf_counter, "processor": time.process_time}
+BUSY = 0.5  # programs for each core, before any of ours has begun
 PAUSE = 0.005  # s between contenders: threads that wait for more work stop spinning
 
 
@@ -121,6 +122,7 @@ def machine() -> dict[str, Any]:
         "system": platform.platform(),
         "processor": _processor(),
         "cores": cores(),
+        "load": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
         "python": platform.python_version(),
         "skmlp": skmlp.__version__,
         **found,
@@ -150,11 +152,17 @@ def described(facts: Mapping[str, Any]) -> str:
         for pool in facts["libraries"]
         if pool["user_api"] == "blas"
     }
+    busy = ""
+    if (facts["load"] or 0.0) > BUSY * facts["cores"]:
+        busy = (
+            f"; BUSY, {facts['load']:.1f} programs want to run: with all cores, threads that wait for "
+            "one another are then far slower than they are, PyTorch's above all"
+        )
     packages = ", ".join(f"{name} {facts[name] or '(not installed)'}" for name in PACKAGES)
     return (
         f"{facts['processor']}, {facts['cores']} cores, {facts['system']}; "
         f"Python {facts['python']}, skmlp {facts['skmlp']}, {packages}; "
-        f"BLAS {', '.join(sorted(blas))}"
+        f"BLAS {', '.join(sorted(blas))}{busy}"
     )
 
 
