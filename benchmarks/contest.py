@@ -155,8 +155,8 @@ def described(facts: Mapping[str, Any]) -> str:
     busy = ""
     if (facts["load"] or 0.0) > BUSY * facts["cores"]:
         busy = (
-            f"; BUSY, {facts['load']:.1f} programs want to run: with all cores, threads that wait for "
-            "one another are then far slower than they are, PyTorch's above all"
+            f"; BUSY with {facts['load']:.1f} programs: trust one thread by the processor's clock "
+            "only, since threads that wait for one another are slowed out of proportion"
         )
     packages = ", ".join(f"{name} {facts[name] or '(not installed)'}" for name in PACKAGES)
     return (
