@@ -99,11 +99,22 @@ def data(job: Job) -> tuple[Any, np.ndarray]:
     """Draw inputs in float64 and a target that depends on them: classes 0, 1, ... or numbers."""
     rng = np.random.RandomState(SEED)
     if job.filled < 1:
-        X = scipy.sparse.random(
-            job.rows, job.inputs, job.filled, "csr", random_state=rng, data_rvs=rng.standard_normal
-        )
+        X = scattered(rng, job.rows, job.inputs, round(job.filled * job.inputs))
     else:
         X = rng.standard_normal((job.rows, job.inputs))
     scores = np.asarray(X @ rng.standard_normal((job.inputs, job.classes)))
     scores = np.sin(scores) + 0.3 * rng.standard_normal(scores.shape)
     return X, scores[:, 0] if job.classes == 1 else np.argmax(scores, axis=1)
+
+
+def scattered(
+    rng: np.random.RandomState, rows: int, columns: int, numbers: int
+) -> scipy.sparse.csr_matrix:
+    """Draw a sparse matrix with some numbers in each row, now and then two in one place added."""
+    places = rng.randint(columns, size=rows * numbers).astype(np.int32)
+    starts = np.arange(0, len(places) + 1, numbers, dtype=np.int32)
+    X = scipy.sparse.csr_matrix(
+        (rng.standard_normal(len(places)), places, starts), shape=(rows, columns)
+    )
+    X.sum_duplicates()
+    return X
