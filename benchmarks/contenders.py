@@ -147,6 +147,10 @@ def torch_compiled(job: Job, X: np.ndarray, y: np.ndarray) -> Fit:
     network = _network(job)
     torch._dynamo.reset()  # what was compiled for other networks counts against a limit
     compiled = torch.compile(network, dynamic=False)
+    try:
+        _loss(job)(compiled(X[: job.batch]), y[: job.batch]).backward()
+    except Exception as error:
+        raise NotHere(f"it does not compile: {str(error).splitlines()[0]}") from error
     return lambda: _train(network, job, X, y, forward=compiled)
 
 
@@ -200,7 +204,7 @@ def skorch_network(job: Job, X: np.ndarray, y: np.ndarray) -> Fit:
             verbose=0,
         )
         model.fit(X, y)
-        return _trained(model.module_, job.steps)
+        return _trained(model.module_, sum(len(epoch["batches"]) for epoch in model.history))
 
     return fit
 

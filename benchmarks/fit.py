@@ -88,9 +88,9 @@ def measure(
     fits, absent, trained = {}, {}, {}
     with contest.threads_held(threads), contest.quiet():
         for contender, prepare in CONTENDERS.items():
-            if contender in without:
-                continue
             try:
+                if contender in without:
+                    raise contest.NotHere("--without was given")
                 fit = prepare(job, X, y)
                 trained[contender] = fit()  # the warm-up
                 fits[contender] = fit
