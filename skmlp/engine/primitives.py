@@ -530,7 +530,7 @@ def _reduce_transposed(
 ) -> None:
     # Over a few columns NumPy goes number by number; over rows it takes many at a time.
     np.copyto(rows, columns)
-    ufunc.reduce(rows, 0, None, out)
+    ufunc.reduce(rows, axis=0, out=out)
 
 
 def _pull_extremum(g: Any, y: Any, a: Any, axis: tuple[int, ...], keepdims: bool) -> Any:

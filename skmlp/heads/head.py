@@ -315,6 +315,8 @@ def best_constant(
     ndarray of shape (n_raw,)
         The minimiser, or `start` where nothing better was found.
     """
+    if bounds is not None:
+        start = np.clip(start, *np.transpose(bounds))
     at = np.array(start, np.float64)
     raw, target, w = (
         variable("raw", at.shape),
