@@ -16,6 +16,7 @@ from sklearn.metrics import accuracy_score, r2_score
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets, type_of_target, unique_labels
 
+from .data import check_weights, class_weights
 from .heads import HEADS, of_one_target
 from .heads.head import is_number
 from .parameters import DESCRIPTIONS
@@ -164,6 +165,11 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):
         ValueError
             If the data cannot be used; the estimator is then as it was before.
         """
+        if isinstance(self.class_weight, str) and self.class_weight == "balanced":
+            raise ValueError(
+                f"class_weight={self.class_weight!r} is not supported by partial_fit, which sees "
+                "a part of the samples: give a dict with a weight for each class."
+            )
         with unchanged_on_failure(self):
             return self._fit(X, y, sample_weight, is_partial=True, classes=classes)
 
@@ -227,6 +233,20 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):
                 f"`y` has classes not in `self.classes_`. `self.classes_` has {self.classes_}, "
                 f"`y` has {labels}."
             )
+
+    def _weighted(self, Y: np.ndarray, weights: np.ndarray | None) -> np.ndarray | None:
+        """Multiply the weights of the rows by those of their classes."""
+        if self.class_weight is None:
+            return weights
+        if self._target == "multilabel":
+            raise ValueError(
+                f"class_weight={self.class_weight!r} is for classes that exclude each other, and "
+                "y has labels: give sample_weight instead."
+            )
+        codes = self._codes(Y)
+        of_row = class_weights(self.class_weight, self.classes_, codes, weights)[codes]
+        with np.errstate(over="ignore"):
+            return check_weights(of_row if weights is None else of_row * weights, len(codes))
 
     def _strata(self, Y: np.ndarray) -> np.ndarray | None:
         return None if self._target == "multilabel" else self._codes(Y)
@@ -431,6 +451,18 @@ class MLPRegressor(RegressorMixin, MultilayerPerceptron):
             )
         self.head_.check_target(Y)
         return Y
+
+    def _weighted(
+        self,
+        Y: np.ndarray,  # noqa: ARG002
+        weights: np.ndarray | None,
+    ) -> np.ndarray | None:
+        if self.class_weight is not None:
+            raise ValueError(
+                f"class_weight={self.class_weight!r} is for classes, and MLPRegressor has none: "
+                "give sample_weight instead."
+            )
+        return weights
 
     def _strata(self, Y: np.ndarray) -> None:  # noqa: ARG002
         return None

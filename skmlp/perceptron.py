@@ -2,8 +2,9 @@
 
 The law: check the parameters, the data and the target; build network and head; train; publish every
 fitted attribute at once. A fit that fails leaves the estimator as it was. A subclass knows its
-targets: `_kind`, `_encode` (targets to columns), `_strata` (the class of a row, for the validation
-split) and `_score_raw` (how good raw outputs are).
+targets: `_kind`, `_encode` (targets to columns), `_weighted` (weights of the rows, with those of
+their classes), `_strata` (the class of a row, for the validation split) and `_score_raw` (how good
+raw outputs are).
 """
 
 from __future__ import annotations
@@ -29,7 +30,13 @@ from .engine import BATCH, ComputationGraph, Expression, Program, variable
 from .heads import AUTOMATIC, HEADS, Head
 from .network import Network
 from .objective import LossGraph, Objective
-from .parameters import check_parameters, hidden_layers, output_activation, takes_sparse
+from .parameters import (
+    check_parameters,
+    hidden_layers,
+    noise_in_training,
+    output_activation,
+    takes_sparse,
+)
 from .solvers import SOLVERS, Solver
 from .training import Outcome, Progress, Stopping, train_full_batch, train_minibatches
 
@@ -41,6 +48,11 @@ ATTRIBUTES = """coefs_ : list of ndarray of shape (inputs, outputs)
     activation_parameters_ : list of ndarray of shape (arguments, units), or None
         What the activation of each hidden layer has learned, a row for each `Learned` argument;
         None where it learns nothing.
+    normalization_parameters_ : list of ndarray of shape (2, units), or None
+        Gain (first row) and shift of each hidden layer; None without `normalization`.
+    normalization_statistics_ : list of ndarray of shape (2, units), or None
+        Running mean (first row) and variance of the pre-activations of each hidden layer, which
+        predictions are normalised by; None where normalization is not "batch".
     head_ : Head
         The head that was used.
     loss_ : float
@@ -107,6 +119,7 @@ class MultilayerPerceptron(BaseEstimator):
     _target: str  # the kind of target, in the words of Head.targets
     _progress: Progress  # where training stands
     _stream: Solver | None  # the solver, where partial_fit is to go on with it
+    _noise: np.random.Generator | None  # where noise is drawn from, where partial_fit goes on
     classes_: np.ndarray
 
     def __init__(
@@ -139,6 +152,12 @@ class MultilayerPerceptron(BaseEstimator):
         restore_best: bool = False,
         weight_init: Any = "auto",
         initial_output: str | None = None,
+        dropout: Any = 0.0,
+        input_noise: float = 0.0,
+        normalization: str | None = None,
+        residual: bool = False,
+        label_smoothing: float = 0.0,
+        class_weight: Any = None,
         dtype: Any = None,
     ) -> None:
         self.hidden_layer_sizes = hidden_layer_sizes
@@ -168,6 +187,12 @@ class MultilayerPerceptron(BaseEstimator):
         self.restore_best = restore_best
         self.weight_init = weight_init
         self.initial_output = initial_output
+        self.dropout = dropout
+        self.input_noise = input_noise
+        self.normalization = normalization
+        self.residual = residual
+        self.label_smoothing = label_smoothing
+        self.class_weight = class_weight
         self.dtype = dtype
 
     # -- fitting -----------------------------------------------------------------------------------
@@ -214,6 +239,7 @@ class MultilayerPerceptron(BaseEstimator):
         """Check all there is to check and trace the network; nothing random is drawn yet."""
         check_parameters(self)
         hidden_units, activations = hidden_layers(self)
+        noise = noise_in_training(self, len(hidden_units))
         if is_partial and self.early_stopping:
             raise ValueError("partial_fit does not support early_stopping=True")
         data = self._check_data(
@@ -223,9 +249,16 @@ class MultilayerPerceptron(BaseEstimator):
             self._check_same_head()
         if not len(data.rows) and not is_partial:
             raise ValueError("Sample weights must contain at least one non-zero number.")
+        self._check_batches(len(data.rows))
         self._n_targets = data.Y.shape[1]
         layer_units = (data.X.shape[1], *hidden_units, self.head_.n_raw(self._n_targets))
-        network = Network(layer_units, activations, self.head_.n_constant(self._n_targets))
+        network = Network(
+            layer_units,
+            activations,
+            self.head_.n_constant(self._n_targets),
+            self.normalization,
+            bool(self.residual),
+        )
         split = None
         if self.early_stopping:
             split = ValidationSplit(data.rows, self._strata(data.Y), self.validation_fraction)
@@ -235,6 +268,8 @@ class MultilayerPerceptron(BaseEstimator):
             self._n_targets,
             is_weighted=data.weights is not None,
             is_sparse=data.is_sparse,
+            label_smoothing=self.label_smoothing,
+            noise=noise,
         )
         return data, split, graph
 
@@ -301,7 +336,8 @@ class MultilayerPerceptron(BaseEstimator):
         if is_first and self.initial_output == "data":
             biases = graph.network.by_layer(graph.network.split(theta))[1]
             shares = None if weights is None else weights[train]
-            biases[-1][...] = self.head_.initial_raw(data.Y[train], shares)
+            targets = self.head_.smoothed(data.Y[train], self.label_smoothing)
+            biases[-1][...] = self.head_.initial_raw(targets, shares)
         rows_per_step = len(train) if self.solver == "lbfgs" else batch_size
         objective = Objective(
             graph,
@@ -310,7 +346,10 @@ class MultilayerPerceptron(BaseEstimator):
             data.Y,
             None if weights is None else weights.astype(theta.dtype),
             penalty=self.alpha / (rows_per_step * mean_weight),
+            random=self._noise_source(graph, rng, is_partial),
         )
+        if is_first:
+            objective.observe(train[:rows_per_step])
         score = None
         if validation is not None:
             score = self._validation_score(graph.network, theta, data, validation)
@@ -341,6 +380,16 @@ class MultilayerPerceptron(BaseEstimator):
         )
         return outcome, solver
 
+    def _noise_source(
+        self, graph: LossGraph, rng: np.random.RandomState, is_partial: bool
+    ) -> np.random.Generator | None:
+        """Return where noise is drawn from: a stream goes on, anything else starts anew."""
+        random = deepcopy(getattr(self, "_noise", None)) if is_partial else None
+        if random is None and graph.training is not None and graph.training.fills:
+            random = np.random.default_rng(rng.randint(1 << 32, size=4, dtype=np.uint32))
+        self._noise = random if is_partial else None
+        return random
+
     # -- checking ----------------------------------------------------------------------------------
 
     def _check_data(
@@ -365,7 +414,17 @@ class MultilayerPerceptron(BaseEstimator):
         X = within(X, precision, "X")
         weights = check_weights(sample_weight, X.shape[0])
         Y = self._encode(y, is_first=is_first, is_partial=is_partial, classes=classes)
+        weights = self._weighted(Y, weights)
         return Data(X, within(Y, precision, "y").astype(precision, copy=False), weights)
+
+    def _check_batches(self, n_rows: int) -> None:
+        """Refuse batches of a single row where they are normalised."""
+        smallest = n_rows if self.batch_size == "auto" else min(self.batch_size, n_rows)
+        if self.normalization == "batch" and (smallest if self.solver != "lbfgs" else n_rows) == 1:
+            raise ValueError(
+                f"normalization='batch' needs 2 samples or more in a batch, got 1 sample (of "
+                f"{n_rows}, with batch_size={self.batch_size!r}): raise it, or take 'layer'."
+            )
 
     def _precision(self, X: Any, is_first: bool) -> np.dtype[Any]:
         known = X if is_first else self.coefs_[0]
@@ -448,6 +507,9 @@ class MultilayerPerceptron(BaseEstimator):
             has, asks = f"layers of {units} units", f"{network.layer_units}"
             if units == network.layer_units:
                 has, asks = "activations that learn other arguments", "these"
+                if self._architecture.normalization != network.normalization:
+                    has = f"normalization={self._architecture.normalization!r}"
+                    asks = repr(network.normalization)
             raise ValueError(
                 f"the fitted network has {has}, but the parameters and data now ask for {asks}: "
                 "set warm_start=False or fit a clone."
@@ -469,13 +531,15 @@ class MultilayerPerceptron(BaseEstimator):
         self, network: Network, theta: np.ndarray, outcome: Outcome, *, is_first: bool
     ) -> None:
         progress = outcome.progress
-        weights, biases, learned = network.by_layer(network.split(theta.copy()))
+        parts = network.by_layer(network.split(theta.copy()))
         is_validated = bool(self.early_stopping)
         earlier_scores = [] if is_first else (self.validation_scores_ or [])
         fitted = {
-            "coefs_": weights,
-            "intercepts_": biases,
-            "activation_parameters_": learned,
+            "coefs_": parts.weights,
+            "intercepts_": parts.biases,
+            "activation_parameters_": parts.activation,
+            "normalization_parameters_": parts.normalization,
+            "normalization_statistics_": parts.statistics,
             "n_layers_": network.depth + 1,
             "n_outputs_": network.layer_units[-1],
             "out_activation_": self.head_.out_activation,
@@ -486,7 +550,7 @@ class MultilayerPerceptron(BaseEstimator):
             "best_loss_": None if is_validated else progress.best_loss,
             "validation_scores_": [*earlier_scores, *outcome.scores] if is_validated else None,
             "best_validation_score_": progress.best_score if is_validated else None,
-            "_activations": network.activations,
+            "_architecture": network,
             "_progress": progress,
         }
         self.__dict__.update(fitted)
@@ -496,12 +560,16 @@ class MultilayerPerceptron(BaseEstimator):
     @property
     def _network(self) -> Network:
         units = (self.coefs_[0].shape[0], *(len(b) for b in self.intercepts_))
-        return Network(units, self._activations, self.head_.n_constant(self._n_targets))
+        return replace(self._architecture, layer_units=units)
 
     @property
     def _parts(self) -> list[np.ndarray]:
-        learned = (part for part in self.activation_parameters_ if part is not None)
-        return [*self.coefs_, *self.intercepts_, *learned]
+        further = (
+            *self.activation_parameters_,
+            *self.normalization_parameters_,
+            *self.normalization_statistics_,
+        )
+        return [*self.coefs_, *self.intercepts_, *(part for part in further if part is not None)]
 
     def _layer(self, X: Any, layer: int) -> np.ndarray:
         """Compute a layer's outputs (-1: the raw outputs), with a program of this thread's."""
@@ -549,7 +617,7 @@ class MultilayerPerceptron(BaseEstimator):
         (150, 8)
         """
         check_is_fitted(self)
-        depth = len(self._activations)
+        depth = len(self._architecture.activations)
         is_number = isinstance(layer, Integral) and not isinstance(layer, bool)
         if not (is_number and -depth <= int(layer) < depth):
             raise ValueError(
@@ -603,6 +671,7 @@ class MultilayerPerceptron(BaseEstimator):
             self._n_targets,
             is_weighted=data is not None and data.weights is not None,
             is_sparse=not (X is None or isinstance(X, np.ndarray)),
+            label_smoothing=self.label_smoothing,
         )
         if X is None:
             return graph.objective.computation_graph()

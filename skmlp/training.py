@@ -209,6 +209,7 @@ def train_minibatches(
                 batch = order[start : start + batch_size]
                 total += objective(batch) * len(batch)
                 solver.step(theta, objective.gradient)
+                objective.track()
             loss = total / len(order)
             _check_finite(
                 loss, theta, f"epoch {epoch}", f"lower learning_rate_init (now {solver.rate:g})"
@@ -223,7 +224,7 @@ def train_minibatches(
             # The loss of an epoch was seen on the way; the parameters are judged where they stand.
             merit = -loss
             if stopping.restore_best:
-                merit = now.score if now.score is not None else -objective(order)
+                merit = now.score if now.score is not None else -objective.predicted(order)
             keeper.keep(now, merit)
             if rate is None:
                 return keeper.outcome()
@@ -287,6 +288,7 @@ def train_full_batch(
 
     def after_iteration(x: np.ndarray, loss: float) -> None:
         theta[...] = x
+        objective.observe(rows)
         now = _judged(keeper.progress, loss, 0, stopping.tol, score, report)
         keeper.keep(now, now.score if now.score is not None else -loss)
         if score is not None and keeper.progress.no_improvement > stopping.n_iter_no_change:
@@ -309,6 +311,7 @@ def train_full_batch(
             raise
         return _interrupted(keeper)
     theta[...] = result.x
+    objective.observe(rows)
     loss = float(result.fun)
     _check_finite(loss, theta, f"iteration {result.nit}", 'use dtype="float64"')
     if keeper.progress.n_iter == 0:  # it started where the gradient is below tol

@@ -27,6 +27,7 @@ ORDER = [
     "heads.classes",
     "heads.check",
     "heads",
+    "regularisers",
     "network",
     "objective",
     "solvers",
