@@ -462,13 +462,11 @@ class Network:
 
     def _pre_activation(self, i: int, x: Any, parts: Parts, occasion: Occasion) -> Any:
         W, b = parts.weights[i], parts.biases[i]
-        if self.normalization is None:
-            return x @ W + b
-        way = NORMALISATIONS[self.normalization]
-        if way.running:  # the mean takes b out again: its gradient is 0, but for rounding
-            b = stop_gradient(b)
         z = x @ W + b
-        mean, variance = way.moments(z, parts.statistics[i], occasion)
+        if self.normalization is None:
+            return z
+        moments = NORMALISATIONS[self.normalization].moments
+        mean, variance = moments(z, parts.statistics[i], occasion)
         scales = _by_name(self.further[1][i], parts.normalization[i])
         return normalised(z, mean, variance, **scales)
 

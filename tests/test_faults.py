@@ -151,6 +151,12 @@ BAD_PARAMETERS = {
     "restore_best": TRUTH,
     "weight_init": ["he", None, 1.0],
     "initial_output": ["mean", 0, True],
+    "dropout": [*FRACTION, (0.1, 1.0), (0.1, NAN), [0.2, "0.1"], True],
+    "input_noise": NOT_NEGATIVE,
+    "normalization": ["group", True, 1.0],
+    "residual": TRUTH,
+    "label_smoothing": FRACTION,
+    "class_weight": ["even", 3, [1.0, 2.0], {0: -1.0}, {0: NAN}, {1: "2"}, {1: None}],
     "dtype": ["float16", "int64", 32, "double trouble"],
 }
 BAD_PAIRS = [(name, value) for name, values in BAD_PARAMETERS.items() for value in values]
@@ -226,6 +232,19 @@ EDGES = [
     {"n_iter_no_change": np.inf},
     {"max_fun": 1, "solver": "lbfgs"},
     {"hidden_layer_sizes": 1},
+    {"hidden_layer_sizes": "1"},
+    {"dropout": 0},
+    {"dropout": np.float32(0.5)},
+    {"dropout": (0, 0.999)},
+    {"dropout": np.array([0.1, 0.2])},
+    {"input_noise": 0},
+    {"input_noise": np.int64(2)},
+    {"normalization": "layer"},
+    {"normalization": "batch", "batch_size": 2},
+    {"normalization": "batch", "solver": "lbfgs", "batch_size": 1},
+    {"residual": np.True_},
+    {"label_smoothing": 0},
+    {"class_weight": None},
 ]
 
 
