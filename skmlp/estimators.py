@@ -33,6 +33,15 @@ def _has_stochastic_solver(estimator: MultilayerPerceptron) -> bool:
     )
 
 
+def _can_stream(estimator: MultilayerPerceptron) -> bool:
+    if isinstance(estimator.class_weight, str) and estimator.class_weight == "balanced":
+        raise AttributeError(
+            "partial_fit sees a part of the samples and cannot count the classes, as "
+            "class_weight='balanced' asks: give a dict with a weight for each class."
+        )
+    return _has_stochastic_solver(estimator)
+
+
 def _has(what: str) -> Callable[[MultilayerPerceptron], bool]:
     """Make a test whether an estimator's head has probabilities, a distribution, ...."""
 
@@ -140,7 +149,7 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):
 
     _kind = "classification"
 
-    @available_if(_has_stochastic_solver)
+    @available_if(_can_stream)
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None) -> Self:
         """Go through one batch of a stream of data, once.
 
@@ -165,11 +174,6 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):
         ValueError
             If the data cannot be used; the estimator is then as it was before.
         """
-        if isinstance(self.class_weight, str) and self.class_weight == "balanced":
-            raise ValueError(
-                f"class_weight={self.class_weight!r} is not supported by partial_fit, which sees "
-                "a part of the samples: give a dict with a weight for each class."
-            )
         with unchanged_on_failure(self):
             return self._fit(X, y, sample_weight, is_partial=True, classes=classes)
 
@@ -358,7 +362,7 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):
         known = HEADS.get(self.head) if isinstance(self.head, str) else self.head
         targets = getattr(known, "targets", {"multiclass", "multilabel"})
         tags.classifier_tags.multi_class = "multiclass" in targets
-        tags.classifier_tags.multi_label = "multilabel" in targets
+        tags.classifier_tags.multi_label = "multilabel" in targets and self.class_weight is None
         return tags
 
 

@@ -711,6 +711,7 @@ def epochs(kind, n, **parameters):
 
 INTERRUPTED = [
     {"solver": "adam"},
+    {"solver": "adam", "dropout": 0.2, "normalization": "batch"},
     {"solver": "sgd", "learning_rate": "invscaling"},
     {"solver": "adam", "early_stopping": True},
     {"solver": "sgd", "restore_best": True, "learning_rate_init": 0.05},
@@ -1002,6 +1003,7 @@ def test_a_result_belongs_to_the_caller():
 
 SETTINGS = [
     {"solver": "adam"},
+    {"solver": "adam", "dropout": 0.2, "input_noise": 0.1, "normalization": "batch"},
     {"solver": "sgd", "learning_rate": "adaptive"},
     {"solver": "lbfgs"},
     {"solver": "adam", "early_stopping": True},
