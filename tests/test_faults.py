@@ -695,6 +695,7 @@ def without_parameters(estimator):
 
 PUBLISHED = ["coefs_", "intercepts_", "loss_curve_", "n_iter_", "t_", "loss_", "best_loss_"]
 PUBLISHED += ["validation_scores_", "best_validation_score_"]
+PUBLISHED += ["normalization_parameters_", "normalization_statistics_"]
 
 
 def published(estimator):
@@ -1086,7 +1087,7 @@ def test_a_pickle_predicts_the_same_bits_in_a_fresh_process(kind, tmp_path):
 
 
 def parameter_bytes(estimator):
-    return sum(array.nbytes for array in [*estimator.coefs_, *estimator.intercepts_])
+    return sum(array.nbytes for array in estimator._parts)
 
 
 @unconverged
