@@ -386,6 +386,11 @@ class Network:
             start = stop
         return views
 
+    def last_layer(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """View the weight matrix and the bias of the raw outputs in theta."""
+        parts = self.by_layer(self.split(theta))
+        return parts.weights[-1], parts.biases[-1]
+
     def by_layer(self, parts: Sequence[Any]) -> Parts:
         """Sort the parts of theta by what they are, and by layer.
 

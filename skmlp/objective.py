@@ -7,21 +7,71 @@ over a batch B of rows, with the head's loss, weights w of mean 1 over the train
 weight matrices W (`Network.penalised`) but no bias. The data term and its gradient are one
 program; the penalty is a few lines on the flat vectors. Where training draws noise or normalises by
 the batch, F is that of training; `Objective.predicted` is F of the network as it predicts.
+
+With `Units` the network's outputs o are those of a problem of unit scale: raw = start + unit * o,
+and losses are divided by a number. The parameters of the last layer are then those of o.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Self
 
 import numpy as np
 
-from .engine import BATCH, Expression, Program, gradient, variable
+from .engine import BATCH, Expression, Program, evaluate, gradient, variable
 from .heads import Head
 from .network import Network
 from .regularisers import STATISTICS_RATE, Noise, Training
 
 CHUNK = 1 << 15  # numbers of a flat vector that are updated together, to stay in the cache
+
+
+@dataclass(frozen=True, eq=False)
+class Units:
+    """The units that training works in, where they are those of the data.
+
+    Attributes
+    ----------
+    start : ndarray of shape (n_raw,)
+        The raw outputs of the best constant model.
+    raw : ndarray of shape (n_raw,)
+        How far raw outputs vary: raw = start + unit * the last layer's outputs.
+    loss : float
+        What losses are divided by: the root mean square of the loss's gradient with respect to
+        those outputs, at the start. A step then moves as far whatever the target is measured in.
+    """
+
+    start: np.ndarray
+    raw: np.ndarray
+    loss: float
+
+    @classmethod
+    def of(cls, head: Head, y: np.ndarray, weights: np.ndarray | None) -> Self:
+        """Measure them on encoded targets; where raw outputs have no unit, losses keep theirs."""
+        start = np.asarray(head.initial_raw(y, weights), np.float64)
+        unit = np.asarray(head.raw_unit(y, weights), np.float64)
+        if np.all(unit == 1):
+            return cls(start, unit, 1.0)
+        raw, target = variable("raw", (BATCH, len(start))), variable("y", (BATCH, y.shape[1]))
+        (slope,) = gradient(np.sum(head.loss(raw, target)), [raw])
+        with np.errstate(all="ignore"):
+            slopes = evaluate(slope, {raw: np.tile(start, (len(y), 1)), target: y}) * unit
+            loss = float(np.sqrt(np.average(np.mean(np.square(slopes), axis=1), weights=weights)))
+        return cls(start, unit, loss if 0 < loss < np.inf else 1.0)
+
+    def fold(self, W: np.ndarray, b: np.ndarray) -> None:
+        """Turn the last layer's parameters, in place, into those of the raw outputs."""
+        W *= self.raw
+        b *= self.raw
+        b += self.start
+
+    def unfold(self, W: np.ndarray, b: np.ndarray) -> None:
+        """Undo `fold`, in place."""
+        W /= self.raw
+        b -= self.start
+        b /= self.raw
 
 
 class LossGraph:
@@ -39,6 +89,8 @@ class LossGraph:
         Whether each sample has a weight.
     is_sparse : bool, default=False
         Whether the rows of x are sparse.
+    has_units : bool, default=False
+        Whether the last layer's outputs are in `Units`.
     label_smoothing : float, default=0.0
         The share of each target that is spread over the classes.
     noise : Noise, optional
@@ -51,7 +103,9 @@ class LossGraph:
     training : Training or None
         What training draws and observes; None where it is composed for prediction.
     x, y, w, scale : Expression
-        The variables: inputs, targets, weights, and 1 / |B|.
+        The variables: inputs, targets, weights, and 1 / |B|, or 1 / (|B| * unit of losses).
+    start, unit : Expression
+        The variables for `Units`; in the graph where it has them.
     parameters : list of Expression
         Weight matrices, then biases.
     raw : Expression
@@ -70,6 +124,7 @@ class LossGraph:
         *,
         is_weighted: bool = False,
         is_sparse: bool = False,
+        has_units: bool = False,
         label_smoothing: float = 0.0,
         noise: Noise | None = None,
     ) -> None:
@@ -79,16 +134,22 @@ class LossGraph:
         self.w = variable("w", (BATCH,))
         self.scale = variable("1/n", ())
         self.parameters = network.parameters()
+        self.start, self.unit = (
+            variable(name, network.layer_units[-1:]) for name in ("start", "unit")
+        )
         target = head.smoothed(self.y, label_smoothing)
         self.training = None
         if noise is not None:
             self.training = Training(noise, self.w if is_weighted else None)
-        self.raw = network.layers(self.x, self.parameters, self.training)[-1].named("raw")
-        self.objective = self._mean_loss(head, self.raw, target, is_weighted)
-        self.predicted = self.objective
-        if self.training is not None and self.training.differs:
-            raw = network.layers(self.x, self.parameters)[-1]
-            self.predicted = self._mean_loss(head, raw, target, is_weighted)
+
+        def composed(occasion: Training | None) -> tuple[Expression, Expression]:
+            output = network.layers(self.x, self.parameters, occasion)[-1]
+            raw = (self.start + self.unit * output if has_units else output).named("raw")
+            return raw, self._mean_loss(head, raw, target, is_weighted)
+
+        self.raw, self.objective = composed(self.training)
+        differs = self.training is not None and self.training.differs
+        self.predicted = composed(None)[1] if differs else self.objective
 
     def _mean_loss(
         self, head: Head, raw: Expression, target: Expression, is_weighted: bool
@@ -121,6 +182,8 @@ class Objective:
         Weights, of mean 1 over the training rows.
     penalty : float
         The strength of the L2 term, the lambda of the formula.
+    units : Units, optional
+        The units of raw outputs and losses, for a graph that has them.
     random : Generator, optional
         Where noise is drawn from, where the graph has any.
 
@@ -138,30 +201,34 @@ class Objective:
         Y: np.ndarray,
         weights: np.ndarray | None,
         penalty: float,
+        units: Units | None = None,
         random: np.random.Generator | None = None,
     ) -> None:
         network, training = graph.network, graph.training
         self.theta = theta
         self.gradient = np.empty_like(theta)
         self._scale = np.ones((), theta.dtype)
-        self._parameters = {
-            graph.scale: self._scale,
-            **dict(zip(graph.parameters, network.split(theta), strict=True)),
-        }
+        self._loss_unit = 1.0 if units is None else units.loss
+        bound = dict(zip(graph.parameters, network.split(theta), strict=True))
+        bound[graph.scale] = self._scale
+        if units is not None:
+            bound[graph.start] = units.start.astype(theta.dtype)
+            bound[graph.unit] = units.raw.astype(theta.dtype)
         statistics = [] if training is None else training.statistics
         gradients = gradient(graph.objective, graph.parameters)
         self._program = Program(
             [graph.objective, *gradients, *statistics],
-            self._parameters,
+            bound,
             into=[None, *network.split(self.gradient), *([None] * len(statistics))],
             dtype=theta.dtype,
         )
-        self._graph = graph
-        self._data: dict[Expression, Any] = {graph.x: X, graph.y: Y}
+        data: dict[Expression, Any] = {graph.x: X, graph.y: Y}
         if weights is not None:
-            self._data[graph.w] = weights
+            data[graph.w] = weights
         if training is not None and random is not None:
-            self._data |= training.drawn_from(random)
+            data |= training.drawn_from(random)
+        self._compute = self._program.on(data)
+        self._graph, self._bound, self._data = graph, bound, data
         running = network.by_layer(network.split(theta)).statistics
         self._running = [part for part in running if part is not None] if statistics else []
         self._observed: list[np.ndarray] = []
@@ -186,10 +253,10 @@ class Objective:
         Returns
         -------
         float
-            F(theta; rows).
+            F(theta; rows), losses in their unit.
         """
-        self._scale[...] = 1.0 / len(rows)
-        results = self._program.run(self._data, rows)
+        self._scale[...] = 1.0 / (len(rows) * self._loss_unit)
+        results = self._compute(rows)
         self._observed = results[len(results) - len(self._running) :] if len(rows) > 1 else []
         value = float(results[0])
         if self._penalty == 0.0:
@@ -240,7 +307,7 @@ class Objective:
         """
         if self._graph.predicted is self._graph.objective:
             return self(rows)
-        self._scale[...] = 1.0 / len(rows)
+        self._scale[...] = 1.0 / (len(rows) * self._loss_unit)
         value = float(self._forward([self._graph.predicted]).run(self._data, rows)[0])
         return value + self._penalised()
 
@@ -248,7 +315,7 @@ class Objective:
         """Make a program without gradients, once."""
         key = tuple(outputs)
         if key not in self._programs:
-            self._programs[key] = Program(outputs, self._parameters, dtype=self.theta.dtype)
+            self._programs[key] = Program(outputs, self._bound, dtype=self.theta.dtype)
         return self._programs[key]
 
 

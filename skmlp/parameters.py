@@ -395,9 +395,12 @@ DESCRIPTIONS = """hidden_layer_sizes : int, sequence of int or str, default=(100
         scikit-learn for its own activations and for any function of yours, and for the others as
         their authors recommend. A `Layer` starts in its own way.
     initial_output : {None, "data"}, default=None
-        Where the bias of the output starts: None, as the other biases; "data", at the best
-        constant model of the training data (for the linear head the mean of the target), so that
-        a target far from 0 needs no scaler.
+        Where the output starts, and what it is trained in: None, as scikit-learn. "data": its bias
+        at the best constant model of the training data (for the linear head the mean of the
+        target), and for numbers in units of the data, raw = start + unit * output, with losses
+        divided by the root mean square of their gradient there. A target far from 0 or of any
+        scale then needs no scaler; `alpha` and `tol` go by these units, `coefs_`, `loss_` and
+        `loss_curve_` are those of the raw outputs and of the losses themselves.
     dropout : float or sequence of float, default=0.0
         The share of numbers that is set to zero in each step of training, in [0, 1); the others
         are scaled up by 1 / (1 - share), so that predictions, which drop nothing, are what is

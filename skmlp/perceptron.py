@@ -26,10 +26,10 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from .data import Data, ValidationSplit, check_inputs, check_weights, within
-from .engine import BATCH, ComputationGraph, Expression, Program, variable
+from .engine import BATCH, ComputationGraph, Expression, Program, running, variable
 from .heads import AUTOMATIC, HEADS, Head
 from .network import Network
-from .objective import LossGraph, Objective
+from .objective import LossGraph, Objective, Units
 from .parameters import (
     check_parameters,
     hidden_layers,
@@ -120,6 +120,7 @@ class MultilayerPerceptron(BaseEstimator):
     _progress: Progress  # where training stands
     _stream: Solver | None  # the solver, where partial_fit is to go on with it
     _noise: np.random.Generator | None  # where noise is drawn from, where partial_fit goes on
+    _units: Units | None  # of the training that began with initial_output="data"
     classes_: np.ndarray
 
     def __init__(
@@ -268,6 +269,7 @@ class MultilayerPerceptron(BaseEstimator):
             self._n_targets,
             is_weighted=data.weights is not None,
             is_sparse=data.is_sparse,
+            has_units=(self.initial_output == "data" if is_first else self._units is not None),
             label_smoothing=self.label_smoothing,
             noise=noise,
         )
@@ -295,10 +297,12 @@ class MultilayerPerceptron(BaseEstimator):
             if is_first
             else self._current_theta(network, dtype)
         )
+        if is_first:
+            self._units = None
         progress, solver = self._training_state(theta, is_first, is_partial)
         outcome = Outcome(progress)
         if len(data.rows):
-            with np.errstate(all="ignore"):  # a fit that diverges is told by its loss
+            with running():  # a fit that diverges is told by its loss
                 outcome, solver = self._train(
                     graph,
                     theta,
@@ -334,10 +338,10 @@ class MultilayerPerceptron(BaseEstimator):
         batch_size = self._batch_size(len(train))
         weights, mean_weight = data.normalised_weights(train)
         if is_first and self.initial_output == "data":
-            biases = graph.network.by_layer(graph.network.split(theta))[1]
             shares = None if weights is None else weights[train]
             targets = self.head_.smoothed(data.Y[train], self.label_smoothing)
-            biases[-1][...] = self.head_.initial_raw(targets, shares)
+            self._units = Units.of(self.head_, targets, shares)
+            graph.network.last_layer(theta)[1][...] = 0
         rows_per_step = len(train) if self.solver == "lbfgs" else batch_size
         objective = Objective(
             graph,
@@ -346,6 +350,7 @@ class MultilayerPerceptron(BaseEstimator):
             data.Y,
             None if weights is None else weights.astype(theta.dtype),
             penalty=self.alpha / (rows_per_step * mean_weight),
+            units=self._units,
             random=self._noise_source(graph, rng, is_partial),
         )
         if is_first:
@@ -495,7 +500,15 @@ class MultilayerPerceptron(BaseEstimator):
         X, Y = data.X[rows], data.Y[rows]
         weights, _ = data.normalised_weights(rows)
         weights = None if weights is None else weights[rows]
-        return lambda: self._score_raw(program.run({x: X})[0], Y, weights)
+
+        def score() -> float:
+            raw = program.run({x: X})[0]
+            if self._units is not None:
+                raw *= self._units.raw.astype(raw.dtype)
+                raw += self._units.start.astype(raw.dtype)
+            return self._score_raw(raw, Y, weights)
+
+        return score
 
     # -- training state and what is published ------------------------------------------------------
 
@@ -514,7 +527,10 @@ class MultilayerPerceptron(BaseEstimator):
                 f"the fitted network has {has}, but the parameters and data now ask for {asks}: "
                 "set warm_start=False or fit a clone."
             )
-        return np.concatenate([np.ravel(part) for part in parts]).astype(dtype, copy=False)
+        theta = np.concatenate([np.ravel(part) for part in parts]).astype(dtype, copy=False)
+        if self._units is not None:
+            self._units.unfold(*network.last_layer(theta))
+        return theta
 
     def _training_state(
         self, theta: np.ndarray, is_first: bool, is_partial: bool
@@ -530,8 +546,11 @@ class MultilayerPerceptron(BaseEstimator):
     def _publish(
         self, network: Network, theta: np.ndarray, outcome: Outcome, *, is_first: bool
     ) -> None:
-        progress = outcome.progress
-        parts = network.by_layer(network.split(theta.copy()))
+        progress, theta, loss_unit = outcome.progress, theta.copy(), 1.0
+        if self._units is not None:
+            self._units.fold(*network.last_layer(theta))
+            loss_unit = self._units.loss
+        parts = network.by_layer(network.split(theta))
         is_validated = bool(self.early_stopping)
         earlier_scores = [] if is_first else (self.validation_scores_ or [])
         fitted = {
@@ -545,9 +564,12 @@ class MultilayerPerceptron(BaseEstimator):
             "out_activation_": self.head_.out_activation,
             "n_iter_": progress.n_iter,
             "t_": progress.samples_seen,
-            "loss_": progress.loss,
-            "loss_curve_": [*([] if is_first else self.loss_curve_), *outcome.losses],
-            "best_loss_": None if is_validated else progress.best_loss,
+            "loss_": progress.loss * loss_unit,
+            "loss_curve_": [
+                *([] if is_first else self.loss_curve_),
+                *(loss * loss_unit for loss in outcome.losses),
+            ],
+            "best_loss_": None if is_validated else progress.best_loss * loss_unit,
             "validation_scores_": [*earlier_scores, *outcome.scores] if is_validated else None,
             "best_validation_score_": progress.best_score if is_validated else None,
             "_architecture": network,

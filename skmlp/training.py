@@ -199,6 +199,7 @@ def train_minibatches(
         If it comes before one epoch is complete.
     """
     theta, order = objective.theta, rows
+    step = solver.on(theta, objective.gradient)
     keeper = _Keeper(theta, progress, stopping.restore_best)
     try:
         while keeper.progress.n_iter < stopping.max_iter:
@@ -208,7 +209,7 @@ def train_minibatches(
             for start in range(0, len(order), batch_size):
                 batch = order[start : start + batch_size]
                 total += objective(batch) * len(batch)
-                solver.step(theta, objective.gradient)
+                step()
                 objective.track()
             loss = total / len(order)
             _check_finite(

@@ -47,6 +47,7 @@ from skmlp.heads import (
     Head,
     Hinge,
     Huber,
+    Laplace,
     Linear,
     Logistic,
     LogNormal,
@@ -62,6 +63,7 @@ from skmlp.heads import (
 from skmlp.heads.check import LAWS
 from skmlp.heads.distributions import _stirling
 from skmlp.heads.head import best_constant, bounded, unbounded, weighted_quantile
+from skmlp.objective import Units
 
 unconverged = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -144,7 +146,7 @@ def minimised(head, X, y, weight=None, **parameters):
     defaults = {"hidden_layer_sizes": (), "solver": "lbfgs", "alpha": 0, "tol": 1e-9}
     model = estimator_for(head, **(defaults | {"max_iter": 2000} | parameters))
     model.set_params(warm_start=True, initial_output="data")
-    for _ in range(4):
+    for _ in range(6):
         model.fit(X, y, sample_weight=weight)
     return model
 
@@ -1438,6 +1440,24 @@ def test_output_starts_from_the_rows_that_are_trained_on():
 
 
 @unconverged
+@over_numbers
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+def test_target_of_a_large_unit_trains_without_a_scaler(head, solver):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(300, 2))
+    signal = X[:, 0] - np.abs(X[:, 1]) + 0.1 * rng.normal(size=300)
+    positive = not isinstance(head, Linear) and not head.domain.allows(-1.0)
+    y = 1e5 * np.exp(0.3 * signal) if positive else 1e5 + 2e4 * signal
+    settings = {"learning_rate_init": 0.01, "max_iter": 100, "solver": solver}
+    if isinstance(head, Huber):
+        head = Huber(delta=2e4)
+    if isinstance(head, Tweedie) and head.power > 2:
+        y = y / 1e5  # as a GLM's, its loss is in units of y^(2 - power): alpha would go with them
+    model = estimator_for(head, hidden_layer_sizes=(20,), initial_output="data", **settings)
+    assert model.fit(X, y).score(X, y) > 0.8
+
+
+@unconverged
 @pytest.mark.parametrize("head", ["linear", "absolute_error", "huber", "gaussian", "quantile"])
 def test_target_far_from_zero_trains_without_a_scaler(head):
     rng = np.random.default_rng(0)
@@ -1465,7 +1485,80 @@ def test_default_start_draws_the_same_numbers():
     plain.set_params(learning_rate_init=1e-300).fit(X, y)
     data.set_params(learning_rate_init=1e-300).fit(X, y)
     np.testing.assert_array_equal(plain.coefs_[0], data.coefs_[0])
-    np.testing.assert_array_equal(plain.coefs_[1], data.coefs_[1])
+    np.testing.assert_allclose(plain.coefs_[1] * np.std(y), data.coefs_[1], rtol=1e-12)
+
+
+@dataclass(frozen=True)
+class SmoothError(Head):
+    unit: float = 1.0
+
+    def loss(self, raw, y):
+        return np.sum(np.log(np.cosh((raw - y) / self.unit)), axis=1)
+
+
+# The head of a target, and that of the target in units of which 2e4 make one.
+OF_ANY_UNIT = [
+    (Linear(), Linear()),
+    (AbsoluteError(), AbsoluteError()),
+    (Huber(0.5), Huber(0.5 * 2e4)),
+    (Quantile(0.8), Quantile(0.8)),
+    (Gaussian(), Gaussian()),
+    (Laplace(), Laplace()),
+    (StudentT(3.0), StudentT(3.0)),
+    (SmoothError(), SmoothError(2e4)),
+]
+
+
+@unconverged
+@pytest.mark.parametrize(("head", "scaled"), OF_ANY_UNIT, ids=str)
+@pytest.mark.parametrize("solver", ["adam", "sgd", "lbfgs"])
+@pytest.mark.parametrize("k", [1, 2])
+def test_units_of_the_target_do_not_matter(head, scaled, solver, k):
+    X, y = data_for(head, k=k)
+    settings = {"solver": solver, "initial_output": "data", "alpha": 0.1, "max_iter": 5}
+    one, other = estimator_for(head, **settings), estimator_for(scaled, **settings)
+    expected = 1e5 + 2e4 * one.fit(X, y).predict(X)
+    found = other.fit(X, 1e5 + 2e4 * y).predict(X)
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+    assert not np.allclose(found, np.mean(found, axis=0), rtol=1e-6)
+
+
+@unconverged
+@pytest.mark.parametrize("solver", ["adam", "sgd"])
+def test_units_stay_in_warm_starts_and_streams(solver):
+    X, y = data_for(Linear())
+    settings = {"solver": solver, "initial_output": "data", "max_iter": 3}
+
+    def predicted(unit):
+        model = estimator_for(Linear(), warm_start=True, **settings)
+        model.fit(X, unit * y).fit(X, unit * y)
+        stream = estimator_for(Linear(), **settings)
+        for _ in range(3):
+            stream = pickle.loads(pickle.dumps(stream)).partial_fit(X, unit * y)
+        return np.stack([model.predict(X), stream.predict(X)]) / unit
+
+    np.testing.assert_allclose(predicted(1e5), predicted(1.0), rtol=1e-8)
+
+
+@unconverged
+def test_loss_is_that_of_the_target_in_its_own_units():
+    X, y = data_for(Linear())
+    model = estimator_for(Linear(), initial_output="data", solver="lbfgs", alpha=0)
+    model.fit(X, 1e3 * y)
+    error = 1e3 * y - model.predict(X)
+    assert model.loss_ == pytest.approx(0.5 * np.mean(np.square(error)))
+    assert model.loss_curve_[-1] == pytest.approx(model.loss_)
+
+
+@over_all
+def test_units_are_finite_and_positive(head):
+    k = 2 if "numbers" in head.targets else 3
+    y = numbers_for(head, (40, k)) if k == 2 else np.eye(3)[np.arange(40) % 3]
+    for target in (y, np.tile(y[:1], (40, 1))):
+        units = Units.of(head, target, None)
+        assert units.raw.shape == units.start.shape == (head.n_raw(k),)
+        assert np.all(units.raw > 0)
+        assert 0 < units.loss < np.inf
 
 
 # -------------------- classifiers

@@ -27,6 +27,7 @@ from .head import (
     is_number,
     log_above,
     mean,
+    spread,
     weighted_quantile,
 )
 from .mixture import Mixture
@@ -34,6 +35,7 @@ from .mixture import Mixture
 _HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
 _LARGEST_LOG = 80.0  # exp(80) is finite in float32 too
 _LARGEST_SKEW = 20.0  # no mean is more than exp(20) medians
+_UNIT_OF_LOG_SCALES = 0.5  # noise varies with the inputs less than the target does
 
 
 def _wide(raw: Any) -> np.ndarray:
@@ -64,6 +66,10 @@ class _LocationScale(Head):
     def _location_scale(self, raw: Any) -> tuple[Any, Any]:
         location, log_scale = blocks(raw, 2)
         return location, np.exp(bounded(log_scale))
+
+    def raw_unit(self, y: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
+        """Return the standard deviation of the target for locations, 1/2 for logarithms."""
+        return np.concatenate([spread(y, weights), np.full(y.shape[1], _UNIT_OF_LOG_SCALES)])
 
 
 @dataclass(frozen=True)
@@ -225,6 +231,10 @@ class LogNormal(_LocationScale):
         """Return the mean and the logarithm of the standard deviation of log(y)."""
         return Gaussian().initial_raw(np.log(_wide(y)), weights)
 
+    def raw_unit(self, y: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
+        """Return the standard deviation of log(y) for locations, 1/2 for logarithms."""
+        return super().raw_unit(np.log(_wide(y)), weights)
+
 
 @dataclass(frozen=True)
 class GaussianMixture(Head):
@@ -307,6 +317,12 @@ class GaussianMixture(Head):
             bounds = [(-LIMIT, LIMIT)] * n + [(-np.inf, np.inf)] * n + [(least, np.inf)] * n
             parts.append(best_constant(self, column, weights, start, bounds))
         return np.stack(parts, axis=1).ravel()
+
+    def raw_unit(self, y: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
+        """Return 1 for logits, the target's standard deviation for means, 1/2 for logarithms."""
+        n, k = int(self.n_components), y.shape[1]
+        log_scales = np.full(n * k, _UNIT_OF_LOG_SCALES)
+        return np.concatenate([np.ones(n * k), np.tile(spread(y, weights), n), log_scales])
 
     def _near(self, y: np.ndarray, weights: np.ndarray | None, least: float) -> np.ndarray:
         """Improve a mixture from components at the quantiles, by expectation and maximisation.

@@ -177,6 +177,26 @@ class Head:
         """
         return best_constant(self, y, weights, np.zeros(self.n_raw(y.shape[1])))
 
+    def raw_unit(self, y: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
+        """Return how far each raw output is expected to vary with the inputs, of shape (n_raw,).
+
+        By default the standard deviation of the target where it is a number and `predict` returns
+        the raw outputs themselves; elsewhere 1, which suits logits and logarithms. With
+        `initial_output="data"` the network is trained in these units.
+
+        Parameters
+        ----------
+        y : ndarray of shape (n, n_targets)
+            Encoded targets.
+        weights : ndarray of shape (n,), optional
+            Weights of the samples, zero or positive.
+        """
+        n_raw = self.n_raw(y.shape[1])
+        is_number = "numbers" in self.targets and type(self).predict is Head.predict
+        if is_number and n_raw == y.shape[1]:
+            return spread(y, weights)
+        return np.ones(n_raw)
+
     # -- numbers -----------------------------------------------------------------------------------
 
     def predict(self, raw: Any) -> Any:
@@ -273,6 +293,12 @@ def blocks(raw: Any, n_parameters: int) -> list[Any]:
 def mean(y: np.ndarray, weights: np.ndarray | None) -> np.ndarray:
     """Return the weighted mean of each column."""
     return np.average(np.asarray(y, np.float64), axis=0, weights=weights)
+
+
+def spread(y: np.ndarray, weights: np.ndarray | None) -> np.ndarray:
+    """Return the weighted standard deviation of each column; 1 for a column of one value."""
+    deviation = np.sqrt(mean(np.square(y - mean(y, weights)), weights))
+    return np.where((deviation > 0) & np.isfinite(deviation), deviation, 1.0)
 
 
 def weighted_quantile(y: np.ndarray, weights: np.ndarray | None, q: float) -> np.ndarray:

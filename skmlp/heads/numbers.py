@@ -25,6 +25,7 @@ from .head import (
     is_number,
     log_above,
     mean,
+    spread,
     weighted_quantile,
 )
 
@@ -233,12 +234,16 @@ class Quantile(Head):
         part in training.
         """
         quantiles = np.array([weighted_quantile(y, weights, q) for q in self.levels])
-        spread = np.sqrt(mean(np.square(y - mean(y, weights)), weights))
-        gaps = np.maximum(np.diff(quantiles, axis=0), 1e-3 * spread + np.exp(-LIMIT))
+        deviation = np.sqrt(mean(np.square(y - mean(y, weights)), weights))
+        gaps = np.maximum(np.diff(quantiles, axis=0), 1e-3 * deviation + np.exp(-LIMIT))
         increments = gaps + np.log(-np.expm1(-gaps))  # the inverse of log(1 + exp(raw))
         center = self._central
         parts = [*increments[:center], quantiles[center], *increments[center:]]
         return np.concatenate(parts)
+
+    def raw_unit(self, y: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
+        """Return the standard deviation of the target for each level."""
+        return np.tile(spread(y, weights), len(self.levels))
 
 
 def _power_transform(log_y: Any, power: float) -> Any:
@@ -325,3 +330,7 @@ class Tweedie(Head):
         """Return the raw output of the mean."""
         average = mean(y, weights)
         return log_above(average, self._limit) if self.power else average
+
+    def raw_unit(self, y: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
+        """Return 1, or for power 0 the standard deviation of the target."""
+        return np.ones(y.shape[1]) if self.power else spread(y, weights)
