@@ -65,9 +65,12 @@ def _is_precision(value: Any) -> bool:
         return False
 
 
+def _is_list(value: Any) -> bool:
+    return isinstance(value, (list, tuple)) or bool(getattr(value, "ndim", 0))
+
+
 def _are_rates(value: Any) -> bool:
-    rates = (value,) if np.ndim(value) == 0 else tuple(value)
-    return all(DECAY.allows(rate) for rate in rates)
+    return all(DECAY.allows(rate) for rate in (value if _is_list(value) else (value,)))
 
 
 def _is_class_weight(value: Any) -> bool:
@@ -245,7 +248,7 @@ def noise_in_training(estimator: Any, n_hidden: int) -> Noise:
         If the rates are not as many, or the solver cannot bear noise.
     """
     rates = estimator.dropout
-    rates = (0.0, *[rates] * n_hidden) if np.ndim(rates) == 0 else tuple(rates)
+    rates = tuple(rates) if _is_list(rates) else (0.0, *[rates] * n_hidden)
     if len(rates) != n_hidden + 1:
         raise ValueError(
             f"The 'dropout' parameter lists {len(rates)} numbers for the inputs and {n_hidden} "
@@ -292,8 +295,9 @@ def takes_sparse(estimator: Any) -> bool:
     bool
         False where it is a `Layer`, or the inputs are disturbed.
     """
-    rates = () if np.ndim(estimator.dropout) == 0 else tuple(estimator.dropout)
-    if Noise(rates, estimator.input_noise).of_inputs:
+    disturbed = [estimator.input_noise]
+    disturbed += list(estimator.dropout)[:1] if _is_list(estimator.dropout) else []
+    if any(_is_number(value) and value > 0 for value in disturbed):
         return False
     first = estimator.activation
     if isinstance(first, (list, tuple)):

@@ -15,7 +15,7 @@ from sklearn.utils import get_tags
 from sklearn.utils.class_weight import compute_sample_weight
 
 from skmlp import ACTIVATIONS, HEADS, MLPClassifier, MLPRegressor, check_gradient
-from skmlp.engine import Program, evaluate
+from skmlp.engine import BATCH, Program, evaluate, variable
 from skmlp.network import Network
 from skmlp.objective import LossGraph, Objective
 from skmlp.parameters import DESCRIPTIONS
@@ -804,6 +804,41 @@ def test_off_they_change_no_bit_and_draw_no_number(kind, solver):
         np.testing.assert_allclose(W, V, atol=1e-6)
     for ours, other in zip(random.get_state(), their_random.get_state(), strict=True):
         np.testing.assert_array_equal(ours, other)
+
+
+def test_a_function_fills_its_input_for_every_block_of_rows():
+    x, u = variable("x", (BATCH, 2)), variable("u", (BATCH, 2))
+    blocks = []
+
+    def fill(out):
+        out[...] = len(blocks) + 1
+        blocks.append(len(out))
+
+    values = {x: np.zeros((25, 2)), u: fill}
+    (total,) = Program([x + u], block_rows=10).run(values)
+    assert blocks == [10, 10, 5]
+    np.testing.assert_array_equal(total[:, 0], np.repeat([1, 2, 3], blocks))
+    (chosen,) = Program([x + u]).run(values, np.array([3, 4]))
+    np.testing.assert_array_equal(chosen, 4)
+
+
+@pytest.mark.parametrize("wrong", [{"dropout": ["0.1"]}, {"input_noise": "0.1"}, {"dropout": "x"}])
+def test_tags_do_not_trip_over_wrong_parameters(wrong):
+    assert get_tags(MLPRegressor(**wrong)).input_tags.sparse
+
+
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+@pytest.mark.parametrize("normalization", NORMALISATIONS)
+def test_they_work_in_the_units_of_the_data(normalization, solver):
+    X, y = data(rows=200)
+    options = {"initial_output": "data", "normalization": normalization, "residual": True}
+    options |= {"solver": solver, "activation": "tanh", "max_iter": 60}
+    if solver != "lbfgs":
+        options |= {"dropout": (0, 0.05, 0.05), "learning_rate_init": 0.01, "restore_best": True}
+    model = fit(MLPRegressor, X, 1e6 + 1e4 * y, **options)
+    assert model.score(X, 1e6 + 1e4 * y) > 0.6
+    outputs = by_hand(model, X, np.tanh, normalization=normalization, residual=True)
+    np.testing.assert_allclose(model.predict(X), outputs[-1][:, 0])
 
 
 def test_the_occasion_alone_decides():
