@@ -20,7 +20,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from .activations import Learned
-from .engine import Expression, variable
+from .engine import Expression, stop_gradient, variable
 
 EPSILON = 1e-5  # added to a variance, as in both papers' implementations
 STATISTICS_RATE = 0.1  # the share of a batch in the running statistics
@@ -203,10 +203,15 @@ def moments(z: Any, axis: int, w: Any = None) -> tuple[Any, Any]:
     """
     if w is None:
         mean = np.mean(z, axis=axis, keepdims=True)
-        return mean, np.mean(np.square(z - mean), axis=axis, keepdims=True)
+        return mean, np.mean(_squares(z, mean), axis=axis, keepdims=True)
     shares = (w / np.sum(w))[:, None]
     mean = np.sum(shares * z, axis=axis, keepdims=True)
-    return mean, np.sum(shares * np.square(z - mean), axis=axis, keepdims=True)
+    return mean, np.sum(shares * _squares(z, mean), axis=axis, keepdims=True)
+
+
+def _squares(z: Any, mean: Any) -> Any:
+    # Deviations sum to 0, so what the gradient of the variance has through the mean is 0.
+    return np.square(z - stop_gradient(mean))
 
 
 def normalised(

@@ -16,6 +16,7 @@ from sklearn.utils.class_weight import compute_sample_weight
 
 from skmlp import ACTIVATIONS, HEADS, MLPClassifier, MLPRegressor, check_gradient
 from skmlp.engine import BATCH, Program, evaluate, variable
+from skmlp.heads.head import best_constant
 from skmlp.network import Network
 from skmlp.objective import LossGraph, Objective
 from skmlp.parameters import DESCRIPTIONS
@@ -638,6 +639,23 @@ def test_smoothed_labels_are_the_loss_on_smoothed_targets(name, smoothing):
     assert objective == pytest.approx(np.mean(head.loss(raw, smooth)), rel=1e-12)
     assert objective != pytest.approx(np.mean(head.loss(raw, Y)), rel=1e-5)
     np.testing.assert_array_equal(head.smoothed(Y, 0.0), Y)
+
+
+def constant_model(head, shares):
+    """What the best constant model of shares of classes predicts."""
+    n_raw = head.n_raw(shares.shape[1])
+    return head.predict(best_constant(head, shares, None, np.zeros(n_raw))[None])[0]
+
+
+@pytest.mark.parametrize("name", TAKE_SHARES)
+def test_heads_that_take_shares_predict_them(name):
+    shares = np.tile([0.6, 0.3, 0.1] if HEADS[name].is_one_hot else [0.7, 0.2], (4, 1))
+    np.testing.assert_allclose(constant_model(HEADS[name](), shares), shares[0], atol=1e-4)
+
+
+def test_a_head_that_takes_no_shares_is_told_apart():
+    shares = np.tile([0.6, 0.3, 0.1], (4, 1))
+    assert np.max(np.abs(constant_model(HEADS["focal"](), shares) - shares[0])) > 0.1
 
 
 @pytest.mark.parametrize("initial_output", [None, "data"])
