@@ -7,14 +7,12 @@ is no row.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from numbers import Real
 from typing import Any
 
 import numpy as np
-from sklearn.model_selection import train_test_split
 from sklearn.utils import check_array, column_or_1d
 from sklearn.utils.validation import validate_data
 
@@ -33,11 +31,14 @@ class Data:
         Encoded targets.
     weights : ndarray of shape (n,) or None
         Weights.
+    y : ndarray or CSR matrix of shape (n,) or (n, n_outputs)
+        Targets as they were given, checked.
     """
 
     X: Any
     Y: np.ndarray
     weights: np.ndarray | None
+    y: Any
 
     @property
     def rows(self) -> np.ndarray:
@@ -82,6 +83,9 @@ def check_inputs(estimator: Any, X: Any, **options: Any) -> Any:
     ValueError, TypeError
         If they cannot be used.
     """
+    if options == {"reset": False} and _is_as_fitted(estimator, X):
+        _refuse_non_finite(X, "X")
+        return X
     array = _plain_array(X)
     if array is not None:
         _refuse_odd_shapes(array, X)
@@ -102,6 +106,19 @@ def check_inputs(estimator: Any, X: Any, **options: Any) -> Any:
         return checked
     y = checked[1]
     return inputs, column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
+
+
+def _is_as_fitted(estimator: Any, X: Any) -> bool:
+    """Tell whether validation would return X itself: it takes longer than predicting a row."""
+    return (
+        type(X) is np.ndarray
+        and X.ndim == 2
+        and X.dtype.type in FLOATS
+        and X.dtype.isnative
+        and X.shape[0] > 0
+        and X.shape[1] == estimator.n_features_in_
+        and not hasattr(estimator, "feature_names_in_")
+    )
 
 
 def _refuse_odd_shapes(array: np.ndarray, X: Any) -> None:
@@ -305,50 +322,3 @@ def within(values: Any, dtype: np.dtype[Any], name: str) -> Any:
         if abs(extreme) > np.finfo(dtype).max:
             raise ValueError(f"{name} contains {extreme:g}, a value too large for {dtype}.")
     return values if isinstance(values, np.ndarray) else values.astype(dtype, copy=False)
-
-
-class ValidationSplit:
-    """Sets rows aside for validation, with every class's share; a class's only row stays.
-
-    With fewer validation rows than classes there are no shares to keep, and rows are drawn
-    without regard to classes.
-
-    Parameters
-    ----------
-    rows : ndarray of int
-        The rows to split.
-    strata : ndarray or None
-        The class of every row of the data, or None for a split that minds no classes.
-    fraction : float
-        The share that is set aside.
-
-    Raises
-    ------
-    ValueError
-        If that leaves fewer than 2 rows to validate on, or none to train on.
-    """
-
-    def __init__(self, rows: np.ndarray, strata: np.ndarray | None, fraction: float) -> None:
-        self._fraction = fraction
-        self._shared, self._alone, self._strata = rows, rows[:0], None
-        if strata is not None:
-            _, members, counts = np.unique(strata[rows], return_inverse=True, return_counts=True)
-            shared, n_classes = rows[counts[members] > 1], int(np.sum(counts > 1))
-            n_validation = math.ceil(fraction * len(shared))
-            if n_classes <= min(n_validation, len(shared) - n_validation):
-                self._shared, self._alone = shared, rows[counts[members] == 1]
-                self._strata = strata[shared]
-        n_validation = math.ceil(fraction * len(self._shared))
-        if n_validation < 2 or n_validation >= len(self._shared):
-            raise ValueError(
-                f"The validation set is too small: validation_fraction={fraction} of {len(rows)} "
-                f"samples is {n_validation}, but it takes 2 to validate on and 1 to train on; "
-                "raise validation_fraction, give more samples, or set early_stopping=False."
-            )
-
-    def draw(self, rng: np.random.RandomState) -> tuple[np.ndarray, np.ndarray]:
-        """Return training rows and validation rows, drawn as scikit-learn draws them."""
-        train, validation = train_test_split(
-            self._shared, random_state=rng, test_size=self._fraction, stratify=self._strata
-        )
-        return np.concatenate([train, self._alone]), validation

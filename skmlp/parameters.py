@@ -125,6 +125,10 @@ RULES: dict[str, Rule] = {
     ),
     "max_fun": COUNT,
     "restore_best": TRUTH,
+    "scoring": Rule(
+        lambda value: value is None or isinstance(value, str) or callable(value),
+        "None, 'loss', the name of a scorer or a function of (estimator, X, y)",
+    ),
     "weight_init": Rule(
         lambda value: (
             callable(value) or (isinstance(value, str) and value in ("auto", *INITIALISERS))
@@ -374,8 +378,9 @@ DESCRIPTIONS = """hidden_layer_sizes : int, sequence of int or str, default=(100
     nesterovs_momentum : bool, default=True
         Whether sgd's momentum is Nesterov's.
     early_stopping : bool, default=False
-        Whether a share of the samples, stratified by class, is set aside to validate on, and
-        training stops where its score no longer improves by tol; the best parameters are kept.
+        Whether training stops where the validation score no longer improves by tol; the best
+        parameters are kept. Validated is on the `X_val` and `y_val` given to `fit`, or else on a
+        share of the samples, stratified by class, that is set aside.
     validation_fraction : float, default=0.1
         That share, in [0, 1).
     beta_1 : float, default=0.9
@@ -389,9 +394,17 @@ DESCRIPTIONS = """hidden_layer_sizes : int, sequence of int or str, default=(100
     max_fun : int, default=15000
         The most evaluations of lbfgs.
     restore_best : bool, default=False
-        Whether the parameters with the smallest objective over the training set at the end of an
-        epoch are kept, at the cost of evaluating it, instead of the last ones. scikit-learn keeps
-        the last; with early stopping those of the best validation score are always kept.
+        Whether the best parameters at the end of an epoch are kept instead of the last ones: those
+        of the best validation score, where there is validation, else those of the smallest
+        objective over the training set, at the cost of evaluating it. scikit-learn keeps the last;
+        with early stopping the best are always kept.
+    scoring : None, "loss", str or callable, default=None
+        What the score of an epoch is; more is better. None: accuracy, or R2. "loss": minus the mean
+        loss of the head, without penalty, which tells more than accuracy on few samples. Else the
+        name of a scorer of scikit-learn, such as "roc_auc", or a function of (estimator, X, y)
+        that may take a `sample_weight`; it is given arrays, and the estimator in training itself.
+        Given without any validation set, it scores the training samples. Those are scored on at
+        most 10,000 samples, evenly spaced.
     weight_init : str or callable, default="auto"
         How weights are drawn: a name in `skmlp.INITIALISERS` ("glorot_uniform", "glorot_normal",
         "he_uniform", "he_normal", "lecun_uniform", "lecun_normal", "orthogonal"), or a function
@@ -431,8 +444,9 @@ DESCRIPTIONS = """hidden_layer_sizes : int, sequence of int or str, default=(100
         K classes, and K = 2 for labels. `MLPClassifier` alone. Szegedy et al., CVPR 2016.
     class_weight : dict, "balanced" or None, default=None
         Weights of the classes, by which the samples' weights are multiplied; a class that is not
-        listed has weight 1. "balanced" gives every class the same sum. `MLPClassifier` alone, and
-        not for labels; `partial_fit` takes no "balanced", as it never sees all samples.
+        listed has weight 1. "balanced" gives every class the same sum. They are not for `X_val`,
+        which has weights of its own. `MLPClassifier` alone, and not for labels; `partial_fit`
+        takes no "balanced", as it never sees all samples.
     dtype : {None, "float32", "float64"}, default=None
         The precision of parameters and computation. None: float32 for float32 data, else
         float64, as scikit-learn. "float32" is about twice as fast."""

@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import threading
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from copy import deepcopy
+from copy import copy, deepcopy
 from dataclasses import replace
 from numbers import Integral
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, NamedTuple, Self
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -25,7 +25,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from .data import Data, ValidationSplit, check_inputs, check_weights, within
+from .data import Data, check_inputs, check_weights, within
 from .engine import BATCH, ComputationGraph, Expression, Program, running, variable
 from .heads import AUTOMATIC, HEADS, Head
 from .network import Network
@@ -39,6 +39,16 @@ from .parameters import (
 )
 from .solvers import SOLVERS, Solver
 from .training import Outcome, Progress, Stopping, train_full_batch, train_minibatches
+from .validation import (
+    JUDGED_ROWS,
+    Judge,
+    Score,
+    ValidationSplit,
+    find_scorer,
+    mean_loss,
+    sample_of,
+    scored_by,
+)
 
 ATTRIBUTES = """coefs_ : list of ndarray of shape (inputs, outputs)
         The weight matrix of each layer. Predictions read `coefs_` and `intercepts_`; no later
@@ -62,10 +72,18 @@ ATTRIBUTES = """coefs_ : list of ndarray of shape (inputs, outputs)
     loss_curve_ : list of float
         The objective of every epoch, those of earlier calls of `partial_fit` or of warm-started
         fits first.
+    history_ : dict of str to list of float
+        What is known of every epoch of the last fit, for `pandas.DataFrame(history_)`: its
+        objective, "loss", penalty included; with validation or `scoring` the "score" on training
+        samples; with validation the "validation_loss", without penalty, and the
+        "validation_score"; for stochastic solvers the "learning_rate". Of a stream, every call.
+    best_iter_ : int
+        The best epoch of `history_`, counted from 1: of the largest validation score, where there
+        is validation, or else of the smallest objective.
     validation_scores_ : list of float or None
-        The validation score of every epoch, with early stopping: accuracy, or R2.
+        The validation score of every epoch, where there is validation.
     best_validation_score_ : float or None
-        The largest validation score, with early stopping.
+        The largest validation score.
     n_iter_ : int
         The number of epochs (iterations of lbfgs) of the last fit.
     t_ : int
@@ -93,9 +111,6 @@ def unchanged_on_failure(estimator: BaseEstimator) -> Iterator[None]:
         raise
 
 
-_PREDICTED_NUMBERS = 1 << 17  # in a buffer of a prediction, which stays with the thread
-
-
 class _Programs(threading.local):
     """The prediction programs of a thread, by estimator: buffers are never shared."""
 
@@ -104,6 +119,16 @@ class _Programs(threading.local):
 
 
 _PROGRAMS = _Programs()
+
+
+class _Plan(NamedTuple):
+    """What a fit is to do, checked."""
+
+    data: Data
+    graph: LossGraph
+    split: ValidationSplit | None
+    validation: Data | None
+    scoring: Any  # None, "loss" or a scorer
 
 
 class MultilayerPerceptron(BaseEstimator):
@@ -151,6 +176,7 @@ class MultilayerPerceptron(BaseEstimator):
         n_iter_no_change: float = 10,
         max_fun: int = 15000,
         restore_best: bool = False,
+        scoring: Any = None,
         weight_init: Any = "auto",
         initial_output: str | None = None,
         dropout: Any = 0.0,
@@ -186,6 +212,7 @@ class MultilayerPerceptron(BaseEstimator):
         self.n_iter_no_change = n_iter_no_change
         self.max_fun = max_fun
         self.restore_best = restore_best
+        self.scoring = scoring
         self.weight_init = weight_init
         self.initial_output = initial_output
         self.dropout = dropout
@@ -198,7 +225,16 @@ class MultilayerPerceptron(BaseEstimator):
 
     # -- fitting -----------------------------------------------------------------------------------
 
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        *,
+        X_val: Any = None,
+        y_val: Any = None,
+        sample_weight_val: Any = None,
+    ) -> Self:
         """Fit the network to data.
 
         Parameters
@@ -209,6 +245,13 @@ class MultilayerPerceptron(BaseEstimator):
             Targets: class labels, a 0/1 matrix of labels, or numbers.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights, zero or positive; a weight of 2 counts as two rows, one of 0 as none.
+        X_val : array-like or sparse matrix of shape (n_val, n_features), default=None
+            Inputs to validate on after every epoch. None is set aside from X then. In a `Pipeline`,
+            `transform_input=["X_val"]` has them transformed as X is.
+        y_val : array-like of shape (n_val,) or (n_val, n_outputs), default=None
+            Their targets.
+        sample_weight_val : array-like of shape (n_val,), default=None
+            Their weights.
 
         Returns
         -------
@@ -224,21 +267,26 @@ class MultilayerPerceptron(BaseEstimator):
             If it comes before one epoch is complete; after that the last complete epoch is kept,
             with a warning.
         """
+        given = (X_val, y_val, sample_weight_val)
         with unchanged_on_failure(self):
-            return self._fit(X, y, sample_weight, is_partial=False)
+            return self._fit(X, y, sample_weight, given, is_partial=False)
 
     def _plan(
         self,
         X: Any,
         y: Any,
         sample_weight: Any,
+        given: tuple[Any, Any, Any],
         *,
         is_first: bool,
         is_partial: bool,
         classes: Any,
-    ) -> tuple[Data, ValidationSplit | None, LossGraph]:
+    ) -> _Plan:
         """Check all there is to check and trace the network; nothing random is drawn yet."""
         check_parameters(self)
+        scoring = self.scoring
+        if scoring is not None and scoring != "loss":
+            scoring = find_scorer(scoring)
         hidden_units, activations = hidden_layers(self)
         noise = noise_in_training(self, len(hidden_units))
         if is_partial and self.early_stopping:
@@ -246,12 +294,14 @@ class MultilayerPerceptron(BaseEstimator):
         data = self._check_data(
             X, y, sample_weight, is_first=is_first, is_partial=is_partial, classes=classes
         )
+        data.weights = self._weighted(data.Y, data.weights)
         if not is_first:
             self._check_same_head()
         if not len(data.rows) and not is_partial:
             raise ValueError("Sample weights must contain at least one non-zero number.")
         self._check_batches(len(data.rows))
         self._n_targets = data.Y.shape[1]
+        validation = self._check_validation(*given, data.Y.dtype)
         layer_units = (data.X.shape[1], *hidden_units, self.head_.n_raw(self._n_targets))
         network = Network(
             layer_units,
@@ -261,7 +311,7 @@ class MultilayerPerceptron(BaseEstimator):
             bool(self.residual),
         )
         split = None
-        if self.early_stopping:
+        if self.early_stopping and validation is None:
             split = ValidationSplit(data.rows, self._strata(data.Y), self.validation_fraction)
         graph = LossGraph(
             network,
@@ -273,16 +323,23 @@ class MultilayerPerceptron(BaseEstimator):
             label_smoothing=self.label_smoothing,
             noise=noise,
         )
-        return data, split, graph
+        return _Plan(data, graph, split, validation, scoring)
 
     def _fit(
-        self, X: Any, y: Any, sample_weight: Any, *, is_partial: bool, classes: Any = None
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        given: tuple[Any, Any, Any] = (None, None, None),
+        *,
+        is_partial: bool,
+        classes: Any = None,
     ) -> Self:
         is_first = not hasattr(self, "coefs_") or not (self.warm_start or is_partial)
-        data, split, graph = self._plan(
-            X, y, sample_weight, is_first=is_first, is_partial=is_partial, classes=classes
+        plan = self._plan(
+            X, y, sample_weight, given, is_first=is_first, is_partial=is_partial, classes=classes
         )
-        network = graph.network
+        data, network = plan.data, plan.graph.network
         rng = check_random_state(self.random_state)
         dtype = data.Y.dtype
         theta = (
@@ -304,10 +361,8 @@ class MultilayerPerceptron(BaseEstimator):
         if len(data.rows):
             with running():  # a fit that diverges is told by its loss
                 outcome, solver = self._train(
-                    graph,
+                    plan,
                     theta,
-                    data,
-                    split,
                     rng,
                     progress,
                     solver,
@@ -323,10 +378,8 @@ class MultilayerPerceptron(BaseEstimator):
 
     def _train(
         self,
-        graph: LossGraph,
+        plan: _Plan,
         theta: np.ndarray,
-        data: Data,
-        split: ValidationSplit | None,
         rng: np.random.RandomState,
         progress: Progress,
         solver: Solver | None,
@@ -334,7 +387,8 @@ class MultilayerPerceptron(BaseEstimator):
         is_first: bool,
         is_partial: bool,
     ) -> tuple[Outcome, Solver | None]:
-        train, validation = (data.rows, None) if split is None else split.draw(rng)
+        data, graph = plan.data, plan.graph
+        train, held_out = (data.rows, None) if plan.split is None else plan.split.draw(rng)
         batch_size = self._batch_size(len(train))
         weights, mean_weight = data.normalised_weights(train)
         if is_first and self.initial_output == "data":
@@ -355,20 +409,19 @@ class MultilayerPerceptron(BaseEstimator):
         )
         if is_first:
             objective.observe(train[:rows_per_step])
-        score = None
-        if validation is not None:
-            score = self._validation_score(graph.network, theta, data, validation)
+        judge = self._judge(plan, theta, train, held_out)
         stopping = Stopping(
             max_iter=1 if is_partial else self.max_iter,
             tol=self.tol,
             n_iter_no_change=self.n_iter_no_change,
+            by_score=bool(self.early_stopping),
             restore_best=bool(self.restore_best or self.early_stopping) and not is_partial,
             max_fun=self.max_fun,
         )
         report = print if self.verbose else _silent
         if self.solver == "lbfgs":
             outcome = train_full_batch(
-                objective, train, progress, stopping, score=score, report=report
+                objective, train, progress, stopping, judge=judge, report=report
             )
             return outcome, None
         solver = solver or SOLVERS[self.solver](theta, self)
@@ -380,7 +433,7 @@ class MultilayerPerceptron(BaseEstimator):
             stopping,
             batch_size=batch_size,
             shuffle=rng.shuffle if self.shuffle else None,
-            score=score,
+            judge=judge,
             report=report,
         )
         return outcome, solver
@@ -406,6 +459,7 @@ class MultilayerPerceptron(BaseEstimator):
         is_first: bool,
         is_partial: bool = False,
         classes: Any = None,
+        precision: np.dtype[Any] | None = None,
     ) -> Data:
         X, y = check_inputs(
             self,
@@ -415,12 +469,36 @@ class MultilayerPerceptron(BaseEstimator):
             y_numeric=self._kind == "regression",
             reset=is_first,
         )
-        precision = self._precision(X, is_first)
+        precision = precision or self._precision(X, is_first)
         X = within(X, precision, "X")
         weights = check_weights(sample_weight, X.shape[0])
         Y = self._encode(y, is_first=is_first, is_partial=is_partial, classes=classes)
-        weights = self._weighted(Y, weights)
-        return Data(X, within(Y, precision, "y").astype(precision, copy=False), weights)
+        return Data(X, within(Y, precision, "y").astype(precision, copy=False), weights, y)
+
+    def _check_validation(
+        self, X: Any, y: Any, sample_weight: Any, precision: np.dtype[Any]
+    ) -> Data | None:
+        """Check the rows that were given to validate on, if any, as `_check_data` does."""
+        if X is None or y is None:
+            missing, there = ("X_val", "y_val") if X is None else ("y_val", "X_val")
+            if y is not None or X is not None:
+                raise ValueError(f"{there} is given without {missing}: give both, or neither.")
+            if sample_weight is not None:
+                raise ValueError("sample_weight_val is given without X_val and y_val.")
+            return None
+        try:
+            data = self._check_data(
+                X, y, sample_weight, is_first=False, is_partial=True, precision=precision
+            )
+        except ValueError as error:
+            raise ValueError(f"The validation data, X_val and y_val: {error}") from None
+        least = 2 if self.scoring is None and self._kind == "regression" else 1
+        if len(data.rows) < least:
+            raise ValueError(
+                f"The validation data have {len(data.rows)} rows that count, but the score takes "
+                f"{least}: give more of them."
+            )
+        return data
 
     def _check_batches(self, n_rows: int) -> None:
         """Refuse batches of a single row where they are normalised."""
@@ -488,27 +566,45 @@ class MultilayerPerceptron(BaseEstimator):
             )
         return min(int(self.batch_size), n_rows)
 
-    def _validation_score(
-        self,
-        network: Network,
-        theta: np.ndarray,
-        data: Data,
-        rows: np.ndarray,
-    ) -> Callable[[], float]:
-        """Make a function that scores the current theta on the validation rows."""
-        x, program = _layer_program(network, network.split(theta), -1, data.is_sparse)
-        X, Y = data.X[rows], data.Y[rows]
-        weights, _ = data.normalised_weights(rows)
-        weights = None if weights is None else weights[rows]
+    def _judge(
+        self, plan: _Plan, theta: np.ndarray, train: np.ndarray, held_out: np.ndarray | None
+    ) -> Judge | None:
+        """Make what scores the current theta, where there is validation or it is asked for."""
+        data, network = plan.data, plan.graph.network
+        validation = None
+        if held_out is not None:
+            validation = sample_of(data, held_out)
+        elif plan.validation is not None:
+            validation = sample_of(plan.validation, plan.validation.rows)
+        elif plan.scoring is None:
+            return None
+        shown = theta if self._units is None else theta.copy()
+        parts = network.split(shown)
+        kinds = {data.is_sparse, plan.validation is not None and plan.validation.is_sparse}
+        programs = {kind: _layer_program(network, parts, -1, kind) for kind in kinds}
 
-        def score() -> float:
-            raw = program.run({x: X})[0]
+        def outputs(X: Any) -> np.ndarray:
+            x, program = programs[not isinstance(X, np.ndarray)]
+            return program.run({x: X})[0]
+
+        def refresh() -> None:
             if self._units is not None:
-                raw *= self._units.raw.astype(raw.dtype)
-                raw += self._units.start.astype(raw.dtype)
-            return self._score_raw(raw, Y, weights)
+                shown[...] = theta
+                self._units.fold(*network.last_layer(shown))
 
-        return score
+        score, training = self._score_of(plan, parts), sample_of(data, train, JUDGED_ROWS)
+        return Judge(self.head_, refresh, outputs, score, training, validation)
+
+    def _score_of(self, plan: _Plan, parts: list[np.ndarray]) -> Score:
+        """Return how raw outputs are scored; `parts` are those of the theta in training."""
+        if plan.scoring is None:
+            return lambda raw, sample: self._score_raw(raw, sample.Y, sample.weights)
+        if plan.scoring == "loss":
+            return lambda raw, sample: -mean_loss(self.head_, raw, sample)
+        in_training = copy(self)  # a scorer is given arrays, so there are no names to compare
+        in_training.__dict__.pop("feature_names_in_", None)
+        in_training.__dict__.update(_published_parameters(plan.graph.network, parts))
+        return scored_by(plan.scoring, in_training)
 
     # -- training state and what is published ------------------------------------------------------
 
@@ -550,29 +646,26 @@ class MultilayerPerceptron(BaseEstimator):
         if self._units is not None:
             self._units.fold(*network.last_layer(theta))
             loss_unit = self._units.loss
-        parts = network.by_layer(network.split(theta))
-        is_validated = bool(self.early_stopping)
-        earlier_scores = [] if is_first else (self.validation_scores_ or [])
+        history = dict(outcome.history)
+        if "loss" in history:
+            history["loss"] = [loss * loss_unit for loss in history["loss"]]
+        scores = history.get("validation_score")
+        losses = history.get("loss", [])
+        if not is_first:
+            losses = [*self.loss_curve_, *losses]
+            scores = None if scores is None else [*(self.validation_scores_ or []), *scores]
         fitted = {
-            "coefs_": parts.weights,
-            "intercepts_": parts.biases,
-            "activation_parameters_": parts.activation,
-            "normalization_parameters_": parts.normalization,
-            "normalization_statistics_": parts.statistics,
-            "n_layers_": network.depth + 1,
-            "n_outputs_": network.layer_units[-1],
+            **_published_parameters(network, network.split(theta)),
             "out_activation_": self.head_.out_activation,
             "n_iter_": progress.n_iter,
             "t_": progress.samples_seen,
             "loss_": progress.loss * loss_unit,
-            "loss_curve_": [
-                *([] if is_first else self.loss_curve_),
-                *(loss * loss_unit for loss in outcome.losses),
-            ],
-            "best_loss_": None if is_validated else progress.best_loss * loss_unit,
-            "validation_scores_": [*earlier_scores, *outcome.scores] if is_validated else None,
-            "best_validation_score_": progress.best_score if is_validated else None,
-            "_architecture": network,
+            "loss_curve_": losses,
+            "history_": history,
+            "best_iter_": progress.best_iter,
+            "best_loss_": None if self.early_stopping else progress.best_loss * loss_unit,
+            "validation_scores_": scores,
+            "best_validation_score_": None if scores is None else progress.best_score,
             "_progress": progress,
         }
         self.__dict__.update(fitted)
@@ -595,7 +688,8 @@ class MultilayerPerceptron(BaseEstimator):
 
     def _layer(self, X: Any, layer: int) -> np.ndarray:
         """Compute a layer's outputs (-1: the raw outputs), with a program of this thread's."""
-        check_is_fitted(self)
+        if not hasattr(self, "coefs_"):  # cheaper than check_is_fitted, which says it better
+            check_is_fitted(self)
         X = check_inputs(self, X, reset=False)
         parameters = self._parts
         X = within(X, parameters[0].dtype, "X")
@@ -682,6 +776,7 @@ class MultilayerPerceptron(BaseEstimator):
         data = None
         if y is not None:
             data = self._check_data(X, y, sample_weight, is_first=False, is_partial=True)
+            data.weights = self._weighted(data.Y, data.weights)
             if not len(data.rows):
                 raise ValueError("Sample weights must contain at least one non-zero number.")
             X = data.X
@@ -711,6 +806,21 @@ class MultilayerPerceptron(BaseEstimator):
         return tags
 
 
+def _published_parameters(network: Network, parts: list[np.ndarray]) -> dict[str, Any]:
+    """Return the attributes that predictions are made of."""
+    by_layer = network.by_layer(parts)
+    return {
+        "coefs_": by_layer.weights,
+        "intercepts_": by_layer.biases,
+        "activation_parameters_": by_layer.activation,
+        "normalization_parameters_": by_layer.normalization,
+        "normalization_statistics_": by_layer.statistics,
+        "n_layers_": network.depth + 1,
+        "n_outputs_": network.layer_units[-1],
+        "_architecture": network,
+    }
+
+
 def _layer_program(
     network: Network, parameters: list[np.ndarray], layer: int, is_sparse: bool
 ) -> tuple[Expression, Program]:
@@ -720,9 +830,7 @@ def _layer_program(
     output = network.layers(x, variables)[layer]
     dtype = parameters[0].dtype
     arrays = [np.ascontiguousarray(part, dtype) for part in parameters]
-    bound = dict(zip(variables, arrays, strict=True))
-    block_rows = max(256, _PREDICTED_NUMBERS // max(network.layer_units))
-    return x, Program([output], bound, dtype=dtype, block_rows=block_rows)
+    return x, Program([output], dict(zip(variables, arrays, strict=True)), dtype=dtype)
 
 
 def _silent(line: str) -> None:

@@ -16,7 +16,7 @@ import numpy as np
 from .objective import Objective
 from .solvers import Solver, minimize_lbfgs
 
-Score = Callable[[], float]
+Judge = Callable[[], dict[str, float]]  # "validation_score" where there is validation, and others
 Report = Callable[[str], None]
 
 
@@ -38,6 +38,8 @@ class Progress:
         The smallest loss of this fit.
     best_score : float
         The largest score of this fit.
+    best_iter : int
+        The epoch whose parameters are the best, from 1; 0 before there is any.
     no_improvement : int
         Epochs in a row without an improvement by more than tol.
     """
@@ -48,19 +50,23 @@ class Progress:
     score: float | None = None
     best_loss: float = math.inf
     best_score: float = -math.inf
+    best_iter: int = 0
     no_improvement: int = 0
 
     def restarted(self) -> Progress:
         """Return the progress that a new fit with the same parameters starts from."""
         return Progress(samples_seen=self.samples_seen)
 
-    def after_epoch(self, loss: float, score: float | None, samples: int, tol: float) -> Progress:
+    def after_epoch(
+        self, loss: float, score: float | None, samples: int, stopping: Stopping
+    ) -> Progress:
         """Return the progress after one more epoch; a NaN never improves on anything."""
-        if score is not None:
-            is_better = score >= self.best_score + tol
+        if stopping.by_score and score is not None:
+            is_better = score >= self.best_score + stopping.tol
         else:
-            is_better = loss <= self.best_loss - tol
-        return Progress(
+            is_better = loss <= self.best_loss - stopping.tol
+        return replace(
+            self,
             n_iter=self.n_iter + 1,
             samples_seen=self.samples_seen + samples,
             loss=loss,
@@ -83,6 +89,8 @@ class Stopping:
         The smallest improvement that counts.
     n_iter_no_change : float
         How many epochs without one are borne.
+    by_score : bool
+        Whether the validation score has to improve, not the objective.
     restore_best : bool
         Whether the best parameters at the end of an epoch are kept instead of the last ones: by
         validation score, where there is one, else by the objective over all training rows.
@@ -93,6 +101,7 @@ class Stopping:
     max_iter: int
     tol: float
     n_iter_no_change: float
+    by_score: bool
     restore_best: bool
     max_fun: int = 15000
 
@@ -105,8 +114,8 @@ class Outcome:
     ----------
     progress : Progress
         At the last complete epoch.
-    losses, scores : list of float
-        The objective and, where there is validation, the score of each complete epoch.
+    history : dict of str to list of float
+        For each complete epoch its objective ("loss") and what else is known of it.
     problem : str or None
         Why it ended before it converged, in a sentence.
     was_interrupted : bool
@@ -114,8 +123,7 @@ class Outcome:
     """
 
     progress: Progress
-    losses: list[float] = field(default_factory=list)
-    scores: list[float] = field(default_factory=list)
+    history: dict[str, list[float]] = field(default_factory=dict)
     problem: str | None = None
     was_interrupted: bool = False
 
@@ -127,18 +135,21 @@ class _Keeper:
         self._theta = theta
         self._restore_best = restore_best
         self._kept = (progress, theta.copy(), -math.inf)
-        self._epochs: list[Progress] = []
+        self._epochs: list[dict[str, float]] = []
 
     @property
     def progress(self) -> Progress:
         return self._kept[0]
 
-    def keep(self, progress: Progress, merit: float) -> None:
+    def keep(self, progress: Progress, merit: float, seen: dict[str, float]) -> None:
         """Take over a complete epoch; `merit` tells how good its parameters are."""
         _, kept, best = self._kept
-        if merit > best or not self._restore_best:
-            kept, best = self._theta.copy(), merit
-        self._epochs.append(progress)
+        is_best = merit > best
+        if is_best or not self._restore_best:
+            kept = self._theta.copy()
+        if is_best:
+            progress, best = replace(progress, best_iter=progress.n_iter), merit
+        self._epochs.append(seen)
         self._kept = (progress, kept, best)
 
     def outcome(self, problem: str | None = None, was_interrupted: bool = False) -> Outcome:
@@ -146,9 +157,8 @@ class _Keeper:
         progress, kept, _ = self._kept
         self._theta[...] = kept
         epochs = self._epochs[: max(1, progress.n_iter)]
-        losses = [epoch.loss for epoch in epochs]
-        scores = [epoch.score for epoch in epochs if epoch.score is not None]
-        return Outcome(progress, losses, scores, problem, was_interrupted)
+        history = {name: [epoch[name] for epoch in epochs] for name in epochs[0]} if epochs else {}
+        return Outcome(progress, history, problem, was_interrupted)
 
 
 def train_minibatches(
@@ -160,7 +170,7 @@ def train_minibatches(
     *,
     batch_size: int,
     shuffle: Callable[[np.ndarray], None] | None,
-    score: Score | None = None,
+    judge: Judge | None = None,
     report: Report = lambda line: None,
 ) -> Outcome:
     """Run a stochastic solver over minibatches until training converges or has to end.
@@ -181,8 +191,9 @@ def train_minibatches(
         The rows of a batch; the last one of an epoch may have fewer.
     shuffle : callable or None
         Shuffles an array in place before each epoch; None keeps the order.
-    score : callable, optional
-        The validation score of the current parameters; with it, stopping goes by the score.
+    judge : callable, optional
+        What is known of the current parameters by name; "validation_score" is what
+        `stopping.by_score` goes by.
     report : callable, optional
         Takes a line of text about each epoch.
 
@@ -215,18 +226,19 @@ def train_minibatches(
             _check_finite(
                 loss, theta, f"epoch {epoch}", f"lower learning_rate_init (now {solver.rate:g})"
             )
-            now = _judged(keeper.progress, loss, len(order), stopping.tol, score, report)
+            now, seen = _judged(keeper.progress, loss, len(order), stopping, judge, report)
+            seen["learning_rate"] = solver.rate
             solver.rate = solver.schedule.after_epoch(solver.rate, now.samples_seen)
             rate: float | None = solver.rate
             if now.no_improvement > stopping.n_iter_no_change:
                 rate = solver.schedule.at_plateau(solver.rate)
-                report(_plateau_line(stopping, score, rate))
+                report(_plateau_line(stopping, rate))
                 now = replace(now, no_improvement=now.no_improvement if rate is None else 0)
             # The loss of an epoch was seen on the way; the parameters are judged where they stand.
-            merit = -loss
-            if stopping.restore_best:
-                merit = now.score if now.score is not None else -objective.predicted(order)
-            keeper.keep(now, merit)
+            merit = -loss if now.score is None else now.score
+            if stopping.restore_best and now.score is None:
+                merit = -objective.predicted(order)
+            keeper.keep(now, merit, seen)
             if rate is None:
                 return keeper.outcome()
             solver.rate = rate
@@ -247,7 +259,7 @@ def train_full_batch(
     progress: Progress,
     stopping: Stopping,
     *,
-    score: Score | None = None,
+    judge: Judge | None = None,
     report: Report = lambda line: None,
 ) -> Outcome:
     """Run L-BFGS over all rows until it converges or has to end.
@@ -262,9 +274,10 @@ def train_full_batch(
         Where training stands.
     stopping : Stopping
         When it ends.
-    score : callable, optional
-        The validation score of the current parameters; with it, training also ends where the
-        score has not improved by tol for `n_iter_no_change` iterations.
+    judge : callable, optional
+        What is known of the current parameters by name. With `stopping.by_score`, training also
+        ends where the "validation_score" has not improved by tol for `n_iter_no_change`
+        iterations.
     report : callable, optional
         Takes a line of text about each iteration.
 
@@ -290,10 +303,10 @@ def train_full_batch(
     def after_iteration(x: np.ndarray, loss: float) -> None:
         theta[...] = x
         objective.observe(rows)
-        now = _judged(keeper.progress, loss, 0, stopping.tol, score, report)
-        keeper.keep(now, now.score if now.score is not None else -loss)
-        if score is not None and keeper.progress.no_improvement > stopping.n_iter_no_change:
-            report(_plateau_line(stopping, score, None))
+        now, seen = _judged(keeper.progress, loss, 0, stopping, judge, report)
+        keeper.keep(now, now.score if now.score is not None else -loss, seen)
+        if stopping.by_score and now.no_improvement > stopping.n_iter_no_change:
+            report(_plateau_line(stopping, None))
             raise _Plateau
 
     try:
@@ -316,7 +329,7 @@ def train_full_batch(
     loss = float(result.fun)
     _check_finite(loss, theta, f"iteration {result.nit}", 'use dtype="float64"')
     if keeper.progress.n_iter == 0:  # it started where the gradient is below tol
-        keeper.keep(replace(progress, loss=loss, best_loss=loss), -loss)
+        keeper.keep(replace(progress, loss=loss, best_loss=loss), -loss, {"loss": loss})
     return keeper.outcome(_lbfgs_problem(result, stopping))
 
 
@@ -342,17 +355,23 @@ def _check_finite(loss: float, theta: np.ndarray, where: str, cure: str) -> None
 
 
 def _judged(
-    progress: Progress, loss: float, samples: int, tol: float, score: Score | None, report: Report
-) -> Progress:
+    progress: Progress,
+    loss: float,
+    samples: int,
+    stopping: Stopping,
+    judge: Judge | None,
+    report: Report,
+) -> tuple[Progress, dict[str, float]]:
     report(f"Iteration {progress.n_iter + 1}, loss = {loss:.8f}")
-    validation = None if score is None else float(score())
-    if validation is not None:
-        report(f"Validation score: {validation:f}")
-    return progress.after_epoch(loss, validation, samples, tol)
+    seen = {"loss": loss} | (judge() if judge is not None else {})
+    score = seen.get("validation_score")
+    if score is not None:
+        report(f"Validation score: {score:f}")
+    return progress.after_epoch(loss, score, samples, stopping), seen
 
 
-def _plateau_line(stopping: Stopping, score: Score | None, rate: float | None) -> str:
-    what = "Training loss" if score is None else "Validation score"
+def _plateau_line(stopping: Stopping, rate: float | None) -> str:
+    what = "Validation score" if stopping.by_score else "Training loss"
     then = "Stopping." if rate is None else f"Setting learning rate to {rate:f}."
     return (
         f"{what} did not improve more than tol={stopping.tol:f} for "

@@ -22,7 +22,8 @@ ORDER = [
     "activations",
     "heads.head",
     "heads.numbers",
-    "heads.mixture",
+    "heads.series",
+    "heads.frozen",
     "heads.distributions",
     "heads.classes",
     "heads.check",
@@ -34,11 +35,12 @@ ORDER = [
     "training",
     "parameters",
     "data",
+    "validation",
     "perceptron",
     "estimators",
     "",
 ]
-SCIKIT_LEARN = {"data", "perceptron", "estimators"}
+SCIKIT_LEARN = {"data", "validation", "perceptron", "estimators"}
 
 
 def modules():

@@ -149,6 +149,7 @@ BAD_PARAMETERS = {
     "n_iter_no_change": COUNT,
     "max_fun": COUNT,
     "restore_best": TRUTH,
+    "scoring": [3, True, ["accuracy"]],
     "weight_init": ["he", None, 1.0],
     "initial_output": ["mean", 0, True],
     "dropout": [*FRACTION, (0.1, 1.0), (0.1, NAN), [0.2, "0.1"], [0.2, [0.1]], True],

@@ -19,7 +19,7 @@ from skmlp.engine import BATCH, Program, evaluate, variable
 from skmlp.heads.head import best_constant
 from skmlp.network import Network
 from skmlp.objective import LossGraph, Objective
-from skmlp.parameters import DESCRIPTIONS
+from skmlp.parameters import DESCRIPTIONS, noise_in_training
 from skmlp.regularisers import (
     EPSILON,
     NORMALISATIONS,
@@ -209,9 +209,9 @@ def test_dropout_in_training_has_the_prediction_as_its_mean():
 
 def drawn_for(**parameters):
     """The names of what is drawn for the network that an estimator composes."""
-    X, y = data()
-    model = MLPRegressor((5, 3), **parameters)
-    _, _, graph = model._plan(X, y, None, is_first=True, is_partial=False, classes=None)
+    noise = noise_in_training(MLPRegressor((5, 3), **parameters), 2)
+    network = Network((4, 5, 3, 1), (ACTIVATIONS["relu"],) * 2)
+    graph = LossGraph(network, HEADS["linear"](), 1, noise=noise)
     return [u.name for u, _ in graph.training.fills]
 
 
@@ -541,6 +541,26 @@ def test_the_best_epoch_has_the_statistics_it_was_judged_with(solver, kind):
     assert_same_model(model, fit(kind, X, y, max_iter=best, **options))
 
 
+@pytest.mark.parametrize("scoring", [None, "neg_mean_squared_error", "loss"])
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+def test_an_epoch_is_scored_as_the_network_predicts(solver, scoring):
+    X, y = data(rows=100)
+    options = {"normalization": "batch", "residual": True, "solver": solver, "scoring": scoring}
+    if solver == "adam":
+        options["dropout"] = 0.3
+    model = MLPRegressor((6, 6), random_state=0, max_iter=5, **options)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model.fit(X[:60], y[:60], X_val=X[60:], y_val=y[60:])
+    error = np.mean((model.predict(X[60:]) - y[60:]) ** 2)
+    expected = {
+        None: model.score(X[60:], y[60:]),
+        "loss": -0.5 * error,
+        "neg_mean_squared_error": -error,
+    }
+    assert model.history_["validation_score"][-1] == pytest.approx(expected[scoring], rel=1e-10)
+
+
 def test_restore_best_judges_the_network_as_it_predicts():
     X, y = data()
     options = {"normalization": "batch", "dropout": 0.3, "learning_rate_init": 0.5}
@@ -740,6 +760,22 @@ def test_class_weights_in_a_stream():
     with pytest.raises(AttributeError, match="partial_fit") as error:
         balanced.partial_fit(X, y, classes=[0, 1, 2])
     assert "give a dict" in str(error.value.__cause__ or error.value)
+
+
+def test_class_weights_are_not_for_rows_that_were_given_to_validate_on():
+    X, y = data(MLPClassifier, rows=100)
+    scores = []
+    for options, weights in (
+        ({"class_weight": {0: 9.0}}, None),
+        ({}, np.where(y[:60] == 0, 9.0, 1.0)),
+    ):
+        model = MLPClassifier((6,), random_state=0, max_iter=5, **options)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            model.fit(X[:60], y[:60], weights, X_val=X[60:], y_val=y[60:])
+        scores.append(model.history_)
+    assert scores[0] == scores[1]
+    assert scores[0]["validation_score"][-1] == model.score(X[60:], y[60:])
 
 
 def test_class_weights_that_fit_no_class_are_refused():

@@ -25,8 +25,8 @@ import numpy as np
 from .expression import BATCH, Expression, apply, concrete, shape_text, share, size, topological
 from .primitives import ROWS
 
-BLOCK_NUMBERS = 1 << 20  # a block's widest array holds about this many numbers,
-LEAST_BLOCK_ROWS = 256  # but a block has at least this many rows
+BLOCK_NUMBERS = 1 << 15  # a block's widest array holds about so many numbers, to stay in the cache,
+LEAST_BLOCK_ROWS = 256  # but a block has at least so many rows, and as many as that array columns
 CAST_NUMBERS = 512  # NumPy's own buffer for calls that mix precisions or broadcast
 KEPT_STEPS = 4  # numbers of rows that a program stays bound to
 
@@ -63,8 +63,8 @@ class Program:
     dtype : dtype, default=float64
         The precision, float32 or float64, of all buffers.
     block_rows : int, optional
-        The most rows that are computed at once; by default so many that the widest array of a
-        block holds about a million numbers.
+        The most rows that are computed at once; by default so many that the arrays of a block
+        stay in the cache, and that adding up a block's sums is little beside computing them.
 
     Attributes
     ----------
@@ -125,7 +125,7 @@ class Program:
         if block_rows is not None:
             return int(block_rows)
         widest = max((size(node.shape, 1) for node in self.order if BATCH in node.shape), default=1)
-        return max(LEAST_BLOCK_ROWS, BLOCK_NUMBERS // widest)
+        return max(LEAST_BLOCK_ROWS, BLOCK_NUMBERS // widest, widest)
 
     def step(self, rows: int) -> Step:
         """Bind the program to a number of rows, or return what was bound to it lately.

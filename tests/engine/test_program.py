@@ -514,9 +514,10 @@ def test_what_is_computed_in_blocks(name):
     assert_close(program.run(values)[0], function(values[x], values[W]))
 
 
-def test_blocks_hold_about_a_million_numbers():
-    x = variable("x", (BATCH, 1000))
-    assert Program([np.exp(x)]).block_rows == (1 << 20) // 1000
+@pytest.mark.parametrize(("columns", "rows"), [(20, 1638), (100, 327), (200, 256), (1000, 1000)])
+def test_blocks_stay_in_the_cache_and_are_no_wider_than_long(columns, rows):
+    x = variable("x", (BATCH, columns))
+    assert Program([np.exp(x)]).block_rows == rows
     wide = variable("x", (BATCH, 1 << 20))
     assert Program([np.exp(wide)]).block_rows >= 100
 

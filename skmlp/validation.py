@@ -1,0 +1,241 @@
+"""Validation: the rows that training is judged on, and what the network is worth on them.
+
+The law: a score is a number of which more is better; a weight counts in it as in the loss. Nothing
+here draws a random number but the split, so judging a fit never changes it.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Callable
+from numbers import Real
+from typing import Any, NamedTuple
+
+import numpy as np
+from sklearn.metrics import get_scorer, get_scorer_names
+from sklearn.model_selection import train_test_split
+
+from .data import Data
+from .heads import Head
+
+JUDGED_ROWS = 10_000  # of the training rows at most, evenly spaced, as HistGradientBoosting's
+
+
+class Sample(NamedTuple):
+    """Rows to judge on.
+
+    Attributes
+    ----------
+    X : ndarray or CSR matrix of shape (n, inputs)
+        Inputs.
+    Y : ndarray of shape (n, n_targets)
+        Encoded targets.
+    y : ndarray or CSR matrix of shape (n,) or (n, n_outputs)
+        Targets as they were given.
+    weights : ndarray of shape (n,) or None
+        Weights.
+    """
+
+    X: Any
+    Y: np.ndarray
+    y: Any
+    weights: np.ndarray | None
+
+
+def sample_of(data: Data, rows: np.ndarray, most: int | None = None) -> Sample:
+    """Pick rows to judge on.
+
+    Parameters
+    ----------
+    data : Data
+        The rows there are.
+    rows : ndarray of int
+        Those to judge on.
+    most : int, optional
+        Of more rows, so many are taken, evenly spaced.
+
+    Returns
+    -------
+    Sample
+        Copies of them, with weights of mean 1.
+    """
+    if most is not None and len(rows) > most:
+        rows = rows[np.linspace(0, len(rows) - 1, most).astype(int)]
+    weights = data.normalised_weights(rows)[0]
+    return Sample(
+        data.X[rows], data.Y[rows], data.y[rows], None if weights is None else weights[rows]
+    )
+
+
+# == scores ========================================================================================
+
+Score = Callable[[np.ndarray, Sample], float]  # of raw outputs for the rows of a sample
+
+
+def mean_loss(head: Head, raw: np.ndarray, sample: Sample) -> float:
+    """Return the weighted mean of a head's loss: the objective without its penalty."""
+    return float(np.average(head.loss(raw, sample.Y), weights=sample.weights))
+
+
+def find_scorer(scoring: Any) -> Callable[..., Any]:
+    """Return the scorer that a name or a callable stands for.
+
+    Parameters
+    ----------
+    scoring : str or callable
+        A name in `sklearn.metrics.get_scorer_names()`, or a function of (estimator, X, y).
+
+    Returns
+    -------
+    callable
+        `(estimator, X, y, [sample_weight]) -> number`.
+
+    Raises
+    ------
+    ValueError
+        If there is no such scorer.
+    """
+    if not isinstance(scoring, str):
+        return scoring
+    if scoring not in get_scorer_names():
+        raise ValueError(
+            f"scoring={scoring!r} is no scorer: give 'loss', a name in "
+            "sklearn.metrics.get_scorer_names() or a function of (estimator, X, y)."
+        )
+    return get_scorer(scoring)
+
+
+def scored_by(scorer: Callable[..., Any], estimator: Any) -> Score:
+    """Make a score of a scorer and of the estimator that it is to look at.
+
+    Parameters
+    ----------
+    scorer : callable
+        `(estimator, X, y) -> number`; weights are handed on where there are any and it takes
+        a `sample_weight`.
+    estimator : estimator
+        Fitted, and always in the state of training.
+
+    Returns
+    -------
+    callable
+        The score.
+    """
+    takes_weights = _takes_weights(scorer)
+
+    def score(raw: np.ndarray, sample: Sample) -> float:  # noqa: ARG001, it looks for itself
+        weights = sample.weights if takes_weights else None
+        options = {} if weights is None else {"sample_weight": weights}
+        found = scorer(estimator, sample.X, sample.y, **options)
+        if not isinstance(found, Real):
+            raise ValueError(f"scoring must return one number, got {found!r} of {scorer!r}.")
+        return float(found)
+
+    return score
+
+
+def _takes_weights(scorer: Callable[..., Any]) -> bool:
+    try:
+        parameters = inspect.signature(scorer).parameters.values()
+    except (TypeError, ValueError):  # something compiled does not tell
+        return False
+    return any(p.name == "sample_weight" or p.kind is p.VAR_KEYWORD for p in parameters)
+
+
+class Judge:
+    """Tells what the network, as it stands, is worth.
+
+    Parameters
+    ----------
+    head : Head
+        Its loss is the validation loss.
+    refresh : callable
+        Called before each look at the network.
+    outputs : callable
+        The raw outputs of the network for inputs.
+    score : callable
+        The score.
+    training, validation : Sample or None
+        Rows to judge on.
+    """
+
+    def __init__(
+        self,
+        head: Head,
+        refresh: Callable[[], None],
+        outputs: Callable[[Any], np.ndarray],
+        score: Score,
+        training: Sample,
+        validation: Sample | None,
+    ) -> None:
+        self._head, self._refresh = head, refresh
+        self._outputs, self._score = outputs, score
+        self._training, self._validation = training, validation
+
+    def __call__(self) -> dict[str, float]:
+        """Judge.
+
+        Returns
+        -------
+        dict of str to float
+            "score" on training rows; where there are any, "validation_loss" and
+            "validation_score" on validation rows.
+        """
+        self._refresh()
+        seen = {"score": self._score(self._outputs(self._training.X), self._training)}
+        if self._validation is not None:
+            raw = self._outputs(self._validation.X)
+            seen["validation_loss"] = mean_loss(self._head, raw, self._validation)
+            seen["validation_score"] = self._score(raw, self._validation)
+        return seen
+
+
+# == the split =====================================================================================
+
+
+class ValidationSplit:
+    """Sets rows aside for validation, with every class's share; a class's only row stays.
+
+    With fewer validation rows than classes there are no shares to keep, and rows are drawn
+    without regard to classes.
+
+    Parameters
+    ----------
+    rows : ndarray of int
+        The rows to split.
+    strata : ndarray or None
+        The class of every row of the data, or None for a split that minds no classes.
+    fraction : float
+        The share that is set aside.
+
+    Raises
+    ------
+    ValueError
+        If that leaves fewer than 2 rows to validate on, or none to train on.
+    """
+
+    def __init__(self, rows: np.ndarray, strata: np.ndarray | None, fraction: float) -> None:
+        self._fraction = fraction
+        self._shared, self._alone, self._strata = rows, rows[:0], None
+        if strata is not None:
+            _, members, counts = np.unique(strata[rows], return_inverse=True, return_counts=True)
+            shared, n_classes = rows[counts[members] > 1], int(np.sum(counts > 1))
+            n_validation = math.ceil(fraction * len(shared))
+            if n_classes <= min(n_validation, len(shared) - n_validation):
+                self._shared, self._alone = shared, rows[counts[members] == 1]
+                self._strata = strata[shared]
+        n_validation = math.ceil(fraction * len(self._shared))
+        if n_validation < 2 or n_validation >= len(self._shared):
+            raise ValueError(
+                f"The validation set is too small: validation_fraction={fraction} of {len(rows)} "
+                f"samples is {n_validation}, but it takes 2 to validate on and 1 to train on; "
+                "raise validation_fraction, give more samples, or set early_stopping=False."
+            )
+
+    def draw(self, rng: np.random.RandomState) -> tuple[np.ndarray, np.ndarray]:
+        """Return training rows and validation rows, drawn as scikit-learn draws them."""
+        train, validation = train_test_split(
+            self._shared, random_state=rng, test_size=self._fraction, stratify=self._strata
+        )
+        return np.concatenate([train, self._alone]), validation
