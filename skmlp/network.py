@@ -459,11 +459,11 @@ class Network:
             h = occasion.disturbed(i + 1, h)
             x = x + h if self._adds(i) else h
             yield x
-        W, biases = parts.weights[-1], parts.biases
+        W, b = parts.weights[-1], parts.biases[-1]
         if self.n_constant:
             free = self.layer_units[-1] - self.n_constant
             W = np.concatenate([W[:, :free], np.zeros_like(W[:, free:])], axis=1)
-        yield x @ W + biases[-1]
+        yield x @ W + b
 
     def _pre_activation(self, i: int, x: Any, parts: Parts, occasion: Occasion) -> Any:
         W, b = parts.weights[i], parts.biases[i]

@@ -48,7 +48,8 @@ def fit(kind, X, y, sample_weight=None, **parameters):
     defaults = {"hidden_layer_sizes": (6, 6), "random_state": 0, "max_iter": 8, "batch_size": 16}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        return kind(**(defaults | parameters)).fit(X, y, sample_weight)
+        weights = () if sample_weight is None else (sample_weight,)
+        return kind(**(defaults | parameters)).fit(X, y, *weights)
 
 
 def answers(model, X):
