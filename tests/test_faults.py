@@ -801,7 +801,7 @@ def test_an_interrupt_anywhere_leaves_whole_epochs_or_nothing(parameters, kind):
         warm.fit(X[::-1], y[::-1]).set_params(**settings)
     legal = {n: epochs(kind, n, **settings) for n in range(1, 5)}
     kept = set()
-    n = 240 if "normalization" in parameters else 60  # most of them then fall on the larger graph
+    n = 120 if "normalization" in parameters else 60  # most of them then fall on the larger graph
     for moment in moments(copy.deepcopy(warm).fit, X, y, n=n):
         estimator = copy.deepcopy(warm)
         before = state(estimator)
