@@ -257,7 +257,8 @@ class Objective:
         """
         self._scale[...] = 1.0 / (len(rows) * self._loss_unit)
         results = self._compute(rows)
-        self._observed = results[len(results) - len(self._running) :] if len(rows) > 1 else []
+        if self._running:
+            self._observed = results[-len(self._running) :] if len(rows) > 1 else []
         value = float(results[0])
         if self._penalty == 0.0:
             return value
