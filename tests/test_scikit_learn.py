@@ -59,10 +59,15 @@ SETTINGS = [
     {"activation": ["softplus", np.tanh], "hidden_layer_sizes": [20, 10]},
     {"early_stopping": True, "validation_fraction": 0.4, "learning_rate_init": 0.02},
     {"solver": "lbfgs", "alpha": 1.0, "max_iter": 100, "dtype": "float32"},
+    {"dropout": 0.1, "normalization": "batch", "hidden_layer_sizes": "2x50", "residual": True},
+    {"input_noise": 0.01, "dropout": 0.1, "normalization": "layer"},
+    {"solver": "lbfgs", "alpha": 1.0, "max_iter": 30, "normalization": "batch"},
 ]
 CHECKED = [
     *(MLPClassifier(**setting) for setting in SETTINGS),
     MLPClassifier(head="softmax"),
+    MLPClassifier(class_weight="balanced"),
+    MLPClassifier(label_smoothing=0.1, solver="lbfgs", alpha=1.0, max_iter=100),
     *(MLPRegressor(**setting) for setting in SETTINGS),
     MLPRegressor(head="poisson", learning_rate_init=0.01),
 ]
@@ -97,6 +102,10 @@ def expected_failures(estimator):
         expected["check_sample_weight_equivalence_on_sparse_data"] = rounding
         if is_regressor(estimator):
             expected["check_regressor_multioutput"] = "the check asks for float64 predictions"
+    if estimator.input_noise or np.any(estimator.dropout):
+        noise = "a number is drawn for each row given, and repeated rows are more rows"
+        expected["check_sample_weight_equivalence_on_dense_data"] = noise
+        expected["check_sample_weight_equivalence_on_sparse_data"] = noise
     if (
         is_regressor(estimator)
         and estimator.head != "auto"

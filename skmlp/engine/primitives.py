@@ -526,7 +526,7 @@ def _bind_reduce(
 
 
 def _reduce_transposed(
-    ufunc: np.ufunc, columns: np.ndarray, rows: np.ndarray, out: np.ndarray
+    ufunc: Any, columns: np.ndarray, rows: np.ndarray, out: np.ndarray
 ) -> None:
     # Over a few columns NumPy goes number by number; over rows it takes many at a time.
     np.copyto(rows, columns)
