@@ -516,7 +516,7 @@ def _bind_sum(
 
 
 def _bind_reduce(
-    ufunc: np.ufunc, out: np.ndarray, a: np.ndarray, axis: tuple[int, ...], keepdims: bool
+    ufunc: Any, out: np.ndarray, a: np.ndarray, axis: tuple[int, ...], keepdims: bool
 ) -> Callable[[], Any]:
     if a.ndim == 2 and axis == (1,) and a.shape[1] <= 32:
         return partial(
@@ -525,9 +525,7 @@ def _bind_reduce(
     return partial(ufunc.reduce, a, axis, None, out, keepdims)
 
 
-def _reduce_transposed(
-    ufunc: Any, columns: np.ndarray, rows: np.ndarray, out: np.ndarray
-) -> None:
+def _reduce_transposed(ufunc: Any, columns: np.ndarray, rows: np.ndarray, out: np.ndarray) -> None:
     # Over a few columns NumPy goes number by number; over rows it takes many at a time.
     np.copyto(rows, columns)
     ufunc.reduce(rows, axis=0, out=out)
