@@ -365,18 +365,16 @@ def standard_error(values: np.ndarray) -> float:
     return np.std(values, ddof=1) * np.sqrt(1 / len(values) + TEST_SHARE / (1 - TEST_SHARE))
 
 
-def print_table(tables: list[Table], found: pd.Series) -> None:
+def print_rows(table: Table, found: pd.Series) -> None:
     """Print the mean and standard deviation over the splits, the heads of ours in bold."""
-    print("| data | contender | mean ± standard deviation | |\n| --- | --- | --- | --- |")
-    for table in tables:
-        for comparison in comparisons(table):
-            for contender in comparison.ours + comparison.peers:
-                name = f"**{contender.name}**" if contender in comparison.ours else contender.name
-                cells = [table.name, name]
-                for measure in comparison.measures:
-                    values = found[table.name, contender.name, measure]
-                    cells.append(f"{measure} {np.mean(values):.4g} ± {np.std(values, ddof=1):.2g}")
-                print(f"| {' | '.join(cells)} |")
+    for comparison in comparisons(table):
+        for contender in comparison.ours + comparison.peers:
+            name = f"**{contender.name}**" if contender in comparison.ours else contender.name
+            cells = [table.name, name]
+            for measure in comparison.measures:
+                values = found[table.name, contender.name, measure]
+                cells.append(f"{measure} {np.mean(values):.4g} ± {np.std(values, ddof=1):.2g}")
+            print(f"| {' | '.join(cells)} |", flush=True)
 
 
 def goals(table: Table, comparison: Comparison, found: pd.Series) -> Iterator[tuple]:
@@ -421,11 +419,15 @@ def main() -> None:
     tables = read_folder(arguments.folder, arguments.names) if arguments.folder else bundled()
     seeds = range(1, arguments.splits + 1)
     jobs = [joblib.delayed(one_split)(table, seed) for table in tables for seed in seeds]
-    found = [row for rows in joblib.Parallel(n_jobs=-1)(jobs) for row in rows]
+    results = joblib.Parallel(n_jobs=-1, return_as="generator")(jobs)
     columns = ["data", "contender", "measure", "seed", "value"]
-    found = pd.DataFrame(found, columns=columns).set_index(columns[:-1])["value"].sort_index()
-    print_table(tables, found)
-    print_goals(tables, found)
+    print("| data | contender | mean ± standard deviation | |\n| --- | --- | --- | --- |")
+    found = {}
+    for table in tables:
+        rows = pd.DataFrame([row for _ in seeds for row in next(results)], columns=columns)
+        found[table.name] = rows.set_index(columns[:-1])["value"].sort_index()
+        print_rows(table, found[table.name])
+    print_goals(tables, pd.concat(found.values()).sort_index())
     versions = (f"{module.__name__} {module.__version__}" for module in (np, scipy, sklearn, skmlp))
     print(
         f"\n{len(seeds)} splits, {time.perf_counter() - start:.0f} seconds; "
