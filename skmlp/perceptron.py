@@ -2,8 +2,9 @@
 
 The law: check the parameters, the data and the target; build network and head; train; publish every
 fitted attribute at once. A fit that fails leaves the estimator as it was. A subclass knows its
-targets: `_kind`, `_encode` (targets to columns), `_strata` (the class of a row, for the validation
-split) and `_score_raw` (how good raw outputs are).
+targets: `_kind`, `_encode` (targets to columns), `_weighted` (weights of the rows, with those of
+their classes), `_strata` (the class of a row, for the validation split) and `_score_raw` (how good
+raw outputs are).
 """
 
 from __future__ import annotations
@@ -29,7 +30,13 @@ from .engine import BATCH, ComputationGraph, Expression, Program, running, varia
 from .heads import AUTOMATIC, HEADS, Head
 from .network import Network
 from .objective import LossGraph, Objective, Units
-from .parameters import check_parameters, hidden_layers, output_activation, takes_sparse
+from .parameters import (
+    check_parameters,
+    hidden_layers,
+    noise_in_training,
+    output_activation,
+    takes_sparse,
+)
 from .solvers import SOLVERS, Solver
 from .training import Outcome, Progress, Stopping, train_full_batch, train_minibatches
 from .validation import (
@@ -51,6 +58,11 @@ ATTRIBUTES = """coefs_ : list of ndarray of shape (inputs, outputs)
     activation_parameters_ : list of ndarray of shape (arguments, units), or None
         What the activation of each hidden layer has learned, a row for each `Learned` argument;
         None where it learns nothing.
+    normalization_parameters_ : list of ndarray of shape (2, units), or None
+        Gain (first row) and shift of each hidden layer; None without `normalization`.
+    normalization_statistics_ : list of ndarray of shape (2, units), or None
+        Running mean (first row) and variance of the pre-activations of each hidden layer, which
+        predictions are normalised by; None where normalization is not "batch".
     head_ : Head
         The head that was used.
     loss_ : float
@@ -132,6 +144,7 @@ class MultilayerPerceptron(BaseEstimator):
     _target: str  # the kind of target, in the words of Head.targets
     _progress: Progress  # where training stands
     _stream: Solver | None  # the solver, where partial_fit is to go on with it
+    _noise: np.random.Generator | None  # where noise is drawn from, where partial_fit goes on
     _units: Units | None  # of the training that began with initial_output="data"
     classes_: np.ndarray
 
@@ -166,6 +179,12 @@ class MultilayerPerceptron(BaseEstimator):
         scoring: Any = None,
         weight_init: Any = "auto",
         initial_output: str | None = None,
+        dropout: Any = 0.0,
+        input_noise: float = 0.0,
+        normalization: str | None = None,
+        residual: bool = False,
+        label_smoothing: float = 0.0,
+        class_weight: Any = None,
         dtype: Any = None,
     ) -> None:
         self.hidden_layer_sizes = hidden_layer_sizes
@@ -196,6 +215,12 @@ class MultilayerPerceptron(BaseEstimator):
         self.scoring = scoring
         self.weight_init = weight_init
         self.initial_output = initial_output
+        self.dropout = dropout
+        self.input_noise = input_noise
+        self.normalization = normalization
+        self.residual = residual
+        self.label_smoothing = label_smoothing
+        self.class_weight = class_weight
         self.dtype = dtype
 
     # -- fitting -----------------------------------------------------------------------------------
@@ -263,19 +288,28 @@ class MultilayerPerceptron(BaseEstimator):
         if scoring is not None and scoring != "loss":
             scoring = find_scorer(scoring)
         hidden_units, activations = hidden_layers(self)
+        noise = noise_in_training(self, len(hidden_units))
         if is_partial and self.early_stopping:
             raise ValueError("partial_fit does not support early_stopping=True")
         data = self._check_data(
             X, y, sample_weight, is_first=is_first, is_partial=is_partial, classes=classes
         )
+        data.weights = self._weighted(data.Y, data.weights)
         if not is_first:
             self._check_same_head()
         if not len(data.rows) and not is_partial:
             raise ValueError("Sample weights must contain at least one non-zero number.")
+        self._check_batches(len(data.rows))
         self._n_targets = data.Y.shape[1]
         validation = self._check_validation(*given, data.Y.dtype)
         layer_units = (data.X.shape[1], *hidden_units, self.head_.n_raw(self._n_targets))
-        network = Network(layer_units, activations, self.head_.n_constant(self._n_targets))
+        network = Network(
+            layer_units,
+            activations,
+            self.head_.n_constant(self._n_targets),
+            self.normalization,
+            bool(self.residual),
+        )
         split = None
         if self.early_stopping and validation is None:
             split = ValidationSplit(data.rows, self._strata(data.Y), self.validation_fraction)
@@ -286,6 +320,8 @@ class MultilayerPerceptron(BaseEstimator):
             is_weighted=data.weights is not None,
             is_sparse=data.is_sparse,
             has_units=(self.initial_output == "data" if is_first else self._units is not None),
+            label_smoothing=self.label_smoothing,
+            noise=noise,
         )
         return _Plan(data, graph, split, validation, scoring)
 
@@ -357,7 +393,8 @@ class MultilayerPerceptron(BaseEstimator):
         weights, mean_weight = data.normalised_weights(train)
         if is_first and self.initial_output == "data":
             shares = None if weights is None else weights[train]
-            self._units = Units.of(self.head_, data.Y[train], shares)
+            targets = self.head_.smoothed(data.Y[train], self.label_smoothing)
+            self._units = Units.of(self.head_, targets, shares)
             graph.network.last_layer(theta)[1][...] = 0
         rows_per_step = len(train) if self.solver == "lbfgs" else batch_size
         objective = Objective(
@@ -368,7 +405,10 @@ class MultilayerPerceptron(BaseEstimator):
             None if weights is None else weights.astype(theta.dtype),
             penalty=self.alpha / (rows_per_step * mean_weight),
             units=self._units,
+            random=self._noise_source(graph, rng, is_partial),
         )
+        if is_first:
+            objective.observe(train[:rows_per_step])
         judge = self._judge(plan, theta, train, held_out)
         stopping = Stopping(
             max_iter=1 if is_partial else self.max_iter,
@@ -397,6 +437,16 @@ class MultilayerPerceptron(BaseEstimator):
             report=report,
         )
         return outcome, solver
+
+    def _noise_source(
+        self, graph: LossGraph, rng: np.random.RandomState, is_partial: bool
+    ) -> np.random.Generator | None:
+        """Return where noise is drawn from: a stream goes on, anything else starts anew."""
+        random = deepcopy(getattr(self, "_noise", None)) if is_partial else None
+        if random is None and graph.training is not None and graph.training.fills:
+            random = np.random.default_rng(rng.randint(1 << 32, size=4, dtype=np.uint32))
+        self._noise = random if is_partial else None
+        return random
 
     # -- checking ----------------------------------------------------------------------------------
 
@@ -449,6 +499,15 @@ class MultilayerPerceptron(BaseEstimator):
                 f"{least}: give more of them."
             )
         return data
+
+    def _check_batches(self, n_rows: int) -> None:
+        """Refuse batches of a single row where they are normalised."""
+        smallest = n_rows if self.batch_size == "auto" else min(self.batch_size, n_rows)
+        if self.normalization == "batch" and (smallest if self.solver != "lbfgs" else n_rows) == 1:
+            raise ValueError(
+                f"normalization='batch' needs 2 samples or more in a batch, got 1 sample (of "
+                f"{n_rows}, with batch_size={self.batch_size!r}): raise it, or take 'layer'."
+            )
 
     def _precision(self, X: Any, is_first: bool) -> np.dtype[Any]:
         known = X if is_first else self.coefs_[0]
@@ -557,6 +616,9 @@ class MultilayerPerceptron(BaseEstimator):
             has, asks = f"layers of {units} units", f"{network.layer_units}"
             if units == network.layer_units:
                 has, asks = "activations that learn other arguments", "these"
+                if self._architecture.normalization != network.normalization:
+                    has = f"normalization={self._architecture.normalization!r}"
+                    asks = repr(network.normalization)
             raise ValueError(
                 f"the fitted network has {has}, but the parameters and data now ask for {asks}: "
                 "set warm_start=False or fit a clone."
@@ -613,12 +675,16 @@ class MultilayerPerceptron(BaseEstimator):
     @property
     def _network(self) -> Network:
         units = (self.coefs_[0].shape[0], *(len(b) for b in self.intercepts_))
-        return Network(units, self._activations, self.head_.n_constant(self._n_targets))
+        return replace(self._architecture, layer_units=units)
 
     @property
     def _parts(self) -> list[np.ndarray]:
-        learned = (part for part in self.activation_parameters_ if part is not None)
-        return [*self.coefs_, *self.intercepts_, *learned]
+        further = (
+            *self.activation_parameters_,
+            *self.normalization_parameters_,
+            *self.normalization_statistics_,
+        )
+        return [*self.coefs_, *self.intercepts_, *(part for part in further if part is not None)]
 
     def _layer(self, X: Any, layer: int) -> np.ndarray:
         """Compute a layer's outputs (-1: the raw outputs), with a program of this thread's."""
@@ -667,7 +733,7 @@ class MultilayerPerceptron(BaseEstimator):
         (150, 8)
         """
         check_is_fitted(self)
-        depth = len(self._activations)
+        depth = len(self._architecture.activations)
         is_number = isinstance(layer, Integral) and not isinstance(layer, bool)
         if not (is_number and -depth <= int(layer) < depth):
             raise ValueError(
@@ -710,6 +776,7 @@ class MultilayerPerceptron(BaseEstimator):
         data = None
         if y is not None:
             data = self._check_data(X, y, sample_weight, is_first=False, is_partial=True)
+            data.weights = self._weighted(data.Y, data.weights)
             if not len(data.rows):
                 raise ValueError("Sample weights must contain at least one non-zero number.")
             X = data.X
@@ -721,6 +788,7 @@ class MultilayerPerceptron(BaseEstimator):
             self._n_targets,
             is_weighted=data is not None and data.weights is not None,
             is_sparse=not (X is None or isinstance(X, np.ndarray)),
+            label_smoothing=self.label_smoothing,
         )
         if X is None:
             return graph.objective.computation_graph()
@@ -740,14 +808,16 @@ class MultilayerPerceptron(BaseEstimator):
 
 def _published_parameters(network: Network, parts: list[np.ndarray]) -> dict[str, Any]:
     """Return the attributes that predictions are made of."""
-    weights, biases, learned = network.by_layer(parts)
+    by_layer = network.by_layer(parts)
     return {
-        "coefs_": weights,
-        "intercepts_": biases,
-        "activation_parameters_": learned,
+        "coefs_": by_layer.weights,
+        "intercepts_": by_layer.biases,
+        "activation_parameters_": by_layer.activation,
+        "normalization_parameters_": by_layer.normalization,
+        "normalization_statistics_": by_layer.statistics,
         "n_layers_": network.depth + 1,
         "n_outputs_": network.layer_units[-1],
-        "_activations": network.activations,
+        "_architecture": network,
     }
 
 

@@ -221,6 +221,7 @@ def train_minibatches(
                 batch = order[start : start + batch_size]
                 total += objective(batch) * len(batch)
                 step()
+                objective.track()
             loss = total / len(order)
             _check_finite(
                 loss, theta, f"epoch {epoch}", f"lower learning_rate_init (now {solver.rate:g})"
@@ -236,7 +237,7 @@ def train_minibatches(
             # The loss of an epoch was seen on the way; the parameters are judged where they stand.
             merit = -loss if now.score is None else now.score
             if stopping.restore_best and now.score is None:
-                merit = -objective(order)
+                merit = -objective.predicted(order)
             keeper.keep(now, merit, seen)
             if rate is None:
                 return keeper.outcome()
@@ -301,6 +302,7 @@ def train_full_batch(
 
     def after_iteration(x: np.ndarray, loss: float) -> None:
         theta[...] = x
+        objective.observe(rows)
         now, seen = _judged(keeper.progress, loss, 0, stopping, judge, report)
         keeper.keep(now, now.score if now.score is not None else -loss, seen)
         if stopping.by_score and now.no_improvement > stopping.n_iter_no_change:
@@ -323,6 +325,7 @@ def train_full_batch(
             raise
         return _interrupted(keeper)
     theta[...] = result.x
+    objective.observe(rows)
     loss = float(result.fun)
     _check_finite(loss, theta, f"iteration {result.nit}", 'use dtype="float64"')
     if keeper.progress.n_iter == 0:  # it started where the gradient is below tol

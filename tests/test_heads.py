@@ -858,6 +858,10 @@ def test_tweedie_gradient_is_right_where_nodes_change(power):
         assert known < 1e-4
 
 
+def test_tweedie_of_a_high_power_stays_finite():
+    assert len(check_head(Tweedie(6))) == 7
+
+
 def test_a_wrong_normaliser_of_tweedie_is_told():
     class Forgets(Tweedie):
         """Quasi-likelihood: without the series, the best dispersion is infinite."""

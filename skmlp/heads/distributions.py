@@ -606,9 +606,9 @@ class Tweedie(_Dispersed):
 
     Domain: all numbers for power 0, y >= 0 for powers in [1, 2), y > 0 from 2 on. Link: log for
     the mean, identity for power 0; log for the dispersion. Both logarithms grow slowly outside
-    +-20, or +-51 / p for powers above 2.55; for power 0 that of the dispersion outside +-40. One
-    raw output for each target, and after them one for each dispersion that is learned; `predict`
-    is the mean. A constant, a known or no dispersion leaves the mean what
+    +-min(20, 51 / p, 40 / (p - 1)); for power 0 that of the dispersion outside +-40. One raw
+    output for each target, and after them one for each dispersion that is learned; `predict` is
+    the mean. A constant, a known or no dispersion leaves the mean what
     `sklearn.linear_model.TweedieRegressor` finds. Exposure goes into `sample_weight`, y being a
     rate, as there; the distribution is that at exposure 1. Jorgensen, "Exponential dispersion
     models", JRSS B 49 (1987).
@@ -684,7 +684,8 @@ class Tweedie(_Dispersed):
     @property
     def _limit(self) -> float:
         """Up to where a logarithm is raw itself, so that float32 holds any loss."""
-        return 2 * LIMIT if self.power == 0 else min(LIMIT, 51 / float(self.power))
+        p = float(self.power)
+        return min(LIMIT, 51 / p, 40 / max(1.0, p - 1)) if p else 2 * LIMIT
 
     def _location_dispersion(self, raw: Any) -> tuple[Any, Any]:
         """Return the logarithm of the mean, for power 0 the mean, and that of the dispersion."""
