@@ -110,6 +110,8 @@ class LossGraph:
         Weight matrices, then biases.
     raw : Expression
         The raw outputs.
+    total : Expression
+        The sum of the samples' losses, times their weights.
     objective : Expression
         The scalar data term.
     predicted : Expression
@@ -145,13 +147,23 @@ class LossGraph:
         def composed(occasion: Training | None) -> tuple[Expression, Expression]:
             output = network.layers(self.x, self.parameters, occasion)[-1]
             raw = (self.start + self.unit * output if has_units else output).named("raw")
-            return raw, self._mean_loss(head, raw, target, is_weighted)
+            return raw, self._total_loss(head, raw, target, is_weighted)
 
-        self.raw, self.objective = composed(self.training)
-        differs = self.training is not None and self.training.differs
-        self.predicted = composed(None)[1] if differs else self.objective
+        self.raw, self.total = composed(self.training)
+        self.objective = (self.scale * self.total).named("objective")
+        self.predicted = self.objective
+        if self.training is not None and self.training.differs:
+            self.predicted = self.scale * composed(None)[1]
 
-    def _mean_loss(
+    def gradients(self) -> list[Expression]:
+        """Derive the gradients of the data term with respect to the parameters.
+
+        The scale comes in at the raw outputs: a call on a few columns, instead of on each loss.
+        """
+        (slope,) = gradient(self.total, [self.raw])
+        return gradient(self.raw, self.parameters, self.scale * slope)
+
+    def _total_loss(
         self, head: Head, raw: Expression, target: Expression, is_weighted: bool
     ) -> Expression:
         loss = head.loss(raw, target)
@@ -161,8 +173,7 @@ class LossGraph:
                 f"(n,), got {loss!r}"
             )
         loss.named("loss")
-        total = np.sum(self.w * loss if is_weighted else loss)
-        return (self.scale * total).named("objective")
+        return np.sum(self.w * loss if is_weighted else loss)
 
 
 class Objective:
@@ -215,9 +226,8 @@ class Objective:
             bound[graph.start] = units.start.astype(theta.dtype)
             bound[graph.unit] = units.raw.astype(theta.dtype)
         statistics = [] if training is None else training.statistics
-        gradients = gradient(graph.objective, graph.parameters)
         self._program = Program(
-            [graph.objective, *gradients, *statistics],
+            [graph.objective, *graph.gradients(), *statistics],
             bound,
             into=[None, *network.split(self.gradient), *([None] * len(statistics))],
             dtype=theta.dtype,

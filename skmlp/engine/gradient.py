@@ -12,7 +12,9 @@ from .expression import Expression, constant, shape_text, share, topological
 from .primitives import broadcast_to, sum_to
 
 
-def gradient(loss: Expression, wrt: Sequence[Expression]) -> list[Expression]:
+def gradient(
+    loss: Expression, wrt: Sequence[Expression], received: Expression | None = None
+) -> list[Expression]:
     """Derive the gradients of a scalar with respect to nodes of its graph.
 
     Only nodes on a path from `wrt` to `loss` are differentiated; the gradient of a network's
@@ -25,6 +27,9 @@ def gradient(loss: Expression, wrt: Sequence[Expression]) -> list[Expression]:
         A scalar, of shape ().
     wrt : sequence of Expression
         Variables, or any nodes that the loss was computed from.
+    received : Expression, optional
+        Where `loss` is no scalar but a part of one's graph: the scalar's gradient with respect to
+        it, of its shape. By the chain rule the result is the scalar's.
 
     Returns
     -------
@@ -34,7 +39,7 @@ def gradient(loss: Expression, wrt: Sequence[Expression]) -> list[Expression]:
     Raises
     ------
     ValueError
-        If the loss is not a scalar.
+        If the loss is not a scalar, or what it receives has not its shape.
 
     Examples
     --------
@@ -45,7 +50,9 @@ def gradient(loss: Expression, wrt: Sequence[Expression]) -> list[Expression]:
     >>> evaluate(slope, {x: np.array([1.0, 2.0, 3.0])})
     array([2., 4., 6.])
     """
-    if loss.shape != ():
+    if received is None:
+        received = constant(1.0)
+    if loss.shape != received.shape:
         raise ValueError(
             f"the gradient is that of a scalar, got an expression of shape "
             f"{shape_text(loss.shape)}: take np.sum or np.mean of it first"
@@ -55,15 +62,15 @@ def gradient(loss: Expression, wrt: Sequence[Expression]) -> list[Expression]:
     for node in order:
         if any(x in reached for x in node.inputs):
             reached.add(node)
-    received: dict[Expression, Expression] = {loss: constant(1.0)}
+    gradients: dict[Expression, Expression] = {loss: received}
     for node in reversed(order):
-        if node.primitive is None or node not in received or node not in reached:
+        if node.primitive is None or node not in gradients or node not in reached:
             continue
         for position, x in enumerate(node.inputs):
             pullback = node.primitive.pullback(position) if x in reached else None
             if pullback is None:
                 continue
-            g = pullback(received[node], node, *node.inputs, **node.attributes)
+            g = pullback(gradients[node], node, *node.inputs, **node.attributes)
             g = sum_to(g, x.shape)
-            received[x] = received[x] + g if x in received else g
-    return share([received.get(w, broadcast_to(0.0, w.shape)) for w in wrt])
+            gradients[x] = gradients[x] + g if x in gradients else g
+    return share([gradients.get(w, broadcast_to(0.0, w.shape)) for w in wrt])

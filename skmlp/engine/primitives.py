@@ -111,6 +111,8 @@ def _combine(primitive: Primitive, *inputs: Any) -> Expression:
             f"{primitive.name} takes {len(primitive.pullbacks)} inputs, got {len(inputs)}"
         )
     nodes = [constant(x) for x in inputs]
+    if len(nodes) == 1 and nodes[0].primitive is BROADCAST_TO:
+        return broadcast_to(_combine(primitive, nodes[0].inputs[0]), nodes[0].shape)
     shape = broadcast(*(node.shape for node in nodes))
     for position, node in enumerate(nodes):
         if node.primitive is BROADCAST_TO:
@@ -154,9 +156,19 @@ _POWERS: dict[float, Callable[[Any], Any]] = {
     4.0: lambda a: np.square(np.square(a)),
 }
 
+
+def _simpler_add(a: Expression, b: Expression) -> Any:
+    for term, other in ((a, b), (b, a)):
+        if _is(term, 0):
+            return other
+        if term.primitive is PRIMITIVES["negative"]:
+            return other - term.inputs[0]
+    return None
+
+
 # Identities that hold for every value, written as: what it simplifies to, or None.
 SIMPLER: dict[str, Callable[..., Any]] = {
-    "add": lambda a, b: b if _is(a, 0) else a if _is(b, 0) else None,
+    "add": _simpler_add,
     "subtract": lambda a, b: a if _is(b, 0) else -b if _is(a, 0) else None,
     "multiply": _simpler_multiply,
     "divide": lambda a, b: a if _is(b, 1) else None,
@@ -197,11 +209,27 @@ _elementwise(np.log, lambda g, y, a: g / a)
 _elementwise(np.log2, lambda g, y, a: g / (a * math.log(2)))
 _elementwise(np.log10, lambda g, y, a: g / (a * math.log(10)))
 _elementwise(np.log1p, lambda g, y, a: g / (1 + a))
+
+
+def _softplus(z: Expression) -> Any:
+    return np.maximum(z, np.log1p(np.exp(np.minimum(z, 80))))  # beyond 80 it is z, in float64 too
+
+
+def _lower_logaddexp(a: Expression, b: Expression) -> Any:
+    if _is(a, 0) or _is(b, 0):
+        return _softplus(b if _is(a, 0) else a)
+    return np.maximum(a, b) + np.log1p(np.exp(-np.abs(a - b)))
+
+
+def _pull_logaddexp(g: Expression, y: Expression, a: Expression, b: Expression) -> Any:
+    return g * (-np.expm1(-y) if _is(b, 0) else special.expit(a - b))
+
+
 _elementwise(
     np.logaddexp,
-    lambda g, y, a, b: g * special.expit(a - b),
-    lambda g, y, a, b: g * special.expit(b - a),
-    lowered=lambda a, b: np.maximum(a, b) + np.log1p(np.exp(-np.abs(a - b))),
+    _pull_logaddexp,
+    lambda g, y, a, b: _pull_logaddexp(g, y, b, a),
+    lowered=_lower_logaddexp,
 )
 
 # -- circular and hyperbolic functions -------------------------------------------------------------
@@ -697,6 +725,8 @@ def _index(a: Expression, key: Any) -> Expression:
         position += 1
     if all(item == slice(None) for item in items):
         return a
+    if a.primitive is BROADCAST_TO and a.inputs[0].ndim == 0:
+        return broadcast_to(a.inputs[0], _indexed(a.shape, tuple(items)))
     return apply(INDEX, a, key=tuple(items))
 
 
@@ -766,6 +796,8 @@ def broadcast_to(a: Any, shape: Shape) -> Expression:
     a = constant(a)
     if broadcast(a.shape, shape) != tuple(shape):
         raise ValueError(f"shape {shape_text(a.shape)} cannot become {shape_text(tuple(shape))}")
+    if a.value is not None and a.value.size == 1:
+        a = constant(a.value.reshape(()))
     return a if a.shape == tuple(shape) else apply(BROADCAST_TO, a, shape=tuple(shape))
 
 
