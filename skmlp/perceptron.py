@@ -12,7 +12,7 @@ import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from copy import copy, deepcopy
+from copy import copy
 from dataclasses import replace
 from numbers import Integral
 from typing import Any, ClassVar, NamedTuple, Self
@@ -24,14 +24,29 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
+from .callbacks import CallbackSupportMixin, Watcher, with_callbacks
 from .data import Data, check_inputs, check_weights, within
 from .engine import BATCH, ComputationGraph, Expression, Program, variable
 from .heads import AUTOMATIC, HEADS, Head
 from .network import Network
 from .objective import LossGraph, Objective, Units
-from .parameters import check_parameters, hidden_layers, output_activation, takes_sparse
-from .solvers import SOLVERS, Solver
-from .training import Outcome, Progress, Stopping, train_full_batch, train_minibatches
+from .parameters import (
+    SOLVER_PARAMETERS,
+    check_parameters,
+    hidden_layers,
+    output_activation,
+    takes_sparse,
+)
+from .solvers import SOLVERS, comes_to_rest, schedule_of
+from .state import State, Stopping
+from .training import (
+    Course,
+    Descent,
+    Outcome,
+    Stepping,
+    train_full_batch,
+    train_minibatches,
+)
 from .validation import (
     JUDGED_ROWS,
     Judge,
@@ -99,6 +114,8 @@ def unchanged_on_failure(estimator: BaseEstimator) -> Iterator[None]:
         raise
 
 
+RETREATS = 5  # the most that a fit which is no longer finite goes back to better parameters
+
 _PREDICTED_NUMBERS = 1 << 17  # in a buffer of a prediction, which stays with the thread
 
 
@@ -122,7 +139,7 @@ class _Plan(NamedTuple):
     scoring: Any  # None, "loss" or a scorer
 
 
-class MultilayerPerceptron(BaseEstimator):
+class MultilayerPerceptron(CallbackSupportMixin, BaseEstimator):
     """What classifier and regressor share: everything but their targets and answers.
 
     Parameters
@@ -133,8 +150,7 @@ class MultilayerPerceptron(BaseEstimator):
 
     _kind: ClassVar[str]
     _target: str  # the kind of target, in the words of Head.targets
-    _progress: Progress  # where training stands
-    _stream: Solver | None  # the solver, where partial_fit is to go on with it
+    _state: State  # where training stands; with the solver, where partial_fit goes on with it
     _units: Units | None  # of the training that began with initial_output="data"
     classes_: np.ndarray
 
@@ -147,9 +163,10 @@ class MultilayerPerceptron(BaseEstimator):
         solver: str = "adam",
         alpha: float = 0.0001,
         batch_size: Any = "auto",
-        learning_rate: str = "constant",
+        learning_rate: Any = "constant",
         learning_rate_init: float = 0.001,
         power_t: float = 0.5,
+        warmup: float = 0.0,
         max_iter: int = 200,
         shuffle: bool = True,
         random_state: Any = None,
@@ -163,6 +180,9 @@ class MultilayerPerceptron(BaseEstimator):
         beta_1: float = 0.9,
         beta_2: float = 0.999,
         epsilon: float = 1e-8,
+        weight_decay: float = 0.01,
+        max_grad_norm: float | None = None,
+        averaging: float | None = None,
         n_iter_no_change: float = 10,
         max_fun: int = 15000,
         restore_best: bool = False,
@@ -180,6 +200,7 @@ class MultilayerPerceptron(BaseEstimator):
         self.learning_rate = learning_rate
         self.learning_rate_init = learning_rate_init
         self.power_t = power_t
+        self.warmup = warmup
         self.max_iter = max_iter
         self.shuffle = shuffle
         self.random_state = random_state
@@ -193,6 +214,9 @@ class MultilayerPerceptron(BaseEstimator):
         self.beta_1 = beta_1
         self.beta_2 = beta_2
         self.epsilon = epsilon
+        self.weight_decay = weight_decay
+        self.max_grad_norm = max_grad_norm
+        self.averaging = averaging
         self.n_iter_no_change = n_iter_no_change
         self.max_fun = max_fun
         self.restore_best = restore_best
@@ -203,6 +227,7 @@ class MultilayerPerceptron(BaseEstimator):
 
     # -- fitting -----------------------------------------------------------------------------------
 
+    @with_callbacks
     def fit(
         self,
         X: Any,
@@ -239,15 +264,42 @@ class MultilayerPerceptron(BaseEstimator):
         Raises
         ------
         ValueError
-            If a parameter or the data cannot be used, or training diverges; the estimator is
-            then as it was before.
+            If a parameter or the data cannot be used; the estimator is then as it was before. If
+            training diverges: where the loss of some epoch was below the first one's, the best
+            parameters so far are in the estimator, which can be used, else it is as it was before.
         KeyboardInterrupt
             If it comes before one epoch is complete; after that the last complete epoch is kept,
             with a warning.
+        Exception
+            Whatever a callback or a scorer raises; the estimator is then as it was before.
+
+        Warns
+        -----
+        ConvergenceWarning
+            If training ended before it converged, with the cause and what to change.
+        RuntimeWarning
+            If the loss, a gradient or the parameters were no longer finite. The step is then not
+            taken: training goes back to the best parameters so far with a new solver and half the
+            rate, 5 times at most.
         """
         given = (X_val, y_val, sample_weight_val)
+        return self._fit_watched(X, y, sample_weight, given)
+
+    def _fit_watched(self, X: Any, y: Any, sample_weight: Any, given: tuple[Any, Any, Any]) -> Self:
+        """Fit, tell the callbacks of it, and say how it ended."""
+        watcher = Watcher.of(self, X, y, sample_weight)
         with unchanged_on_failure(self):
-            return self._fit(X, y, sample_weight, given, is_partial=False)
+            if watcher is not None:
+                watcher.start()
+            outcome = self._fit(X, y, sample_weight, given, is_partial=False, watcher=watcher)
+            if watcher is not None:
+                watcher.finish()
+            if outcome.kind in ("unconverged", "interrupted"):
+                category = UserWarning if outcome.kind == "interrupted" else ConvergenceWarning
+                warnings.warn(str(outcome.problem), category, stacklevel=4)
+        if outcome.kind == "diverged":
+            raise ValueError(outcome.problem)
+        return self
 
     def _plan(
         self,
@@ -301,68 +353,89 @@ class MultilayerPerceptron(BaseEstimator):
         *,
         is_partial: bool,
         classes: Any = None,
-    ) -> Self:
+        watcher: Watcher | None = None,
+    ) -> Outcome:
         is_first = not hasattr(self, "coefs_") or not (self.warm_start or is_partial)
         plan = self._plan(
             X, y, sample_weight, given, is_first=is_first, is_partial=is_partial, classes=classes
         )
-        data, network = plan.data, plan.graph.network
         rng = check_random_state(self.random_state)
-        dtype = data.Y.dtype
-        theta = (
-            network.initial_theta(
+        theta, state = self._start(plan, rng, is_first=is_first, is_partial=is_partial)
+        outcome = Outcome()
+        if len(plan.data.rows):
+            with np.errstate(all="ignore"):  # a fit that diverges is told by its loss
+                state = self._split_and_measure(plan, theta, rng, state, is_first=is_first)
+                outcome, state = self._train(
+                    plan, theta, rng, state, watcher, is_partial=is_partial
+                )
+        fitted = self._fitted(plan.graph.network, theta, state)
+        state = state.as_stream() if is_partial else State(state.progress)
+        self.__dict__.update(fitted | {"_state": state})
+        return outcome
+
+    def _start(
+        self, plan: _Plan, rng: np.random.RandomState, *, is_first: bool, is_partial: bool
+    ) -> tuple[np.ndarray, State]:
+        """Return parameters and a state to start from: a stream goes on, a fit starts anew."""
+        network, data = plan.graph.network, plan.data
+        settings = tuple(getattr(self, name) for name in SOLVER_PARAMETERS)
+        if is_first:
+            self._units = None
+            theta = network.initial_theta(
                 rng,
-                dtype,
+                data.Y.dtype,
                 weight_init=self.weight_init,
                 activation=output_activation(self),
                 X=data.X,
                 rows=data.rows,
             )
-            if is_first
-            else self._current_theta(network, dtype)
-        )
-        if is_first:
-            self._units = None
-        progress, solver = self._training_state(theta, is_first, is_partial)
-        outcome = Outcome(progress)
-        if len(data.rows):
-            with np.errstate(all="ignore"):  # a fit that diverges is told by its loss
-                outcome, solver = self._train(
-                    plan,
-                    theta,
-                    rng,
-                    progress,
-                    solver,
-                    is_first=is_first,
-                    is_partial=is_partial,
-                )
-        self._publish(network, theta, outcome, is_first=is_first)
-        self._stream = solver if is_partial else None
-        if outcome.problem is not None and not is_partial:
-            category = UserWarning if outcome.was_interrupted else ConvergenceWarning
-            warnings.warn(outcome.problem, category, stacklevel=3)
-        return self
+            return theta, State(settings=settings)
+        theta, state = self._current_theta(network, data.Y.dtype), self._state
+        if not is_partial or state.solver is None or state.settings != settings:
+            state = state.restarted(self.loss_curve_, self.validation_scores_)
+            return theta, replace(state, settings=settings)
+        if state.raw is not None and state.average is not None:
+            # Who edits coefs_ edits the model; who does not goes on behind their average.
+            is_edited = not np.allclose(theta, state.average.values)
+            theta = theta if is_edited else state.raw.copy()
+            state = replace(state, average=None) if is_edited else state
+        return theta, state
+
+    def _split_and_measure(
+        self,
+        plan: _Plan,
+        theta: np.ndarray,
+        rng: np.random.RandomState,
+        state: State,
+        *,
+        is_first: bool,
+    ) -> State:
+        """Draw the validation rows and measure the units, where a fit has any."""
+        train, held_out = (plan.data.rows, None) if plan.split is None else plan.split.draw(rng)
+        if is_first and self.initial_output == "data":
+            weights = plan.data.normalised_weights(train)[0]
+            shares = None if weights is None else weights[train]
+            self._units = Units.of(self.head_, plan.data.Y[train], shares)
+            plan.graph.network.last_layer(theta)[1][...] = 0
+        return replace(state, train=train, held_out=held_out, units=self._units)
 
     def _train(
         self,
         plan: _Plan,
         theta: np.ndarray,
         rng: np.random.RandomState,
-        progress: Progress,
-        solver: Solver | None,
+        state: State,
+        watcher: Watcher | None,
         *,
-        is_first: bool,
         is_partial: bool,
-    ) -> tuple[Outcome, Solver | None]:
-        data, graph = plan.data, plan.graph
-        train, held_out = (data.rows, None) if plan.split is None else plan.split.draw(rng)
-        batch_size = self._batch_size(len(train))
+    ) -> tuple[Outcome, State]:
+        """Train from a state on; return how it ended, and the state then."""
+        data, graph, train = plan.data, plan.graph, state.train
+        assert train is not None
         weights, mean_weight = data.normalised_weights(train)
-        if is_first and self.initial_output == "data":
-            shares = None if weights is None else weights[train]
-            self._units = Units.of(self.head_, data.Y[train], shares)
-            graph.network.last_layer(theta)[1][...] = 0
-        rows_per_step = len(train) if self.solver == "lbfgs" else batch_size
+        is_full_batch = self.solver == "lbfgs"
+        batch_size = self._batch_size(len(train))
+        rows_per_step = len(train) if is_full_batch else batch_size
         objective = Objective(
             graph,
             theta,
@@ -372,34 +445,60 @@ class MultilayerPerceptron(BaseEstimator):
             penalty=self.alpha / (rows_per_step * mean_weight),
             units=self._units,
         )
-        judge = self._judge(plan, theta, train, held_out)
-        stopping = Stopping(
+        course = Course(
+            theta,
+            state,
+            self._stopping(is_partial),
+            len(train),
+            judge=self._judge(plan, theta, train, state.held_out),
+            watch=watcher,
+            report=print if self.verbose else None,
+        )
+        descent: Descent | None = None
+        if not is_full_batch:
+            descent = Descent(
+                objective, train, state, self._stepping(theta, graph, rng, batch_size)
+            )
+
+        def snapshot() -> State:
+            now = course.state()
+            now = now if descent is None else descent.state(now)
+            return replace(now, generators={"order": rng.get_state(legacy=False)})
+
+        if watcher is not None:
+            watcher.fitted = lambda: self._fitted(graph.network, course.shown, snapshot())
+        if descent is None:
+            outcome = train_full_batch(course, objective, train)
+        else:
+            outcome = train_minibatches(course, descent)
+        return outcome, snapshot() if is_partial else course.state()
+
+    def _stopping(self, is_partial: bool) -> Stopping:
+        by_loss = self.solver in SOLVERS  # lbfgs has a rule of its own for the objective
+        return Stopping(
             max_iter=1 if is_partial else self.max_iter,
             tol=self.tol,
-            n_iter_no_change=self.n_iter_no_change,
+            n_iter_no_change=self.n_iter_no_change if by_loss or self.early_stopping else np.inf,
             by_score=bool(self.early_stopping),
             restore_best=bool(self.restore_best or self.early_stopping) and not is_partial,
+            retreats=0 if is_partial else RETREATS,
             max_fun=self.max_fun,
         )
-        report = print if self.verbose else _silent
-        if self.solver == "lbfgs":
-            outcome = train_full_batch(
-                objective, train, progress, stopping, judge=judge, report=report
-            )
-            return outcome, None
-        solver = solver or SOLVERS[self.solver](theta, self)
-        outcome = train_minibatches(
-            objective,
-            solver,
-            train,
-            progress,
-            stopping,
+
+    def _stepping(
+        self, theta: np.ndarray, graph: LossGraph, rng: np.random.RandomState, batch_size: int
+    ) -> Stepping:
+        make, weights = SOLVERS[self.solver], graph.network.penalised
+        return Stepping(
+            new_solver=lambda: make(theta, weights, self),
+            schedule=schedule_of(self, by_epochs=make(theta[:0], [], self).by_epochs),
             batch_size=batch_size,
             shuffle=rng.shuffle if self.shuffle else None,
-            judge=judge,
-            report=report,
+            planned_epochs=self.max_iter,
+            comes_to_rest=comes_to_rest(self.learning_rate),
+            max_grad_norm=self.max_grad_norm,
+            averaging=self.averaging,
         )
-        return outcome, solver
 
     # -- checking ----------------------------------------------------------------------------------
 
@@ -569,47 +668,29 @@ class MultilayerPerceptron(BaseEstimator):
             self._units.unfold(*network.last_layer(theta))
         return theta
 
-    def _training_state(
-        self, theta: np.ndarray, is_first: bool, is_partial: bool
-    ) -> tuple[Progress, Solver | None]:
-        """Return where training stands: a stream goes on, anything else starts anew."""
-        if is_first:
-            return Progress(), None
-        solver = getattr(self, "_stream", None)
-        if not is_partial or not isinstance(solver, type(SOLVERS[self.solver](theta[:0], self))):
-            return self._progress.restarted(), None
-        return replace(self._progress, n_iter=0), deepcopy(solver)
-
-    def _publish(
-        self, network: Network, theta: np.ndarray, outcome: Outcome, *, is_first: bool
-    ) -> None:
-        progress, theta, loss_unit = outcome.progress, theta.copy(), 1.0
+    def _fitted(self, network: Network, theta: np.ndarray, state: State) -> dict[str, Any]:
+        """Return every fitted attribute, of copies of these parameters."""
+        progress, theta, unit = state.progress, theta.copy(), 1.0
         if self._units is not None:
             self._units.fold(*network.last_layer(theta))
-            loss_unit = self._units.loss
-        history = dict(outcome.history)
-        if "loss" in history:
-            history["loss"] = [loss * loss_unit for loss in history["loss"]]
+            unit = self._units.loss
+        history = dict(state.history)
+        history["loss"] = [loss * unit for loss in history.get("loss", [])]
         scores = history.get("validation_score")
-        losses = history.get("loss", [])
-        if not is_first:
-            losses = [*self.loss_curve_, *losses]
-            scores = None if scores is None else [*(self.validation_scores_ or []), *scores]
-        fitted = {
+        return {
             **_published_parameters(network, network.split(theta)),
             "out_activation_": self.head_.out_activation,
             "n_iter_": progress.n_iter,
             "t_": progress.samples_seen,
-            "loss_": progress.loss * loss_unit,
-            "loss_curve_": losses,
+            "loss_": progress.loss * unit,
+            "loss_curve_": [*state.earlier_losses, *history["loss"]],
             "history_": history,
             "best_iter_": progress.best_iter,
-            "best_loss_": None if self.early_stopping else progress.best_loss * loss_unit,
-            "validation_scores_": scores,
+            "best_loss_": None if self.early_stopping else progress.best_loss * unit,
+            "validation_scores_": None if scores is None else [*state.earlier_scores, *scores],
             "best_validation_score_": None if scores is None else progress.best_score,
-            "_progress": progress,
+            "_state": state,
         }
-        self.__dict__.update(fitted)
 
     # -- answers -----------------------------------------------------------------------------------
 

@@ -30,15 +30,17 @@ ORDER = [
     "network",
     "objective",
     "solvers",
+    "state",
     "training",
     "parameters",
     "data",
     "validation",
+    "callbacks",
     "perceptron",
     "estimators",
     "",
 ]
-SCIKIT_LEARN = {"data", "validation", "perceptron", "estimators"}
+SCIKIT_LEARN = {"data", "validation", "callbacks", "perceptron", "estimators"}
 
 
 def modules():
