@@ -25,7 +25,8 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from .callbacks import CallbackSupportMixin, Watcher, with_callbacks
-from .data import Data, check_inputs, check_weights, within
+from .checkpoints import Saved, read_checkpoint
+from .data import Data, check_inputs, check_weights, identity_of, within
 from .engine import BATCH, ComputationGraph, Expression, Program, variable
 from .heads import AUTOMATIC, HEADS, Head
 from .network import Network
@@ -52,6 +53,7 @@ from .validation import (
     Judge,
     Score,
     ValidationSplit,
+    evenly_spaced,
     find_scorer,
     mean_loss,
     sample_of,
@@ -285,13 +287,62 @@ class MultilayerPerceptron(CallbackSupportMixin, BaseEstimator):
         given = (X_val, y_val, sample_weight_val)
         return self._fit_watched(X, y, sample_weight, given)
 
-    def _fit_watched(self, X: Any, y: Any, sample_weight: Any, given: tuple[Any, Any, Any]) -> Self:
+    @with_callbacks
+    def resume(
+        self,
+        path: Any,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        *,
+        X_val: Any = None,
+        y_val: Any = None,
+        sample_weight_val: Any = None,
+    ) -> Self:
+        """Go on with the fit whose state a `skmlp.callbacks.Checkpoint` saved in a file.
+
+        With a stochastic solver the result is, bit for bit, that of the fit that was not
+        interrupted. `max_iter` may be larger than before; callbacks begin anew.
+
+        Parameters
+        ----------
+        path : str or path
+            The file.
+        X, y, sample_weight, X_val, y_val, sample_weight_val
+            What `fit` was given.
+
+        Returns
+        -------
+        self
+            The fitted estimator.
+
+        Raises
+        ------
+        FileNotFoundError
+            If there is no such file.
+        ValueError
+            If it is no checkpoint, or damaged, or of a fit with other data or parameters, which
+            are named; and as `fit`.
+        """
+        given = (X_val, y_val, sample_weight_val)
+        return self._fit_watched(X, y, sample_weight, given, read_checkpoint(path))
+
+    def _fit_watched(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        given: tuple[Any, Any, Any],
+        saved: Saved | None = None,
+    ) -> Self:
         """Fit, tell the callbacks of it, and say how it ended."""
         watcher = Watcher.of(self, X, y, sample_weight)
         with unchanged_on_failure(self):
             if watcher is not None:
                 watcher.start()
-            outcome = self._fit(X, y, sample_weight, given, is_partial=False, watcher=watcher)
+            outcome = self._fit(
+                X, y, sample_weight, given, is_partial=False, watcher=watcher, saved=saved
+            )
             if watcher is not None:
                 watcher.finish()
             if outcome.kind in ("unconverged", "interrupted"):
@@ -354,17 +405,24 @@ class MultilayerPerceptron(CallbackSupportMixin, BaseEstimator):
         is_partial: bool,
         classes: Any = None,
         watcher: Watcher | None = None,
+        saved: Saved | None = None,
     ) -> Outcome:
-        is_first = not hasattr(self, "coefs_") or not (self.warm_start or is_partial)
+        is_first = (
+            saved is not None or not hasattr(self, "coefs_") or not (self.warm_start or is_partial)
+        )
         plan = self._plan(
             X, y, sample_weight, given, is_first=is_first, is_partial=is_partial, classes=classes
         )
-        rng = check_random_state(self.random_state)
-        theta, state = self._start(plan, rng, is_first=is_first, is_partial=is_partial)
+        if saved is not None:
+            rng, (theta, state) = saved.generator(), self._resumed(plan, saved)
+        else:
+            rng = check_random_state(self.random_state)
+            theta, state = self._start(plan, rng, is_first=is_first, is_partial=is_partial)
         outcome = Outcome()
         if len(plan.data.rows):
             with np.errstate(all="ignore"):  # a fit that diverges is told by its loss
-                state = self._split_and_measure(plan, theta, rng, state, is_first=is_first)
+                if saved is None:
+                    state = self._split_and_measure(plan, theta, rng, state, is_first=is_first)
                 outcome, state = self._train(
                     plan, theta, rng, state, watcher, is_partial=is_partial
                 )
@@ -400,6 +458,23 @@ class MultilayerPerceptron(CallbackSupportMixin, BaseEstimator):
             theta = theta if is_edited else state.raw.copy()
             state = replace(state, average=None) if is_edited else state
         return theta, state
+
+    def _resumed(self, plan: _Plan, saved: Saved) -> tuple[np.ndarray, State]:
+        """Return the parameters and the state of a checkpoint, if it is of this very fit."""
+        identity = identity_of(self, plan.data, plan.validation)
+        for name in {**saved.identity, **identity}:
+            was, is_now = saved.identity.get(name), identity.get(name)
+            if was != is_now:
+                raise ValueError(
+                    f"The checkpoint {saved.path!r} is of another fit: {name} was {was}, and is "
+                    f"{is_now} now; give what it was begun with, or begin with fit."
+                )
+        network = plan.graph.network
+        last = saved.arrays["marks.last"]
+        make, weights = SOLVERS.get(self.solver), network.penalised
+        state = saved.state(None if make is None else lambda: make(last, weights, self))
+        self._units = state.units
+        return last.copy(), state
 
     def _split_and_measure(
         self,
@@ -445,6 +520,8 @@ class MultilayerPerceptron(CallbackSupportMixin, BaseEstimator):
             penalty=self.alpha / (rows_per_step * mean_weight),
             units=self._units,
         )
+        if watcher is not None and watcher.wants_identity:
+            state = replace(state, identity=identity_of(self, data, plan.validation))
         course = Course(
             theta,
             state,
@@ -760,6 +837,27 @@ class MultilayerPerceptron(CallbackSupportMixin, BaseEstimator):
                 else f"layer={layer!r} does not exist: the network has no hidden layer."
             )
         return self._layer(X, int(layer) % depth)
+
+    def _gradient_norms(self, X: Any, y: Any, sample_weight: Any) -> dict[str, float]:
+        """Return the norm of each layer's gradient of the mean loss, on some of these samples."""
+        data = self._check_data(X, y, sample_weight, is_first=False, is_partial=True)
+        network, rows = self._network, evenly_spaced(data.rows, JUDGED_ROWS)
+        graph = LossGraph(
+            network,
+            self.head_,
+            self._n_targets,
+            is_weighted=data.weights is not None,
+            is_sparse=data.is_sparse,
+        )
+        theta = np.concatenate([np.ravel(part) for part in self._parts])
+        weights = data.normalised_weights(rows)[0]
+        weights = None if weights is None else weights.astype(theta.dtype)
+        objective = Objective(graph, theta, data.X, data.Y, weights, penalty=0.0)
+        objective(rows)
+        layers = zip(*network.by_layer(network.split(objective.gradient))[:2], strict=True)
+        names = [f"hidden layer {i}" for i in range(1, network.depth)] + ["output layer"]
+        squares = (float(np.sum(W**2) + np.sum(b**2)) for W, b in layers)
+        return {name: float(np.sqrt(square)) for name, square in zip(names, squares, strict=True)}
 
     def computation_graph(
         self, X: Any = None, y: Any = None, sample_weight: Any = None

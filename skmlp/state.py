@@ -181,6 +181,8 @@ class State:
         The state of every random generator, by its name.
     units : Units or None
         The units that training works in.
+    identity : dict of str to str
+        What the fit is, in words, where it is to be resumed.
     """
 
     progress: Progress = field(default_factory=Progress)
@@ -198,6 +200,7 @@ class State:
     held_out: np.ndarray | None = None
     generators: dict[str, dict[str, Any]] = field(default_factory=dict)
     units: Units | None = None
+    identity: dict[str, str] = field(default_factory=dict)
 
     def restarted(self, losses: Sequence[float], scores: Sequence[float] | None) -> State:
         """Return the state of a new fit with the same parameters, after fits with these curves."""

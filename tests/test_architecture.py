@@ -32,6 +32,7 @@ ORDER = [
     "solvers",
     "state",
     "training",
+    "checkpoints",
     "parameters",
     "data",
     "validation",
