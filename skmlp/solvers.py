@@ -399,7 +399,8 @@ def clip_norm(g: np.ndarray, largest: float) -> bool:
     >>> clip_norm(g, 1.0), g
     (True, array([0.6, 0.8]))
     """
-    norm = math.sqrt(float(np.dot(g, g)))
+    with np.errstate(over="ignore"):
+        norm = math.sqrt(float(np.dot(g, g)))
     if not math.isfinite(norm):  # the squares may be too large where the numbers are not
         peak = float(np.max(np.abs(g)))
         if not math.isfinite(peak):
