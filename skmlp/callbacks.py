@@ -94,6 +94,8 @@ class Watcher:
     @classmethod
     def of(cls, estimator: Any, X: Any, y: Any, sample_weight: Any) -> Watcher | None:
         """Return the watcher of an estimator; None where it has no callbacks."""
+        for name in ("_callback_fit_ctx", "_skl_callbacks_to_teardown"):
+            vars(estimator).pop(name, None)  # what an interrupted teardown left behind
         if not getattr(estimator, "_skl_callbacks", None):
             return None
         context = estimator._init_callback_context(max_subtasks=estimator.max_iter)

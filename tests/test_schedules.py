@@ -62,7 +62,11 @@ def test_a_schedule_is_its_formula(name):
 @unconverged
 @pytest.mark.parametrize("solver", SOLVERS)
 @pytest.mark.parametrize("warmup", [0.0, 0.3])
-@pytest.mark.parametrize("schedule", [*OF_PROGRESS, "constant", lambda t: 0.3 + t])
+@pytest.mark.parametrize(
+    "schedule",
+    [*OF_PROGRESS, "constant", lambda t: 0.3 + t],
+    ids=lambda s: s if isinstance(s, str) else "own",
+)
 def test_the_rate_of_every_step_goes_by_the_share_of_training(schedule, warmup, solver):
     """A fit that is given every rate by hand, as the solver itself is stepped."""
     X, y = data(MLPRegressor)
