@@ -51,8 +51,10 @@ def write_checkpoint(path: str | os.PathLike[str], state: State) -> None:
             file.flush()
             os.fsync(file.fileno())
         part.replace(path)
-    except BaseException:
+    except BaseException as error:
         part.unlink(missing_ok=True)
+        if isinstance(error.__context__, KeyboardInterrupt):
+            raise KeyboardInterrupt from None  # zipfile makes an error of its own of it
         raise
 
 
@@ -173,8 +175,8 @@ def read_checkpoint(path: str | os.PathLike[str]) -> Saved:
         If it is no checkpoint, or damaged.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
         about = json.loads(arrays.pop("about").tobytes())
         known = about["format"] == FORMAT
     except FileNotFoundError:
