@@ -8,6 +8,7 @@ split) and `_score_raw` (how good raw outputs are).
 
 from __future__ import annotations
 
+import math
 import threading
 import warnings
 from collections.abc import Iterator
@@ -118,6 +119,7 @@ def unchanged_on_failure(estimator: BaseEstimator) -> Iterator[None]:
 
 RETREATS = 5  # the most that a fit which is no longer finite goes back to better parameters
 
+_ORDINARY = 1e6  # where parameters and inputs are no larger, what is computed of them is finite
 _PREDICTED_NUMBERS = 1 << 17  # in a buffer of a prediction, which stays with the thread
 
 
@@ -548,6 +550,9 @@ class MultilayerPerceptron(CallbackSupportMixin, BaseEstimator):
             outcome = train_full_batch(course, objective, train)
         else:
             outcome = train_minibatches(course, descent)
+        is_doubtful = max(_largest(theta), _largest(data.X)) > _ORDINARY
+        if outcome.kind != "diverged" and is_doubtful and not math.isfinite(objective(train)):
+            outcome = course.diverged("the last epoch", "lower learning_rate_init or alpha")
         return outcome, snapshot() if is_partial else course.state()
 
     def _stopping(self, is_partial: bool) -> Stopping:
@@ -917,6 +922,11 @@ class MultilayerPerceptron(CallbackSupportMixin, BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = takes_sparse(self)
         return tags
+
+
+def _largest(numbers: Any) -> float:
+    """Return the largest absolute value in an array or sparse matrix."""
+    return max(float(numbers.max()), -float(numbers.min()))
 
 
 def _published_parameters(network: Network, parts: list[np.ndarray]) -> dict[str, Any]:
