@@ -50,10 +50,11 @@ def _has_scores_alone(estimator: MultilayerPerceptron) -> bool:
 
 
 def _only_with(what: str, head: Any) -> str:
-    names = (name for name, kind in HEADS.items() if getattr(kind(), f"has_{what}"))
+    names = [name for name, kind in HEADS.items() if getattr(kind(), f"has_{what}")]
     if what == "probabilities":
-        names = (name for name in names if "numbers" not in HEADS[name].targets)
-    return f"Only the heads {', '.join(names)} have {_WORDS[what]}, got head={head!r}."
+        names = [name for name in names if "numbers" not in HEADS[name].targets]
+    but = ", whose parameters leave it none" if type(head) in map(HEADS.get, names) else ""
+    return f"Only the heads {', '.join(names)} have {_WORDS[what]}, got head={head!r}{but}."
 
 
 _WORDS = {
@@ -511,7 +512,7 @@ class MLPRegressor(RegressorMixin, MultilayerPerceptron):
 
         Returns
         -------
-        frozen distribution of `scipy.stats`, or a `skmlp.heads.Mixture`
+        frozen distribution of `scipy.stats`, `skmlp.heads.Mixture` or `PoissonGamma`
             Its methods (`pdf` or `pmf`, `cdf`, `ppf`, `mean`, `std`, `interval`, `rvs`, ...)
             return arrays of shape (n_samples,) or (n_samples, n_outputs).
 

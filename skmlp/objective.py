@@ -188,9 +188,10 @@ class Objective:
             into=[None, *network.split(self.gradient)],
             dtype=theta.dtype,
         )
-        self._data = {graph.x: X, graph.y: Y}
+        data = {graph.x: X, graph.y: Y}
         if weights is not None:
-            self._data[graph.w] = weights
+            data[graph.w] = weights
+        self._compute = self._program.on(data)
         self._penalty = float(penalty)
         self._weights = [theta[part] for part in network.penalised]
         self._scratch = np.empty(CHUNK, theta.dtype)
@@ -214,7 +215,7 @@ class Objective:
             F(theta; rows), losses in their unit.
         """
         self._scale[...] = 1.0 / (len(rows) * self._loss_unit)
-        value = float(self._program.run(self._data, rows)[0])
+        value = float(self._compute(rows)[0])
         if self._penalty == 0.0:
             return value
         for w, g in self._chunks:

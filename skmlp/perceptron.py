@@ -28,7 +28,7 @@ from sklearn.utils.validation import check_is_fitted
 from .callbacks import CallbackSupportMixin, Watcher, with_callbacks
 from .checkpoints import Saved, read_checkpoint
 from .data import Data, check_inputs, check_weights, identity_of, within
-from .engine import BATCH, ComputationGraph, Expression, Program, variable
+from .engine import BATCH, ComputationGraph, Expression, Program, running, variable
 from .heads import AUTOMATIC, HEADS, Head
 from .network import Network
 from .objective import LossGraph, Objective, Units
@@ -120,7 +120,6 @@ def unchanged_on_failure(estimator: BaseEstimator) -> Iterator[None]:
 RETREATS = 5  # the most that a fit which is no longer finite goes back to better parameters
 
 _ORDINARY = 1e6  # where parameters and inputs are no larger, what is computed of them is finite
-_PREDICTED_NUMBERS = 1 << 17  # in a buffer of a prediction, which stays with the thread
 
 
 class _Programs(threading.local):
@@ -422,7 +421,7 @@ class MultilayerPerceptron(CallbackSupportMixin, BaseEstimator):
             theta, state = self._start(plan, rng, is_first=is_first, is_partial=is_partial)
         outcome = Outcome()
         if len(plan.data.rows):
-            with np.errstate(all="ignore"):  # a fit that diverges is told by its loss
+            with running():  # a fit that diverges is told by its loss
                 if saved is None:
                     state = self._split_and_measure(plan, theta, rng, state, is_first=is_first)
                 outcome, state = self._train(
@@ -788,7 +787,8 @@ class MultilayerPerceptron(CallbackSupportMixin, BaseEstimator):
 
     def _layer(self, X: Any, layer: int) -> np.ndarray:
         """Compute a layer's outputs (-1: the raw outputs), with a program of this thread's."""
-        check_is_fitted(self)
+        if not hasattr(self, "coefs_"):  # cheaper than check_is_fitted, which says it better
+            check_is_fitted(self)
         X = check_inputs(self, X, reset=False)
         parameters = self._parts
         X = within(X, parameters[0].dtype, "X")
@@ -951,9 +951,7 @@ def _layer_program(
     output = network.layers(x, variables)[layer]
     dtype = parameters[0].dtype
     arrays = [np.ascontiguousarray(part, dtype) for part in parameters]
-    bound = dict(zip(variables, arrays, strict=True))
-    block_rows = max(256, _PREDICTED_NUMBERS // max(network.layer_units))
-    return x, Program([output], bound, dtype=dtype, block_rows=block_rows)
+    return x, Program([output], dict(zip(variables, arrays, strict=True)), dtype=dtype)
 
 
 def _silent(line: str) -> None:

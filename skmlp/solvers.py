@@ -1,8 +1,8 @@
 """Solvers: rules that move the flat vector theta, and schedules for their rates.
 
-The law of a stochastic solver: `step(theta, g)` moves theta in place by one gradient, which it
-uses up, at its `rate`, which a schedule sets. Its attributes are its whole state, so keeping the
-object is keeping the state.
+The law of a stochastic solver: `on(theta, g)` returns the step, a call without arguments that moves
+theta in place by one gradient, which it uses up, at the solver's `rate`, which a schedule sets. The
+solver's attributes are its whole state, so keeping the object is keeping the state.
 
 `SOLVERS` and `SCHEDULES` stand right under their definitions.
 """
@@ -214,8 +214,8 @@ class Solver(Protocol):
     rate: float
     by_epochs: ClassVar[bool]
 
-    def step(self, theta: np.ndarray, g: np.ndarray) -> None:
-        """Move theta by one gradient."""
+    def on(self, theta: np.ndarray, g: np.ndarray) -> Callable[[], None]:
+        """Return the step: it moves theta by what then stands in g, and uses it up."""
 
 
 class SGD:
@@ -246,18 +246,25 @@ class SGD:
         self.nesterov = bool(nesterov)
         self.velocity = np.zeros_like(theta)
 
-    def step(self, theta: np.ndarray, g: np.ndarray) -> None:
-        """Move theta by one gradient, which is used up."""
-        for theta_, g_, v in chunks(theta, g, self.velocity):
-            g_ *= self.rate
-            v *= self.momentum
-            v -= g_
-            if self.nesterov:
-                theta_ -= g_
-                np.multiply(v, self.momentum, out=g_)
-                theta_ += g_
-            else:
-                theta_ += v
+    def on(self, theta: np.ndarray, g: np.ndarray) -> Callable[[], None]:
+        """Return the step: it moves theta by what then stands in g, and uses it up."""
+        parts = list(chunks(theta, g, self.velocity))
+        rate, momentum = (np.array(number, theta.dtype) for number in (self.rate, self.momentum))
+
+        def step() -> None:
+            rate[...] = self.rate
+            for theta_, g_, v in parts:
+                np.multiply(g_, rate, g_)
+                np.multiply(v, momentum, v)
+                np.subtract(v, g_, v)
+                if self.nesterov:
+                    np.subtract(theta_, g_, theta_)
+                    np.multiply(v, momentum, g_)
+                    np.add(theta_, g_, theta_)
+                else:
+                    np.add(theta_, v, theta_)
+
+        return step
 
 
 class Adam:
@@ -269,6 +276,8 @@ class Adam:
               \frac{m}{\sqrt{v} + \epsilon}
 
     Epsilon stands beside the uncorrected root, as in scikit-learn and in section 2 of the paper.
+    The moments are kept as m / (1 - beta_1) and v / (1 - beta_2), sums instead of means, which
+    saves two passes; epsilon and the rate make up for it.
 
     Parameters
     ----------
@@ -293,24 +302,30 @@ class Adam:
         self.first_moment = np.zeros_like(theta)
         self.second_moment = np.zeros_like(theta)
 
-    def step(self, theta: np.ndarray, g: np.ndarray) -> None:
-        """Move theta by one gradient, which is used up."""
-        self.steps += 1
+    def on(self, theta: np.ndarray, g: np.ndarray) -> Callable[[], None]:
+        """Return the step: it moves theta by what then stands in g, and uses it up."""
+        parts = list(chunks(theta, g, self.first_moment, self.second_moment))
         one, two = 1 - self.beta_1, 1 - self.beta_2
-        rate = self.rate * math.sqrt(1 - self.beta_2**self.steps) / (1 - self.beta_1**self.steps)
-        for theta_, g_, m, v in chunks(theta, g, self.first_moment, self.second_moment):
-            g_ *= one
-            m *= self.beta_1
-            m += g_
-            np.multiply(g_, g_, out=g_)
-            g_ *= two / (one * one)
-            v *= self.beta_2
-            v += g_
-            np.sqrt(v, out=g_)
-            g_ += self.epsilon
-            np.divide(m, g_, out=g_)
-            g_ *= rate
-            theta_ -= g_
+        numbers = (self.beta_1, self.beta_2, self.epsilon / math.sqrt(two), 0.0)
+        beta_1, beta_2, epsilon, rate = (np.array(number, theta.dtype) for number in numbers)
+
+        def step() -> None:
+            self.steps += 1
+            corrections = math.sqrt(1 - self.beta_2**self.steps) / (1 - self.beta_1**self.steps)
+            rate[...] = self.rate * corrections * one / math.sqrt(two)
+            for theta_, g_, m, v in parts:
+                np.multiply(m, beta_1, m)
+                np.add(m, g_, m)
+                np.multiply(g_, g_, g_)
+                np.multiply(v, beta_2, v)
+                np.add(v, g_, v)
+                np.sqrt(v, g_)
+                np.add(g_, epsilon, g_)
+                np.divide(m, g_, g_)
+                np.multiply(g_, rate, g_)
+                np.subtract(theta_, g_, theta_)
+
+        return step
 
 
 class AdamW(Adam):
@@ -351,11 +366,16 @@ class AdamW(Adam):
         self.weight_decay = float(weight_decay)
         self.weights = list(weights)
 
-    def step(self, theta: np.ndarray, g: np.ndarray) -> None:
-        """Move theta by one gradient, which is used up."""
-        for stretch in self.weights:
-            theta[stretch] *= 1 - self.rate * self.weight_decay
-        super().step(theta, g)
+    def on(self, theta: np.ndarray, g: np.ndarray) -> Callable[[], None]:
+        """Return the step: it moves theta by what then stands in g, and uses it up."""
+        weights, move = [theta[stretch] for stretch in self.weights], super().on(theta, g)
+
+        def step() -> None:
+            for W in weights:
+                W *= 1 - self.rate * self.weight_decay
+            move()
+
+        return step
 
 
 # What makes a solver for theta, some stretches of which are weights, of an estimator's parameters.

@@ -351,6 +351,7 @@ class Descent:
         self.schedule = replace(how.schedule, rate_init=halved)
         self.rate = halved if state.rate is None else state.rate
         self.solver = how.new_solver() if state.solver is None else deepcopy(state.solver)
+        self._move = self.solver.on(objective.theta, objective.gradient)
         self.average: Average | None = None
         if how.averaging is not None:
             fresh = Average(objective.theta, how.averaging)
@@ -374,12 +375,13 @@ class Descent:
     def _step(self, seen: int) -> Callable[[int], bool]:
         """Make what steps after `start` more samples, unless the gradient is not finite."""
         theta, g = self.objective.theta, self.objective.gradient
-        solver, average, factor = self.solver, self.average, self.schedule.factor
+        solver, move = self.solver, self._move
+        average, factor = self.average, self.schedule.factor
         solver.rate = self.rate
         max_norm, planned = self.how.max_grad_norm, self.how.planned_epochs * len(self.order)
 
         def step(start: int) -> bool:  # noqa: ARG001, only a full step goes by it
-            solver.step(theta, g)
+            move()
             return True
 
         def full_step(start: int) -> bool:
@@ -389,7 +391,7 @@ class Descent:
                 solver.rate = self.rate * _checked_factor(
                     factor, min(1.0, (seen + start) / planned)
                 )
-            solver.step(theta, g)
+            move()
             if average is not None:
                 average.update(theta)
             return True
@@ -412,6 +414,7 @@ class Descent:
         self.schedule = replace(self.schedule, rate_init=0.5 * self.schedule.rate_init)
         self.rate *= 0.5
         self.solver = self.how.new_solver()
+        self._move = self.solver.on(self.objective.theta, self.objective.gradient)
         if self.average is not None:
             self.average = Average(self.objective.theta, self.average.decay)
 

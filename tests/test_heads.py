@@ -35,6 +35,7 @@ from skmlp import (
 )
 from skmlp.engine import evaluate, variable
 from skmlp.heads import (
+    NUMBERS,
     POSITIVE,
     ZERO_OR_POSITIVE,
     AbsoluteError,
@@ -55,14 +56,15 @@ from skmlp.heads import (
     NegativeBinomial,
     Ordinal,
     Poisson,
+    PoissonGamma,
     Quantile,
     Softmax,
     StudentT,
     Tweedie,
 )
 from skmlp.heads.check import LAWS
-from skmlp.heads.distributions import _stirling
 from skmlp.heads.head import best_constant, bounded, unbounded, weighted_quantile
+from skmlp.heads.series import half_deviance, log_density_at_mean, stirling
 from skmlp.objective import Units
 
 unconverged = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -74,10 +76,15 @@ OTHERS = [
     Quantile([0.05, 0.25, 0.5, 0.75, 0.95]),
     Quantile((0.8, 0.9)),
     Tweedie(0),
+    Tweedie(0, 2.0),
     Tweedie(1),
     Tweedie(1.01),
+    Tweedie(1.2, "varying"),
+    Tweedie(1.5, None),
+    Tweedie(1.8, 0.7),
     Tweedie(2),
     Tweedie(3),
+    Tweedie(3, "varying"),
     Tweedie(4.5),
     Gamma("varying"),
     Gamma(0.3),
@@ -95,7 +102,9 @@ ALL = [*REGISTRY.values(), *OTHERS]
 FOR_NUMBERS = [head for head in ALL if "numbers" in head.targets]
 FOR_CLASSES = [head for head in ALL if "numbers" not in head.targets]
 WITH_DISTRIBUTION = [head for head in FOR_NUMBERS if head.has_distribution]
-CONTINUOUS = [h for h in WITH_DISTRIBUTION if not isinstance(h, (Poisson, NegativeBinomial))]
+LIKE_POISSON = [h for h in WITH_DISTRIBUTION if h == Poisson() or h == Tweedie(1)]
+COUNTING = [*LIKE_POISSON, *(h for h in WITH_DISTRIBUTION if isinstance(h, NegativeBinomial))]
+CONTINUOUS = [h for h in WITH_DISTRIBUTION if h not in COUNTING]  # but for an atom at 0
 over_all = pytest.mark.parametrize("head", ALL, ids=str)
 over_numbers = pytest.mark.parametrize("head", FOR_NUMBERS, ids=str)
 over_classes = pytest.mark.parametrize("head", FOR_CLASSES, ids=str)
@@ -494,6 +503,10 @@ def test_check_head_takes_targets():
         (lambda: Quantile([[0.5]]), r"an increasing list of them, got \[\[0.5\]\]"),
         (lambda: Tweedie(0.5), "Tweedie needs a power that is 0 or a number >= 1, got 0.5"),
         (lambda: Tweedie(True), "Tweedie needs a power that is 0 or a number >= 1, got True"),
+        (lambda: Tweedie(1.5, "learned"), "'auto', None, 'constant', 'varying' or a number > 0"),
+        (lambda: Tweedie(1.5, 0), "Tweedie needs a dispersion .* got 0"),
+        (lambda: Tweedie(1, "constant"), "of power 1 is Poisson's, whose dispersion is 1: leave"),
+        (lambda: Tweedie(2.5, 1.0), "of power 2.5 has no known density: .* got dispersion=1.0"),
         (lambda: Gamma("learned"), "Gamma needs a shape that is 'constant', 'varying' or a number"),
         (lambda: Gamma(0), "or a number > 0, got 0"),
         (lambda: NegativeBinomial(-1), "NegativeBinomial needs a dispersion .* > 0, got -1"),
@@ -595,9 +608,9 @@ def test_bounded_link_is_the_identity_inside_and_finite_outside():
 def test_rest_of_stirlings_formula_is_exact_on_both_sides_of_its_seam():
     x = np.r_[np.geomspace(1e-8, 8, 40), np.linspace(7.9, 8.1, 41), np.geomspace(8, 1e3, 40)]
     exact = special.gammaln(x) - (x - 0.5) * np.log(x) + x - 0.5 * math.log(2 * math.pi)
-    np.testing.assert_allclose(_stirling(x), exact, rtol=1e-9, atol=3e-12)
-    np.testing.assert_allclose(_stirling(np.array([1e6, 1e12])), [1 / 12e6, 1 / 12e12])
-    assert check_gradient(_stirling, x[::7]) < 1e-6
+    np.testing.assert_allclose(stirling(x), exact, rtol=1e-9, atol=3e-12)
+    np.testing.assert_allclose(stirling(np.array([1e6, 1e12])), [1 / 12e6, 1 / 12e12])
+    assert check_gradient(stirling, x[::7]) < 1e-6
 
 
 @pytest.mark.parametrize("q", [0.1, 0.25, 0.5, 0.77])
@@ -633,7 +646,6 @@ CLOSED = {
     "absolute_error": lambda c: [np.median(c)],
     "quantile": lambda c: [np.median(c)],
     "poisson": lambda c: [np.log(c.mean())],
-    "tweedie": lambda c: [np.log(c.mean())],
     "gaussian": lambda c: [c.mean(), np.log(c.std())],
     "laplace": lambda c: [stats.laplace.fit(c)[0], np.log(stats.laplace.fit(c)[1])],
     "lognormal": lambda c: [np.log(c).mean(), np.log(np.log(c).std())],
@@ -709,7 +721,7 @@ def log_density(frozen, y):
 def test_loss_is_minus_the_log_density(head, scale):
     y, raw = numbers_for(head, (50, 2)), raw_for(head, 50, 2, scale)
     expected = -np.sum(log_density(head.distribution(raw), y), axis=1)
-    if isinstance(head, Poisson):  # scikit-learn's loss is half the deviance: 0 at its best
+    if head in LIKE_POISSON:  # scikit-learn's loss is half the deviance: 0 at its best
         expected += np.sum(special.xlogy(y, y) - y - special.gammaln(y + 1), axis=1)
     far = np.isinf(expected)  # SciPy's density of Laplace underflows
     assert far.mean() < 0.2
@@ -718,7 +730,7 @@ def test_loss_is_minus_the_log_density(head, scale):
 
 @pytest.mark.parametrize("power", [0, 1, 1.2, 1.5, 1.9, 2, 2.5, 3])
 def test_tweedie_loss_is_half_the_deviance(power):
-    head = Tweedie(power)
+    head = Tweedie(power, None)
     y, raw = numbers_for(head, (30, 1)), raw_for(head, 30, 1)
     mean = head.predict(raw)[:, 0]
     for i in range(30):
@@ -789,6 +801,109 @@ def test_ordinal_classes_are_the_median_and_the_mode():
     assert np.any(Ordinal().classify(raw) != Ordinal("mode").classify(raw))
 
 
+POWERS = [1.001, 1.02, 1.1, 1.3, 1.5, 1.7, 1.9, 1.99, 1.9999]
+
+
+def tweedie_log_density(y, mean, dispersion, power):
+    """Dunn and Smyth's series term by term, from the Poisson number of gamma summands."""
+    rate = mean ** (2 - power) / (dispersion * (2 - power))
+    if y == 0:
+        return -rate
+    shape = (2 - power) / (power - 1)
+    scale = dispersion * (power - 1) * mean ** (power - 1)
+    middle = y ** (2 - power) / (dispersion * (2 - power))
+    terms = []
+    for n in range(max(1, int(middle - 60 - 15 * middle**0.5)), int(middle * 1.1 + 400)):
+        poisson = n * math.log(rate) - rate - math.lgamma(n + 1)
+        gamma = (n * shape - 1) * math.log(y / scale) - y / scale - math.lgamma(n * shape)
+        terms.append(poisson + gamma - math.log(scale))
+    largest = max(terms)
+    return largest + math.log(math.fsum(math.exp(term - largest) for term in terms))
+
+
+@pytest.mark.parametrize("power", POWERS)
+def test_tweedie_density_is_its_series(power):
+    """From rates of almost 0 to many thousands, on both sides of where nodes part from numbers."""
+    head = Tweedie(power, "varying")
+    for log_dispersion in (-5.0, -3.0, -1.0, 0.0, 2.0, 6.0):
+        raw = np.array([[0.3, log_dispersion]] * 6)
+        y = np.array([[0.0], [1e-6], [0.5], [1.35], [2.0], [17.0]])
+        if log_dispersion < -3:
+            raw, y = raw[2:5], y[2:5]
+        known = math.exp(log_dispersion)
+        expected = [-tweedie_log_density(each, math.exp(0.3), known, power) for each in y[:, 0]]
+        np.testing.assert_allclose(head.loss(raw, y), expected, rtol=1e-8, atol=1e-7)
+
+
+@pytest.mark.parametrize("power", POWERS[2:-1])
+def test_tweedie_series_is_the_bessel_function_of_wright(power):
+    shape, dispersion = (2 - power) / (power - 1), np.geomspace(0.05, 20, 9)
+    scaled = dispersion ** (-1 - shape) / ((2 - power) * (power - 1) ** shape)
+    exact = special.wright_bessel(shape, 0.0, scaled)
+    peak = np.log(exact) - 1 / (dispersion * (power - 1) * (2 - power))
+    with np.errstate(invalid="ignore"):
+        is_finite = np.isfinite(peak)
+    assert is_finite.sum() >= 5
+    found = log_density_at_mean(np.ones(9), np.log(dispersion), power)
+    np.testing.assert_allclose(found[is_finite], peak[is_finite], rtol=1e-8, atol=1e-9)
+
+
+@pytest.mark.parametrize("power", [0, *POWERS[1:], 2, 3])
+def test_tweedie_gradient_is_right_where_nodes_change(power):
+    y = np.geomspace(1e-3, 1e3, 15)[:, None]
+    for log_dispersion in (-6.0, -2.0, 0.0, 3.0):
+        raw = np.c_[np.log(y) + np.linspace(-0.1, 0.1, 15)[:, None], np.full(15, log_dispersion)]
+        raw[:, 0] = raw[:, 0] if power else y[:, 0] + 0.1
+        known = check_gradient(lambda raw: Tweedie(power, "varying").loss(raw, y), raw)
+        assert known < 1e-4
+
+
+def test_tweedie_of_a_high_power_stays_finite():
+    assert len(check_head(Tweedie(6))) == 7
+
+
+def test_a_wrong_normaliser_of_tweedie_is_told():
+    class Forgets(Tweedie):
+        """Quasi-likelihood: without the series, the best dispersion is infinite."""
+
+        def loss(self, raw, y):
+            log_mean, log_dispersion = self._logarithms(raw)
+            deviance = half_deviance(log_mean, y, 1.5) * np.exp(-log_dispersion)
+            return np.sum(deviance + 0.5 * log_dispersion, axis=1)
+
+    raw = raw_for(Forgets(), 1, 1, 0.4)
+    with np.errstate(all="ignore"):
+        total = expectation(Forgets(), raw, lambda y: 1.0, 200.0)
+    assert abs(total - 1) > 0.05
+    y = numbers_for(Forgets(), (50, 1))
+    assert not np.allclose(
+        Forgets().loss(np.tile(raw, (50, 1)), y),
+        -Forgets().distribution(np.tile(raw, (50, 1))).logpdf(y)[:, 0],
+        rtol=1e-3,
+    )
+
+
+@pytest.mark.parametrize(
+    ("power", "is_there"),
+    [(0, True), (1, True), (1.5, True), (2, True), (2.5, False), (3, True), (4.5, False)],
+)
+def test_tweedie_has_a_distribution_where_its_density_is_known(power, is_there):
+    head = Tweedie(power)
+    assert head.has_distribution == head.has_quantiles == is_there
+    assert head.n_raw(3) == (6 if is_there and power != 1 else 3)
+    assert head.n_constant(3) == (3 if is_there and power != 1 else 0)
+    mean_alone = Tweedie(power, None)
+    assert mean_alone.n_raw(3) == 3
+    for model in (estimator_for(mean_alone), estimator_for(Tweedie(2.5))):
+        assert not hasattr(model, "predict_distribution")
+        assert not hasattr(model, "predict_interval")
+        with pytest.raises(AttributeError) as error:
+            model.predict_quantiles([[0.0]])
+        assert str(error.value.__cause__).endswith(", whose parameters leave it none.")
+    with pytest.raises(NotImplementedError, match=r"dispersion=None\) has no distribution"):
+        mean_alone.distribution(np.zeros((1, 1)))
+
+
 # -------------------- identities between heads
 
 
@@ -821,15 +936,45 @@ def test_median_is_half_of_absolute_error():
 @pytest.mark.parametrize(("power", "other"), [(0, Linear()), (1, Poisson()), (2, Gamma(1))])
 def test_tweedie_at_its_special_powers(power, other):
     y, raw = numbers_for(Gamma(), (40, 2)), raw_for(other, 40, 2)
-    same_up_to_a_constant(Tweedie(power), other, raw, raw, y)
-    np.testing.assert_allclose(Tweedie(power).predict(raw), other.predict(raw))
+    head = Tweedie(power, None)
+    same_up_to_a_constant(head, other, raw, raw, y)
+    np.testing.assert_allclose(head.predict(raw), other.predict(raw))
+
+
+@pytest.mark.parametrize(
+    ("power", "frozen"),
+    [
+        (0, lambda mean, dispersion: stats.norm(mean, np.sqrt(dispersion))),
+        (2, lambda mean, dispersion: stats.gamma(1 / dispersion, scale=mean * dispersion)),
+        (3, lambda mean, dispersion: stats.invgauss(mean * dispersion, scale=1 / dispersion)),
+    ],
+)
+def test_tweedie_with_a_dispersion_is_the_distribution_of_its_power(power, frozen):
+    y, raw = numbers_for(Gamma(), (40, 2)), raw_for(Tweedie(power), 40, 2)
+    mean = np.exp(raw[:, :2]) if power else raw[:, :2]
+    peer = frozen(mean, np.exp(raw[:, 2:]))
+    np.testing.assert_allclose(Tweedie(power).loss(raw, y), -peer.logpdf(y).sum(axis=1), rtol=1e-9)
+    np.testing.assert_allclose(peer.mean(), mean, rtol=1e-9)
+    np.testing.assert_allclose(peer.var(), np.exp(raw[:, 2:]) * mean**power, rtol=1e-6)
+
+
+def test_tweedie_goes_to_poisson_and_to_gamma():
+    near_poisson = Tweedie(1.0001, 1.0).distribution(np.zeros((1, 1)))
+    for at in (0.5, 1.5, 2.5, 3.5):
+        assert near_poisson.cdf(at)[0, 0] == pytest.approx(stats.poisson(1.0).cdf(at), abs=1e-3)
+    y, raw = numbers_for(Gamma(), (40, 1)), raw_for(Tweedie(2), 40, 1)
+    near_gamma, gamma = Tweedie(1.99999).loss(raw, y), Tweedie(2).loss(raw, y)
+    np.testing.assert_allclose(near_gamma, gamma, rtol=1e-3, atol=1e-3)
 
 
 @pytest.mark.parametrize("power", [1, 2])
 def test_tweedie_is_continuous_in_its_power(power):
     y, raw = numbers_for(Gamma(), (40, 2)), raw_for(Gamma(1), 40, 2)
     np.testing.assert_allclose(
-        Tweedie(power + 1e-6).loss(raw, y), Tweedie(power).loss(raw, y), rtol=1e-4, atol=1e-6
+        Tweedie(power + 1e-6, None).loss(raw, y),
+        Tweedie(power, None).loss(raw, y),
+        rtol=1e-4,
+        atol=1e-6,
     )
 
 
@@ -861,7 +1006,19 @@ def test_negative_binomial_of_no_dispersion_is_poisson(log_dispersion):
     same_up_to_a_constant(known, Poisson(), raw, raw, y, rtol=1e-6, atol=1e-6)
 
 
-@pytest.mark.parametrize(("kind", "value"), [(Gamma, 0.3), (Gamma, 70), (NegativeBinomial, 0.5)])
+def tweedie_of(power):
+    return lambda dispersion="auto": Tweedie(power, dispersion)
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        (Gamma, 0.3),
+        (Gamma, 70),
+        (NegativeBinomial, 0.5),
+        *((tweedie_of(power), 0.3) for power in (0, 1.5, 2, 3)),
+    ],
+)
 def test_known_second_parameter_is_a_learned_one_of_that_value(kind, value):
     y, raw = numbers_for(kind(), (40, 2)), raw_for(kind(value), 40, 2)
     both = np.c_[raw, np.full((40, 2), math.log(value))]
@@ -896,7 +1053,7 @@ def density(head, raw):
 
     def function(y):
         loss = head.loss(raw, np.array([[y]]))[0]
-        if isinstance(head, Poisson):
+        if head in LIKE_POISSON:
             loss -= special.xlogy(y, y) - y - special.gammaln(y + 1)
         return math.exp(-loss)
 
@@ -906,11 +1063,11 @@ def density(head, raw):
 def expectation(head, raw, function, up_to=np.inf):
     """Sum or integrate a function times exp(-loss)."""
     f = density(head, raw)
-    if head.domain is ZERO_OR_POSITIVE:
+    if head in COUNTING:
         return sum(function(y) * f(float(y)) for y in range(int(min(400, up_to + 1))))
-    low = 0.0 if head.domain is POSITIVE else -np.inf
+    low = -np.inf if head.domain is NUMBERS else 0.0
     value, _ = integrate.quad(lambda y: function(y) * f(y), low, up_to, limit=200, epsabs=1e-9)
-    return value
+    return value + (function(0.0) * f(0.0) if head.domain is ZERO_OR_POSITIVE else 0.0)
 
 
 INTEGRABLE = [head for head in WITH_DISTRIBUTION if head not in (StudentT(0.7),)]
@@ -961,7 +1118,9 @@ def test_quantiles_invert_the_distribution_function(head):
     frozen = head.distribution(raw)
     quantiles = head.quantile(raw, levels)
     for i, level in enumerate(levels):
-        np.testing.assert_allclose(frozen.cdf(quantiles[..., i]), level, atol=1e-9)
+        at_least = frozen.cdf(0.0) if head.domain is ZERO_OR_POSITIVE else level
+        reached = np.maximum(level, at_least)
+        np.testing.assert_allclose(frozen.cdf(quantiles[..., i]), reached, atol=1e-9)
     low, high = frozen.interval(0.9)
     np.testing.assert_allclose(np.stack([low, high], -1), head.quantile(raw, [0.05, 0.95]))
 
@@ -988,6 +1147,73 @@ def test_answers_are_finite_at_extreme_raw_outputs(head):
             parameters = [*frozen.args, *frozen.kwds.values()]
             assert all(np.isfinite(p).all() for p in parameters)
             assert all(np.asarray(p).dtype == np.float64 for p in parameters)
+
+
+class TestPoissonGamma:
+    RNG = np.random.default_rng(0)
+    MEAN, DISPERSION = np.exp(RNG.normal(size=(2, 6, 2)))
+
+    @pytest.mark.parametrize("power", [1.1, 1.5, 1.9])
+    def test_distribution_function_is_a_sum_over_numbers_of_summands(self, power):
+        frozen = PoissonGamma(self.MEAN, self.DISPERSION, power)
+        rate = self.MEAN ** (2 - power) / (self.DISPERSION * (2 - power))
+        shape = (2 - power) / (power - 1)
+        scale = self.DISPERSION * (power - 1) * self.MEAN ** (power - 1)
+        n = np.arange(1, 400)
+        for x in (0.0, 1e-9, 0.7, 3.0):
+            reached = special.gammainc(n * shape, x / scale[..., None])
+            expected = np.sum(stats.poisson.pmf(n, rate[..., None]) * reached, axis=-1)
+            np.testing.assert_allclose(
+                frozen.cdf(x), np.exp(-rate) + expected, rtol=1e-10, atol=1e-15
+            )
+        np.testing.assert_array_equal(frozen.cdf(-1.0), 0)
+        np.testing.assert_array_equal(frozen.pdf(-1.0), 0)
+        np.testing.assert_allclose(frozen.pdf(0.0), np.exp(-rate))
+        np.testing.assert_allclose(frozen.cdf(np.inf), 1)
+
+    @pytest.mark.parametrize("power", [1.02, 1.5, 1.95])
+    def test_many_summands_are_almost_normal(self, power):
+        dispersion = np.geomspace(1e-12, 1e-4, 9)
+        frozen = PoissonGamma(3.0, dispersion, power)
+        z = np.array([[-2.0], [0.0], [1.5]])
+        at = frozen.mean() + z * frozen.std()
+        np.testing.assert_allclose(frozen.cdf(at), special.ndtr(z) + 0 * at, atol=0.02)
+        np.testing.assert_allclose(frozen.cdf(at)[:, :5], special.ndtr(z) + np.zeros(5), atol=1e-4)
+        np.testing.assert_allclose(frozen.cdf(frozen.ppf(0.3)), 0.3, atol=1e-8)
+
+    def test_is_continuous_where_nodes_part_from_numbers(self):
+        for power in (1.02, 1.3, 1.7, 1.98):
+            edge = max(40.0, 2 / (power - 1)) * (2 - power)
+            frozen = PoissonGamma(1.0, 1 / (edge * np.array([1 - 1e-9, 1 + 1e-9])), power)
+            for x in (0.8, 1.0, 1.3):
+                low, high = frozen.cdf(x)
+                assert low == pytest.approx(high, abs=1e-8)
+
+    def test_quantiles_reach_both_ends(self):
+        frozen = PoissonGamma(self.MEAN, self.DISPERSION, 1.4)
+        none = frozen.cdf(0.0)
+        for q in (1e-9, 0.2, 0.5, 1 - 1e-9):
+            np.testing.assert_allclose(frozen.cdf(frozen.ppf(q)), np.maximum(q, none), rtol=1e-9)
+        assert np.all((frozen.ppf(0.2) == 0) == (none >= 0.2))
+        np.testing.assert_array_equal(frozen.ppf(0), 0)
+        np.testing.assert_array_equal(frozen.ppf(1), np.inf)
+        np.testing.assert_array_equal(frozen.ppf([[-0.1], [1.1]] * 3), np.nan)
+        np.testing.assert_array_equal(frozen.median(), frozen.ppf(0.5))
+        np.testing.assert_array_equal(frozen.interval(0.8)[1], frozen.ppf(0.9))
+        np.testing.assert_array_equal(frozen.ppf(np.full((6, 2), 0.3)), frozen.ppf(0.3))
+
+    def test_samples_have_its_moments_and_zeros(self):
+        frozen = PoissonGamma(self.MEAN, self.DISPERSION, 1.6)
+        drawn = frozen.rvs(size=(20000, 6, 2), random_state=0)
+        error = frozen.std() / math.sqrt(20000)
+        np.testing.assert_allclose(drawn.mean(axis=0), self.MEAN, atol=5 * error.max())
+        variance = self.DISPERSION * self.MEAN**1.6
+        np.testing.assert_allclose(frozen.var(), variance)
+        np.testing.assert_allclose(drawn.std(axis=0), np.sqrt(variance), rtol=0.1)
+        np.testing.assert_allclose((drawn == 0).mean(axis=0), frozen.cdf(0.0), atol=0.02)
+        assert frozen.rvs().shape == (6, 2)
+        same = [frozen.rvs(random_state=s) for s in (3, np.random.RandomState(3))]
+        np.testing.assert_array_equal(*same)
 
 
 class TestMixture:
@@ -1063,10 +1289,10 @@ GLMS = [
     ("poisson", linear_model.PoissonRegressor, {}, "counts"),
     (Gamma(shape=1), linear_model.GammaRegressor, {}, "positive"),
     (Tweedie(1), linear_model.TweedieRegressor, {"power": 1, "link": "log"}, "zeros"),
-    (Tweedie(1.5), linear_model.TweedieRegressor, {"power": 1.5}, "zeros"),
-    (Tweedie(2), linear_model.TweedieRegressor, {"power": 2}, "positive"),
-    (Tweedie(3), linear_model.TweedieRegressor, {"power": 3}, "positive"),
-    (Tweedie(0), linear_model.TweedieRegressor, {"power": 0}, "heavy"),
+    (Tweedie(1.5, None), linear_model.TweedieRegressor, {"power": 1.5}, "zeros"),
+    (Tweedie(2, None), linear_model.TweedieRegressor, {"power": 2}, "positive"),
+    (Tweedie(3, None), linear_model.TweedieRegressor, {"power": 3}, "positive"),
+    (Tweedie(0, None), linear_model.TweedieRegressor, {"power": 0}, "heavy"),
 ]
 
 
@@ -1089,6 +1315,41 @@ def test_mean_of_a_gamma_model_is_that_of_the_glm_whatever_the_shape(head):
     y = TARGETS["positive"]
     peer = linear_model.GammaRegressor(alpha=0, **EXACT).fit(X, y)
     np.testing.assert_allclose(minimised(head, X, y).predict(X), peer.predict(X), rtol=1e-5)
+
+
+@unconverged
+@pytest.mark.parametrize("dispersion", ["constant", 2.5])
+@pytest.mark.parametrize(
+    ("power", "target"), [(0, "heavy"), (1.3, "zeros"), (1.7, "zeros"), (2, "positive")]
+)
+def test_mean_of_a_tweedie_model_is_that_of_the_glm_whatever_the_dispersion(
+    power, target, dispersion
+):
+    y = TARGETS[target]
+    peer = linear_model.TweedieRegressor(power=power, alpha=0, **EXACT).fit(X, y)
+    ours = minimised(Tweedie(power, dispersion), X, y)
+    np.testing.assert_allclose(ours.predict(X), peer.predict(X), rtol=1e-4, atol=1e-5)
+
+
+@unconverged
+@pytest.mark.parametrize("power", [1.3, 1.7])
+def test_tweedie_dispersion_is_that_of_the_greatest_likelihood(power):
+    y = TARGETS["zeros"]
+    frozen = minimised(Tweedie(power), X, y).predict_distribution(X)
+    mean, found = frozen.args[0], frozen.args[1]
+
+    def loss(log_dispersion):
+        dispersion = math.exp(log_dispersion)
+        pairs = zip(y, mean, strict=True)
+        return -math.fsum(tweedie_log_density(*pair, dispersion, power) for pair in pairs)
+
+    best = optimize.minimize_scalar(loss, bounds=(-3, 3), method="bounded")
+    np.testing.assert_allclose(np.log(found), best.x, atol=1e-3)
+    alone = Tweedie(power).initial_raw(y[:, None])
+    fitted = estimator_for(
+        Tweedie(power), hidden_layer_sizes=(), solver="lbfgs", alpha=0, tol=1e-9, max_iter=2000
+    ).fit(np.zeros((ROWS, 1)), y)
+    np.testing.assert_allclose(fitted.intercepts_[0], alone, atol=1e-3)
 
 
 @unconverged
@@ -1315,7 +1576,7 @@ def test_answers_are_there_where_the_head_has_them(head):
 def test_what_a_head_lacks_is_told_with_those_that_have_it():
     with pytest.raises(AttributeError) as error:
         MLPRegressor().predict_distribution([[0.0]])
-    assert "poisson, gamma, negative_binomial, gaussian, " in str(error.value.__cause__)
+    assert "poisson, gamma, tweedie, negative_binomial, gaussian, " in str(error.value.__cause__)
     assert "have a distribution, got head=Linear()" in str(error.value.__cause__)
     with pytest.raises(AttributeError) as error:
         MLPRegressor(head="absolute_error").predict_interval([[0.0]])
@@ -1376,7 +1637,7 @@ def test_intervals_cover_what_they_say():
 
 @unconverged
 @pytest.mark.parametrize("solver", ["adam", "sgd", "lbfgs"])
-@pytest.mark.parametrize("head", [Gamma(), NegativeBinomial(), Ordinal()], ids=str)
+@pytest.mark.parametrize("head", [Gamma(), NegativeBinomial(), Tweedie(), Ordinal()], ids=str)
 def test_constant_outputs_are_a_bias_alone(head, solver):
     X, y = data_for(head)
     n_constant = head.n_constant(1 if "numbers" in head.targets else 3)
@@ -1395,7 +1656,9 @@ def test_constant_outputs_are_a_bias_alone(head, solver):
 
 
 @unconverged
-@pytest.mark.parametrize("head", [Gamma("varying"), NegativeBinomial("varying")], ids=str)
+@pytest.mark.parametrize(
+    "head", [Gamma("varying"), NegativeBinomial("varying"), Tweedie(1.5, "varying")], ids=str
+)
 def test_varying_outputs_vary(head):
     X, y = data_for(head)
     raw = estimator_for(head).fit(X, y)._layer(X, -1)

@@ -167,11 +167,13 @@ def test_adamw_is_adam_of_weights_that_shrink_first():
     ours, theirs = theta.copy(), theta.copy()
     adamw = AdamW(ours, 0.1, 0.9, 0.999, 1e-8, 0.5, [slice(0, 6)])
     adam = Adam(theirs, 0.1, 0.9, 0.999, 1e-8)
+    g, h = np.empty(10), np.empty(10)
+    decayed, plain = adamw.on(ours, g), adam.on(theirs, h)
     for _ in range(5):
-        g = rng.normal(size=10)
-        adamw.step(ours, g.copy())
+        g[...] = h[...] = rng.normal(size=10)
+        decayed()
         theirs[:6] *= 1 - 0.1 * 0.5
-        adam.step(theirs, g.copy())
+        plain()
         np.testing.assert_array_equal(ours, theirs)
 
 
@@ -181,12 +183,15 @@ def test_adamw_agrees_with_its_paper():
     theta = rng.normal(size=4)
     solver, moved = AdamW(theta, 0.02, 0.9, 0.99, 1e-8, 0.3, [slice(0, 4)]), theta.copy()
     m = v = np.zeros(4)
+    slope = np.empty(4)
+    step = solver.on(theta, slope)
     for t in range(1, 8):
         g = rng.normal(size=4)
         m, v = 0.9 * m + 0.1 * g, 0.99 * v + 0.01 * g * g
-        step = (m / (1 - 0.9**t)) / np.sqrt(v / (1 - 0.99**t))
-        moved = moved - 0.02 * 0.3 * moved - 0.02 * step
-        solver.step(theta, g.copy())
+        along = (m / (1 - 0.9**t)) / np.sqrt(v / (1 - 0.99**t))
+        moved = moved - 0.02 * 0.3 * moved - 0.02 * along
+        slope[...] = g
+        step()
         np.testing.assert_allclose(theta, moved, rtol=1e-5)
 
 
@@ -263,9 +268,11 @@ def test_lbfgs_takes_no_notice_of_what_is_for_steps(extra):
 def test_every_solver_moves_against_the_gradient():
     for make in SOLVERS.values():
         theta = np.array([1.0, -2.0])
-        solver = make(theta, [slice(0, 2)], MLPRegressor(weight_decay=0))
+        g = np.empty(2)
+        step = make(theta, [slice(0, 2)], MLPRegressor(weight_decay=0)).on(theta, g)
         for _ in range(3):
-            solver.step(theta, np.array([0.5, -0.5]))
+            g[...] = [0.5, -0.5]
+            step()
         assert theta[0] < 1
         assert theta[1] > -2
     assert SGD.by_epochs

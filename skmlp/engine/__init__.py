@@ -6,7 +6,7 @@ from .expression import BATCH, FUNCTIONS, Expression, constant, variable
 from .gradient import gradient
 from .graph import ComputationGraph
 from .primitives import PRIMITIVES, stop_gradient, straight_through
-from .program import Program, evaluate
+from .program import Program, evaluate, running
 
 __all__ = [
     "BATCH",
@@ -21,6 +21,7 @@ __all__ = [
     "gradient",
     "log_softmax",
     "logsumexp",
+    "running",
     "softmax",
     "stop_gradient",
     "straight_through",

@@ -15,7 +15,8 @@ A program's buffers serve one thread at a time: give each thread its own.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -24,10 +25,27 @@ import numpy as np
 from .expression import BATCH, Expression, apply, concrete, shape_text, share, size, topological
 from .primitives import ROWS
 
-BLOCK_NUMBERS = 1 << 20  # a block's widest array holds about this many numbers,
-LEAST_BLOCK_ROWS = 256  # but a block has at least this many rows
+BLOCK_NUMBERS = 1 << 15  # a block's widest array holds about so many numbers, to stay in the cache,
+LEAST_BLOCK_ROWS = 256  # but a block has at least so many rows, and as many as that array columns
 CAST_NUMBERS = 512  # NumPy's own buffer for calls that mix precisions or broadcast
 KEPT_STEPS = 4  # numbers of rows that a program stays bound to
+
+
+@contextmanager
+def running() -> Iterator[None]:
+    """Set NumPy up for programs: numbers that are not finite raise nothing, casts stay small.
+
+    `Program.run` does so itself. Enter it once around many calls of what `Program.on` returns.
+    """
+    cast_numbers = np.setbufsize(CAST_NUMBERS)
+    try:
+        with np.errstate(all="ignore"):
+            yield
+    finally:
+        np.setbufsize(cast_numbers)
+
+
+Source = tuple[Expression, Any, bool]  # an input, its values, whether a row of them is a sample
 
 
 class Program:
@@ -45,8 +63,8 @@ class Program:
     dtype : dtype, default=float64
         The precision, float32 or float64, of all buffers.
     block_rows : int, optional
-        The most rows that are computed at once; by default so many that the widest array of a
-        block holds about a million numbers.
+        The most rows that are computed at once; by default so many that the arrays of a block
+        stay in the cache, and that adding up a block's sums is little beside computing them.
 
     Attributes
     ----------
@@ -107,7 +125,7 @@ class Program:
         if block_rows is not None:
             return int(block_rows)
         widest = max((size(node.shape, 1) for node in self.order if BATCH in node.shape), default=1)
-        return max(LEAST_BLOCK_ROWS, BLOCK_NUMBERS // widest)
+        return max(LEAST_BLOCK_ROWS, BLOCK_NUMBERS // widest, widest)
 
     def step(self, rows: int) -> Step:
         """Bind the program to a number of rows, or return what was bound to it lately.
@@ -147,16 +165,38 @@ class Program:
             An output with a row for every row is a new array; any other is a buffer of the
             program's (or the array given as `into`), written anew by the next run.
         """
-        values = values or {}
-        taken = _taken(self._count_rows(values), index)
-        with np.errstate(all="ignore"):
+        with running():
+            return self.on(values or {})(index)
+
+    def on(self, values: Mapping[Expression, Any]) -> Callable[[Any], list[np.ndarray]]:
+        """Check values once, to compute the outputs for many batches of their rows.
+
+        Parameters
+        ----------
+        values : mapping of Expression to array or sparse matrix
+            As for `run`.
+
+        Returns
+        -------
+        callable
+            `index -> outputs`, as `run`, to be called inside `running`.
+        """
+        total = self._count_rows(values)
+        sources = [(x, values[x], BATCH in x.shape) for x in self.inputs]
+        are_rows = [self._kinds[output] == "rows" for output in self.outputs]
+
+        def compute(index: Any = None) -> list[np.ndarray]:
+            taken = _taken(total, index)
             if len(taken) > self.block_rows:
-                return self._run_blocks(values, taken)
-            results = self._run_block(values, taken)
+                return self._run_blocks(sources, taken)
+            results = self._run_block(sources, taken)
+            if not any(are_rows):
+                return results
             return [
-                np.array(result) if self._kinds[output] == "rows" else result
-                for output, result in zip(self.outputs, results, strict=True)
+                np.array(x) if is_rows else x for x, is_rows in zip(results, are_rows, strict=True)
             ]
+
+        return compute
 
     def _count_rows(self, values: Mapping[Expression, Any]) -> int:
         missing = [x.label for x in self.inputs if x not in values]
@@ -173,22 +213,18 @@ class Program:
             raise ValueError(f"the inputs have different numbers of rows: {sorted(counts)}")
         return int(counts.pop()) if counts else 1
 
-    def _run_block(
-        self, values: Mapping[Expression, Any], taken: range | np.ndarray
-    ) -> list[np.ndarray]:
+    def _run_block(self, sources: list[Source], taken: range | np.ndarray) -> list[np.ndarray]:
         step = self.step(len(taken))
-        for x in self.inputs:
-            _load(step.arrays[x], values[x], taken if BATCH in x.shape else None)
+        for x, source, has_rows in sources:
+            _load(step.arrays[x], source, taken if has_rows else None)
         step.run()
         return step.outputs
 
-    def _run_blocks(
-        self, values: Mapping[Expression, Any], taken: range | np.ndarray
-    ) -> list[np.ndarray]:
+    def _run_blocks(self, sources: list[Source], taken: range | np.ndarray) -> list[np.ndarray]:
         totals: list[np.ndarray] = []
         for start in range(0, len(taken), self.block_rows):
             block = taken[start : start + self.block_rows]
-            results = self._run_block(values, block)
+            results = self._run_block(sources, block)
             if not totals:
                 totals = [
                     np.empty(concrete(output.shape, len(taken)), result.dtype)
@@ -299,14 +335,14 @@ class Step:
         dtype = np.dtype(bool) if node.is_boolean else self._dtype
         number_of_bytes = math.prod(shape) * dtype.itemsize
         memory = None
-        if node.primitive.in_place:  # type: ignore[union-attr]
+        in_place = node.primitive.in_place  # type: ignore[union-attr]
+        if in_place and all(self.arrays[x].dtype == dtype for x in node.inputs):
             for x in node.inputs:
                 others = (other for other in node.inputs if other is not x)
                 if (
                     x in self._memory
                     and x in dying
                     and self.arrays[x].shape == shape
-                    and self.arrays[x].dtype == dtype
                     and not any(roots[other] is x for other in others)
                 ):
                     memory = self._memory.pop(x)
@@ -333,12 +369,8 @@ class Step:
 
     def run(self) -> None:
         """Compute the outputs from the inputs, in place."""
-        cast_numbers = np.setbufsize(CAST_NUMBERS)
-        try:
-            for call in self.calls:
-                call()
-        finally:
-            np.setbufsize(cast_numbers)
+        for call in self.calls:
+            call()
 
 
 class SparseRows:

@@ -16,10 +16,11 @@ from .distributions import (
     NegativeBinomial,
     Poisson,
     StudentT,
+    Tweedie,
 )
+from .frozen import Mixture, PoissonGamma, of_one_target
 from .head import NUMBERS, POSITIVE, ZERO_OR_ONE, ZERO_OR_POSITIVE, Domain, Head
-from .mixture import Mixture, of_one_target
-from .numbers import AbsoluteError, Huber, Linear, Quantile, Tweedie
+from .numbers import AbsoluteError, Huber, Linear, Quantile
 
 HEADS: dict[str, type[Head]] = {
     "linear": Linear,
@@ -75,6 +76,7 @@ __all__ = [
     "NegativeBinomial",
     "Ordinal",
     "Poisson",
+    "PoissonGamma",
     "Quantile",
     "Softmax",
     "StudentT",

@@ -1,7 +1,8 @@
 r"""Heads for regression whose answer is a distribution of the target.
 
-The law: the loss is minus the logarithm of the density (Poisson, which has scikit-learn's numbers,
-leaves out a function of y), `distribution` is that very distribution, and `predict` is its mean.
+The law: the loss is minus the logarithm of the density, `distribution` is that very distribution,
+and `predict` is its mean. Poisson, and Tweedie of power 1 or without a dispersion, have
+scikit-learn's numbers, which leave out a function of y.
 """
 
 from __future__ import annotations
@@ -14,8 +15,10 @@ import numpy as np
 from scipy import special, stats
 
 from ..engine import log_softmax, logsumexp, softmax
+from .frozen import Mixture, PoissonGamma
 from .head import (
     LIMIT,
+    NUMBERS,
     POSITIVE,
     ZERO_OR_POSITIVE,
     Domain,
@@ -30,9 +33,8 @@ from .head import (
     spread,
     weighted_quantile,
 )
-from .mixture import Mixture
+from .series import HALF_LOG_2PI, exp, half_deviance, log_density_at_mean, stirling
 
-_HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
 _LARGEST_LOG = 80.0  # exp(80) is finite in float32 too
 _LARGEST_SKEW = 20.0  # no mean is more than exp(20) medians
 _UNIT_OF_LOG_SCALES = 0.5  # noise varies with the inputs less than the target does
@@ -94,7 +96,7 @@ class Gaussian(_LocationScale):
     def loss(self, raw: Any, y: Any) -> Any:
         """Compute minus the log-likelihood."""
         z, log_scale = self._standardised(raw, y)
-        return np.sum(0.5 * np.square(z) + log_scale + _HALF_LOG_2PI, axis=1)
+        return np.sum(0.5 * np.square(z) + log_scale + HALF_LOG_2PI, axis=1)
 
     def distribution(self, raw: np.ndarray) -> Any:
         """Return normal distributions."""
@@ -290,7 +292,7 @@ class GaussianMixture(Head):
         logits, means, log_scales = self._parts(raw)
         z = (y[:, None, :] - means) * np.exp(-log_scales)
         each = log_softmax(logits, axis=1) - log_scales - 0.5 * np.square(z)
-        return np.sum(_HALF_LOG_2PI - logsumexp(each, axis=1), axis=1)
+        return np.sum(HALF_LOG_2PI - logsumexp(each, axis=1), axis=1)
 
     def predict(self, raw: Any) -> Any:
         """Return the mean."""
@@ -399,15 +401,15 @@ class _Dispersed(Head):
 
     @property
     def _second(self) -> Any:
-        """The second parameter: "constant", "varying" or a number."""
+        """The second parameter: "constant", "varying", a number, or None where there is none."""
         raise NotImplementedError
 
-    def _check_second(self, name: str) -> None:
+    def _check_second(self, name: str, others: str = "") -> None:
         value = self._second
         is_word = isinstance(value, str) and value in ("constant", "varying")
         if not (is_word or (is_number(value) and value > 0)):
             raise ValueError(
-                f"{type(self).__name__} needs a {name} that is 'constant', 'varying' or a "
+                f"{type(self).__name__} needs a {name} that is {others}'constant', 'varying' or a "
                 f"number > 0, got {value!r}"
             )
 
@@ -420,28 +422,26 @@ class _Dispersed(Head):
         is_constant = isinstance(self._second, str) and self._second == "constant"
         return n_targets if is_constant else 0
 
+    @property
+    def _limit(self) -> float:
+        """Up to where the logarithms are raw outputs themselves."""
+        return LIMIT
+
+    def _parts(self, raw: Any) -> tuple[Any, Any]:
+        """Return the raw output of the mean, and the logarithm of the second parameter."""
+        if not isinstance(self._second, str):
+            return raw, math.log(self._second or 1)
+        location, log_second = blocks(raw, 2)
+        return location, bounded(log_second, self._limit)
+
     def _logarithms(self, raw: Any) -> tuple[Any, Any]:
         """Return the logarithms of the mean and of the second parameter."""
-        if not isinstance(self._second, str):
-            return bounded(raw), math.log(self._second)
-        log_mean, log_second = blocks(raw, 2)
-        return bounded(log_mean), bounded(log_second)
+        location, log_second = self._parts(raw)
+        return bounded(location, self._limit), log_second
 
     def predict(self, raw: Any) -> Any:
         """Return the mean."""
         return np.exp(self._logarithms(raw)[0])
-
-
-def _stirling(x: Any) -> Any:
-    """Compute gammaln(x) - (x - 1/2) log(x) + x - log(2 pi) / 2, without cancellation for large x.
-
-    By Stirling's series from 8 on: what is left after its first neglected term is below 1e-12.
-    """
-    small, inverse = np.minimum(x, 8.0), 1.0 / np.maximum(x, 8.0)
-    exact = special.gammaln(small) - (small - 0.5) * np.log(small) + small - _HALF_LOG_2PI
-    v = np.square(inverse)
-    series = inverse * (1 / 12 - v * (1 / 360 - v * (1 / 1260 - v * (1 / 1680 - v * (1 / 1188)))))
-    return np.where(x < 8.0, exact, series)
 
 
 @dataclass(frozen=True)
@@ -492,12 +492,12 @@ class Gamma(_Dispersed):
         distance = log_y - log_mean
         if isinstance(self.shape, str):
             shape = np.exp(log_shape)
-            rest = _stirling(shape) - 0.5 * log_shape
+            rest = stirling(shape) - 0.5 * log_shape
         else:
             shape = float(self.shape)
-            rest = float(_stirling(shape)) - 0.5 * log_shape
+            rest = float(stirling(shape)) - 0.5 * log_shape
         deviance = shape * (np.expm1(distance) - distance)
-        return np.sum(deviance + (log_y + (rest + _HALF_LOG_2PI)), axis=1)
+        return np.sum(deviance + (log_y + (rest + HALF_LOG_2PI)), axis=1)
 
     def distribution(self, raw: np.ndarray) -> Any:
         """Return gamma distributions."""
@@ -565,12 +565,12 @@ class NegativeBinomial(_Dispersed):
         log_mean, log_dispersion = self._logarithms(raw)
         if isinstance(self.dispersion, str):
             dispersion, r = np.exp(log_dispersion), np.exp(-log_dispersion)
-            rest = _stirling(r)
+            rest = stirling(r)
         else:
             dispersion, r = float(self.dispersion), 1.0 / float(self.dispersion)
-            rest = float(_stirling(r))
+            rest = float(stirling(r))
         # gammaln(y + r) - gammaln(r) - y log(r), which cancels for large r:
-        rising = (y + r - 0.5) * np.log1p(y * dispersion) - y + _stirling(y + r) - rest
+        rising = (y + r - 0.5) * np.log1p(y * dispersion) - y + stirling(y + r) - rest
         normaliser = (r + y) * np.logaddexp(log_mean + log_dispersion, 0)
         return np.sum(normaliser - y * log_mean - rising + special.gammaln(y + 1), axis=1)
 
@@ -589,3 +589,169 @@ class NegativeBinomial(_Dispersed):
         start = np.concatenate([log_above(average), np.log(np.clip(excess, 1e-2, 1e4))])
         bounds = [(-LIMIT, np.inf)] * len(average) + [(-LIMIT, LIMIT)] * len(average)
         return best_constant(self, y, weights, start, bounds)
+
+
+@dataclass(frozen=True)
+class Tweedie(_Dispersed):
+    """Regression of a mean where the variance grows as a power of it: claims, rain, with zeros.
+
+    Loss, minus the log-likelihood of the exponential dispersion model whose variance is
+    dispersion mean^power: sum over outputs of d / dispersion - log f(y), where d is half the unit
+    deviance and f(y) the density at y of mean y. With p the power and B(m; a) = (m^a - 1) / a,
+    log(m) for a = 0, d = D(mean) - D(y), D(m) = B(m; 2 - p) - y B(m; 1 - p). Power 0 is the
+    normal distribution, 1 Poisson's, 2 the gamma, 3 the inverse Gaussian; between 1 and 2 it is
+    that of sums of gamma variables, `PoissonGamma`, 0 with some probability. There f is the series
+    of Dunn and Smyth, Statistics and Computing 15 (2005), summed to rounding. For power 1, whose
+    dispersion is 1, and without a dispersion the loss is d.
+
+    Domain: all numbers for power 0, y >= 0 for powers in [1, 2), y > 0 from 2 on. Link: log for
+    the mean, identity for power 0; log for the dispersion. Both logarithms grow slowly outside
+    +-min(20, 51 / p, 40 / (p - 1)); for power 0 that of the dispersion outside +-40. One raw
+    output for each target, and after them one for each dispersion that is learned; `predict` is
+    the mean. A constant, a known or no dispersion leaves the mean what
+    `sklearn.linear_model.TweedieRegressor` finds. Exposure goes into `sample_weight`, y being a
+    rate, as there; the distribution is that at exposure 1. Jorgensen, "Exponential dispersion
+    models", JRSS B 49 (1987).
+
+    Parameters
+    ----------
+    power : float, default=1.5
+        The power; 0, or 1 and above.
+    dispersion : {"auto", "constant", "varying"}, float or None, default="auto"
+        Learned, once for all inputs; learned, as a function of the inputs; or known. None is no
+        dispersion, and no distribution: the mean alone is learned. "auto" is "constant" for the
+        powers whose density is known, which are 0, those in (1, 2), 2 and 3; it is 1 for power 1,
+        and None for the others, where nothing else can be.
+
+    Raises
+    ------
+    ValueError
+        If a parameter is anything else.
+
+    Examples
+    --------
+    >>> head = Tweedie(power=1.5)
+    >>> claims = head.distribution(np.array([[np.log(4.0), np.log(3.0)]]))
+    >>> claims.mean(), claims.var(), claims.cdf(0.0).round(4)
+    (array([[4.]]), array([[24.]]), array([[0.2636]]))
+    >>> Tweedie(power=1.5, dispersion=None).loss(np.array([[0.0]]), np.array([[0.0]]))
+    array([2.])
+    """
+
+    power: float = 1.5
+    dispersion: float | str | None = "auto"
+
+    def __post_init__(self) -> None:
+        """Check the parameters."""
+        power, dispersion = self.power, self.dispersion
+        if not (is_number(power) and (power == 0 or power >= 1)):
+            raise ValueError(f"Tweedie needs a power that is 0 or a number >= 1, got {power!r}")
+        if dispersion is None or (isinstance(dispersion, str) and dispersion == "auto"):
+            return
+        self._check_second("dispersion", "'auto', None, ")
+        if not (self._has_density or (power == 1 and dispersion == 1)):
+            why = "is Poisson's, whose dispersion is 1" if power == 1 else "has no known density"
+            raise ValueError(
+                f"Tweedie of power {power:g} {why}: leave dispersion 'auto' or None, or take a "
+                f"power that is 0, in (1, 2), 2 or 3; got dispersion={dispersion!r}"
+            )
+
+    @property
+    def _has_density(self) -> bool:
+        return self.power in (0, 2, 3) or 1 < self.power < 2
+
+    @property
+    def _second(self) -> Any:
+        if not (isinstance(self.dispersion, str) and self.dispersion == "auto"):
+            return self.dispersion
+        return "constant" if self._has_density else 1.0 if self.power == 1 else None
+
+    @property
+    def has_distribution(self) -> bool:
+        """Whether there is a dispersion, and with it a distribution."""
+        return self._second is not None
+
+    @property
+    def domain(self) -> Domain:  # type: ignore[override]
+        """The targets of this power."""
+        return NUMBERS if self.power == 0 else ZERO_OR_POSITIVE if self.power < 2 else POSITIVE
+
+    @property
+    def out_activation(self) -> str:  # type: ignore[override]
+        """The name of the output activation."""
+        return "exp" if self.power else "identity"
+
+    @property
+    def _limit(self) -> float:
+        """Up to where a logarithm is raw itself, so that float32 holds any loss."""
+        p = float(self.power)
+        return min(LIMIT, 51 / p, 40 / max(1.0, p - 1)) if p else 2 * LIMIT
+
+    def _location_dispersion(self, raw: Any) -> tuple[Any, Any]:
+        """Return the logarithm of the mean, for power 0 the mean, and that of the dispersion."""
+        return self._logarithms(raw) if self.power else self._parts(raw)
+
+    def loss(self, raw: Any, y: Any) -> Any:
+        """Compute minus the log-likelihood, or half the deviance where there is no dispersion."""
+        p = float(self.power)
+        location, log_dispersion = self._location_dispersion(raw)
+        deviance = half_deviance(location, y, p) if p else 0.5 * np.square(y - location)
+        if self._second is None or p == 1:
+            return np.sum(deviance, axis=1)
+        log_peak = log_density_at_mean(y, log_dispersion, p)
+        return np.sum(deviance * exp(-log_dispersion) - log_peak, axis=1)
+
+    def predict(self, raw: Any) -> Any:
+        """Return the mean."""
+        location, _ = self._location_dispersion(raw)
+        return np.exp(location) if self.power else location
+
+    def distribution(self, raw: np.ndarray) -> Any:
+        """Return normal, Poisson, gamma or inverse Gaussian distributions, or `PoissonGamma`."""
+        if not self.has_distribution:
+            raise NotImplementedError(f"{self} has no distribution: it has no dispersion")
+        middle, p = self.predict(_wide(raw)), float(self.power)
+        dispersion = np.exp(self._location_dispersion(_wide(raw))[1])
+        if p == 0:
+            return stats.norm(middle, np.sqrt(dispersion))
+        if p == 1:
+            return stats.poisson(middle)
+        if p == 2:
+            return stats.gamma(1 / dispersion, scale=middle * dispersion)
+        if p == 3:
+            return stats.invgauss(middle * dispersion, scale=1 / dispersion)
+        return PoissonGamma(middle, dispersion, p)
+
+    def initial_raw(self, y: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
+        """Return the raw outputs of the mean and of the dispersion of the greatest likelihood.
+
+        For power 0 that is the variance, for power 3 the mean of 1 / y - 1 / mean. For powers
+        below 1.01 the likelihood has many maxima, as amounts are almost multiples of the
+        dispersion, and a near one is found.
+        """
+        average, p = mean(y, weights), float(self.power)
+        location = log_above(average, self._limit) if p else average
+        if not isinstance(self._second, str):
+            return location
+        if p == 2:
+            return np.concatenate([location, -Gamma().initial_raw(y, weights)[len(average) :]])
+        if p == 3:
+            dispersion = mean(1 / _wide(y) - 1 / average, weights)
+        else:
+            variance = mean(np.square(y - average), weights)
+            dispersion = variance / np.maximum(average, np.exp(-LIMIT)) ** p
+        start = np.stack([location, log_above(dispersion, self._limit)])
+        if p not in (0, 3):
+            start[1] = np.clip(start[1], -LIMIT, LIMIT)
+            bounds = [(-np.inf, np.inf), (-LIMIT, LIMIT)]
+            for i in range(len(average)):
+                column = y[:, i : i + 1]
+                start[:, i] = best_constant(self, column, weights, start[:, i], bounds)
+        return start.ravel()
+
+    def raw_unit(self, y: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
+        """Return 1 for logarithms, and for the mean of power 0 the target's standard deviation."""
+        units = np.ones(self.n_raw(y.shape[1]))
+        if self.power == 0:
+            units[: y.shape[1]] = spread(y, weights)
+        return units

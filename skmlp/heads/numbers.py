@@ -10,20 +10,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy import special
 
 from .head import (
     LIMIT,
-    NUMBERS,
-    POSITIVE,
-    ZERO_OR_POSITIVE,
-    Domain,
     Head,
     best_constant,
     blocks,
-    bounded,
     is_number,
-    log_above,
     mean,
     spread,
     weighted_quantile,
@@ -244,93 +237,3 @@ class Quantile(Head):
     def raw_unit(self, y: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
         """Return the standard deviation of the target for each level."""
         return np.tile(spread(y, weights), len(self.levels))
-
-
-def _power_transform(log_y: Any, power: float) -> Any:
-    """Compute (y^power - 1) / power, and its limit log(y) for power 0, from log(y)."""
-    return np.expm1(power * log_y) / power if power else log_y
-
-
-@dataclass(frozen=True)
-class Tweedie(Head):
-    """Regression of a mean where the variance grows as a power of it; exponential output.
-
-    Loss, half the Tweedie deviance: with p the power and B(m; a) = (m^a - 1) / a, log(m) for
-    a = 0, the sum over outputs of D(mean) - D(y), where D(m) = B(m; 2 - p) - y B(m; 1 - p).
-    Power 0 is least squares, 1 Poisson, 2 gamma, 3 inverse Gaussian; between 1 and 2 it is that
-    of sums of gamma variables, such as claims or rain, with zeros. Domain: all numbers for power
-    0, y >= 0 for powers in [1, 2), y > 0 from 2 on. Link: log, identity for power 0. The
-    logarithm of the mean is bounded: it grows slowly outside +-20, or +-40 / (p - 1) for powers
-    above 3. One raw output for each target; `predict` is the mean. There is no distribution,
-    since the dispersion is not estimated. Exposure goes into `sample_weight`, y being a rate, as
-    for `sklearn.linear_model.TweedieRegressor`. Jorgensen, "Exponential dispersion models",
-    JRSS B 49 (1987).
-
-    Parameters
-    ----------
-    power : float, default=1.5
-        The power; 0, or 1 and above.
-
-    Raises
-    ------
-    ValueError
-        If `power` is anything else.
-
-    Examples
-    --------
-    >>> Tweedie(power=1.5).loss(np.array([[0.0], [0.0]]), np.array([[0.0], [1.0]]))
-    array([2., 0.])
-    """
-
-    power: float = 1.5
-
-    def __post_init__(self) -> None:
-        """Check the parameter."""
-        if not (is_number(self.power) and (self.power == 0 or self.power >= 1)):
-            raise ValueError(
-                f"Tweedie needs a power that is 0 or a number >= 1, got {self.power!r}"
-            )
-
-    @property
-    def domain(self) -> Domain:  # type: ignore[override]
-        """The targets of this power."""
-        return NUMBERS if self.power == 0 else ZERO_OR_POSITIVE if self.power < 2 else POSITIVE
-
-    @property
-    def out_activation(self) -> str:  # type: ignore[override]
-        """The name of the output activation."""
-        return "exp" if self.power else "identity"
-
-    @property
-    def _limit(self) -> float:
-        return LIMIT * min(1.0, 2.0 / max(1.0, float(self.power) - 1.0))
-
-    def loss(self, raw: Any, y: Any) -> Any:
-        """Compute half the Tweedie deviance."""
-        p = float(self.power)
-        if p == 0:
-            return Linear().loss(raw, y)
-        log_mean = bounded(raw, self._limit)
-        at_mean = _power_transform(log_mean, 2 - p) - y * _power_transform(log_mean, 1 - p)
-        if p == 1:
-            at_y = y - 1 - special.xlogy(y, y)
-        elif p == 2:
-            at_y = np.log(y) + 1 - y
-        else:
-            least = 1e-30 ** (1 / max(1.0, p - 2))  # keeps finite what is a constant of y alone
-            y_power = np.maximum(y, least) ** (2 - p) if p > 2 else y ** (2 - p)
-            at_y = y_power / ((p - 1) * (2 - p)) - 1 / (2 - p) - y / (p - 1)
-        return np.sum(at_mean - at_y, axis=1)
-
-    def predict(self, raw: Any) -> Any:
-        """Return the mean."""
-        return np.exp(bounded(raw, self._limit)) if self.power else raw
-
-    def initial_raw(self, y: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
-        """Return the raw output of the mean."""
-        average = mean(y, weights)
-        return log_above(average, self._limit) if self.power else average
-
-    def raw_unit(self, y: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
-        """Return 1, or for power 0 the standard deviation of the target."""
-        return np.ones(y.shape[1]) if self.power else spread(y, weights)
