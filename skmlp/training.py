@@ -221,7 +221,7 @@ class Course:
         if progress.retreats >= self.stopping.retreats:
             return False
         self.theta[...] = marks.good
-        progress = replace(progress, retreats=progress.retreats + 1)
+        progress = replace(progress, retreats=progress.retreats + 1, no_improvement=0)
         marks = replace(marks, last=marks.good, last_iter=marks.good_iter)
         self._done = (progress, n_epochs, marks)
         return True
