@@ -614,7 +614,7 @@ def tries(message):
     return "epoch" in message and "learning_rate_init" in message and "scal" in message
 
 
-# Before it gives up, a fit goes back and warns of it; tests/test_checkpoints.py looks at that.
+# Before it gives up, a fit goes back and warns of it; tests/test_divergence.py looks at that.
 retreats = pytest.mark.filterwarnings("ignore:The loss or the parameters were no longer finite")
 
 
