@@ -62,7 +62,13 @@ __all__ = [
     "with_callbacks",
 ]
 
-PARAMETER_ATTRIBUTES = ("coefs_", "intercepts_", "activation_parameters_")
+PARAMETER_ATTRIBUTES = (
+    "coefs_",
+    "intercepts_",
+    "activation_parameters_",
+    "normalization_parameters_",
+    "normalization_statistics_",
+)
 
 if TYPE_CHECKING:
     from .training import Course

@@ -8,6 +8,7 @@ is no row.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from numbers import Number, Real
 from typing import Any
@@ -246,6 +247,52 @@ def check_weights(sample_weight: Any, n_rows: int) -> np.ndarray | None:
             f"sample_weight is too small to divide by: its largest value is {np.max(weights):g}."
         )
     return weights
+
+
+def class_weights(
+    class_weight: Any, classes: np.ndarray, codes: np.ndarray, weights: np.ndarray | None
+) -> np.ndarray:
+    """Return the weight of each class, as `sklearn.utils.class_weight` has it.
+
+    "balanced" is n / (K n_k) with n samples, K classes and n_k samples of class k, each sample
+    counting as much as it weighs; a class without any has no part in it.
+
+    Parameters
+    ----------
+    class_weight : mapping or "balanced"
+        Weights by class, 1 where there is none.
+    classes : ndarray of shape (n_classes,)
+        The classes.
+    codes : ndarray of int of shape (n,)
+        The number of the class of each row.
+    weights : ndarray of shape (n,) or None
+        Weights of the rows.
+
+    Returns
+    -------
+    ndarray of shape (n_classes,)
+        Weights.
+
+    Raises
+    ------
+    ValueError
+        If a mapping misses classes and has others instead.
+    """
+    if not isinstance(class_weight, Mapping):
+        counts = np.bincount(codes, weights, minlength=len(classes))
+        present = counts > 0
+        of_class = np.ones(len(classes))
+        of_class[present] = np.sum(counts) / (np.sum(present) * counts[present])
+        return of_class
+    names = classes.tolist()
+    unknown = [name for name in class_weight if name not in names]
+    missing = [name for name in names if name not in class_weight]
+    if unknown and missing:
+        raise ValueError(
+            f"class_weight={class_weight!r} has no weight for class {missing[0]!r}, but one for "
+            f"{unknown[0]!r}, which is no class: the classes are {names}."
+        )
+    return np.array([float(class_weight.get(name, 1.0)) for name in names])
 
 
 def within(values: Any, dtype: np.dtype[Any], name: str) -> Any:

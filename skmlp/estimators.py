@@ -16,6 +16,7 @@ from sklearn.metrics import accuracy_score, r2_score
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets, type_of_target, unique_labels
 
+from .data import check_weights, class_weights
 from .heads import HEADS, of_one_target
 from .heads.head import is_number
 from .parameters import DESCRIPTIONS
@@ -30,6 +31,15 @@ def _has_stochastic_solver(estimator: MultilayerPerceptron) -> bool:
         f"partial_fit is only available for the solvers {', '.join(SOLVERS)}, "
         f"got solver={estimator.solver!r}."
     )
+
+
+def _can_stream(estimator: MultilayerPerceptron) -> bool:
+    if isinstance(estimator.class_weight, str) and estimator.class_weight == "balanced":
+        raise AttributeError(
+            "partial_fit sees a part of the samples and cannot count the classes, as "
+            "class_weight='balanced' asks: give a dict with a weight for each class."
+        )
+    return _has_stochastic_solver(estimator)
 
 
 def _has(what: str) -> Callable[[MultilayerPerceptron], bool]:
@@ -140,7 +150,7 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):
 
     _kind = "classification"
 
-    @available_if(_has_stochastic_solver)
+    @available_if(_can_stream)
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None) -> Self:
         """Go through one batch of a stream of data, once.
 
@@ -229,6 +239,20 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):
                 f"`y` has classes not in `self.classes_`. `self.classes_` has {self.classes_}, "
                 f"`y` has {labels}."
             )
+
+    def _weighted(self, Y: np.ndarray, weights: np.ndarray | None) -> np.ndarray | None:
+        """Multiply the weights of the rows by those of their classes."""
+        if self.class_weight is None:
+            return weights
+        if self._target == "multilabel":
+            raise ValueError(
+                f"class_weight={self.class_weight!r} is for classes that exclude each other, and "
+                "y has labels: give sample_weight instead."
+            )
+        codes = self._codes(Y)
+        of_row = class_weights(self.class_weight, self.classes_, codes, weights)[codes]
+        with np.errstate(over="ignore"):
+            return check_weights(of_row if weights is None else of_row * weights, len(codes))
 
     def _strata(self, Y: np.ndarray) -> np.ndarray | None:
         return None if self._target == "multilabel" else self._codes(Y)
@@ -340,7 +364,7 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):
         known = HEADS.get(self.head) if isinstance(self.head, str) else self.head
         targets = getattr(known, "targets", {"multiclass", "multilabel"})
         tags.classifier_tags.multi_class = "multiclass" in targets
-        tags.classifier_tags.multi_label = "multilabel" in targets
+        tags.classifier_tags.multi_label = "multilabel" in targets and self.class_weight is None
         return tags
 
 
@@ -434,6 +458,18 @@ class MLPRegressor(RegressorMixin, MultilayerPerceptron):
             )
         self.head_.check_target(Y)
         return Y
+
+    def _weighted(
+        self,
+        Y: np.ndarray,  # noqa: ARG002
+        weights: np.ndarray | None,
+    ) -> np.ndarray | None:
+        if self.class_weight is not None:
+            raise ValueError(
+                f"class_weight={self.class_weight!r} is for classes, and MLPRegressor has none: "
+                "give sample_weight instead."
+            )
+        return weights
 
     def _strata(self, Y: np.ndarray) -> None:  # noqa: ARG002
         return None

@@ -2,7 +2,8 @@
 
 h_1 = f_1(x W_1 + b_1), ..., raw = h_D W_(D+1) + b_(D+1)
 
-theta = every weight matrix, row by row, then every bias, then what activations learn
+theta = every weight matrix, row by row, then every bias, then what activations learn, what
+normalisation learns, and its running statistics, which no gradient moves
 
 A hidden layer that is no function of x W + b is a `Layer`, such as `RadialBasis`: it makes its own
 sense of the same W and b.
@@ -13,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.spatial.distance import pdist
@@ -21,6 +22,7 @@ from scipy.spatial.distance import pdist
 from .activations import ACTIVATIONS, RECOMMENDED_INITIALISERS, learned_arguments
 from .engine import Expression, stop_gradient, variable
 from .engine.expression import shape_text
+from .regularisers import NORMALISATIONS, Occasion, Prediction, normalised
 
 # == layers ========================================================================================
 
@@ -262,6 +264,16 @@ def _as_scikit_learn(
 # == the network ===================================================================================
 
 
+class Parts(NamedTuple):
+    """The parts of theta, by layer; of hidden layers None where there is nothing."""
+
+    weights: list[Any]
+    biases: list[Any]
+    activation: list[Any]
+    normalization: list[Any]
+    statistics: list[Any]
+
+
 @dataclass(frozen=True)
 class Network:
     """A multilayer perceptron's shape.
@@ -274,22 +286,48 @@ class Network:
         One for each hidden layer.
     n_constant : int, default=0
         How many raw outputs, the last ones, are a bias alone: their weights are 0 and stay so.
+    normalization : str, optional
+        How the pre-activations of hidden layers are normalised: a name in `NORMALISATIONS`.
+    residual : bool, default=False
+        Whether a hidden layer as wide as the one before it adds its outputs to that one's:
+        h_(i+1) = h_i + f(h_i). He et al., CVPR 2016, arXiv:1512.03385.
 
     Attributes
     ----------
-    learned : list of dict
-        For each hidden layer the arguments that its activation learns, and where they start.
+    further : tuple of lists of dict
+        The parts of theta after the biases, in their order: for each hidden layer the names of the
+        rows of its part, and where they start. First what its activation learns, then what its
+        normalisation learns, then the running statistics.
+
+    Raises
+    ------
+    ValueError
+        If a `Layer`, which has no pre-activations, is to be normalised.
     """
 
     layer_units: tuple[int, ...]
     activations: tuple[Callable[..., Any] | Layer, ...]
     n_constant: int = 0
-    learned: list[dict[str, float]] = field(init=False, repr=False, compare=False)
+    normalization: str | None = None
+    residual: bool = False
+    further: tuple[list[dict[str, float]], ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        """Look up what the activation of each hidden layer learns, and where it starts."""
+        """Look up what each hidden layer learns beside weights and bias, and where it starts."""
         found = [{} if isinstance(f, Layer) else learned_arguments(f) for f in self.activations]
-        object.__setattr__(self, "learned", found)
+        scales: dict[str, float] = {}
+        running: dict[str, float] = {}
+        if self.normalization is not None:
+            for i, f in enumerate(self.activations):
+                if isinstance(f, Layer):
+                    raise ValueError(
+                        f"normalization={self.normalization!r} is for pre-activations x W + b, "
+                        f"and hidden layer {i + 1}, {f!r}, has none: set normalization=None."
+                    )
+            scales = learned_arguments(normalised)
+            running = NORMALISATIONS[self.normalization].running
+        hidden = len(self.activations)
+        object.__setattr__(self, "further", (found, [scales] * hidden, [running] * hidden))
 
     @property
     def depth(self) -> int:
@@ -302,14 +340,18 @@ class Network:
 
         Weight matrices (inputs, outputs); then biases; then, for each hidden layer whose
         activation learns anything, an array with a row for each of its arguments (arguments,
-        units).
+        units); then arrays alike for gain and shift, and for mean and variance, of normalisation.
         """
-        hidden_units = self.layer_units[1:-1]
         return [
             *pairwise(self.layer_units),
             *((units,) for units in self.layer_units[1:]),
-            *((len(a), units) for a, units in zip(self.learned, hidden_units, strict=True) if a),
+            *((len(rows), self.layer_units[i + 1]) for i, rows in self._further_parts()),
         ]
+
+    def _further_parts(self) -> Iterator[tuple[int, dict[str, float]]]:
+        """Go through the parts after the biases: the hidden layer, its rows and their starts."""
+        for kind in self.further:
+            yield from ((i, rows) for i, rows in enumerate(kind) if rows)
 
     @property
     def n_weights(self) -> int:
@@ -346,11 +388,11 @@ class Network:
 
     def last_layer(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """View the weight matrix and the bias of the raw outputs in theta."""
-        weights, biases, _ = self.by_layer(self.split(theta))
-        return weights[-1], biases[-1]
+        parts = self.by_layer(self.split(theta))
+        return parts.weights[-1], parts.biases[-1]
 
-    def by_layer(self, parts: Sequence[Any]) -> tuple[list[Any], list[Any], list[Any]]:
-        """Sort the parts of theta: weights and biases of each layer, and what activations learn.
+    def by_layer(self, parts: Sequence[Any]) -> Parts:
+        """Sort the parts of theta by what they are, and by layer.
 
         Parameters
         ----------
@@ -359,22 +401,24 @@ class Network:
 
         Returns
         -------
-        list, list, list
-            Weight matrices; biases; for each hidden layer the learned arguments, or None.
+        Parts
+            Lists: weight matrices; biases; for each hidden layer what its activation learns, gain
+            and shift, and running mean and variance, None where there is nothing.
         """
-        weights, biases = parts[: self.depth], parts[self.depth : 2 * self.depth]
         rest = iter(parts[2 * self.depth :])
-        return list(weights), list(biases), [next(rest) if a else None for a in self.learned]
+        further = ([next(rest) if rows else None for rows in kind] for kind in self.further)
+        return Parts(list(parts[: self.depth]), list(parts[self.depth : 2 * self.depth]), *further)
 
     def parameters(self) -> list[Expression]:
         """Make a variable for every part: W1, W2, ..., b1, b2, ... and, say, slope1."""
         names = [f"{letter}{i + 1}" for letter in "Wb" for i in range(self.depth)]
-        for i, arguments in enumerate(self.learned):
-            if arguments:
-                names.append(", ".join(f"{name}{i + 1}" for name in arguments))
+        for i, rows in self._further_parts():
+            names.append(", ".join(f"{name}{i + 1}" for name in rows))
         return [variable(name, shape) for name, shape in zip(names, self.shapes, strict=True)]
 
-    def layers(self, x: Any, parameters: Sequence[Any]) -> list[Any]:
+    def layers(
+        self, x: Any, parameters: Sequence[Any], occasion: Occasion | None = None
+    ) -> list[Any]:
         """Compose the layers: the outputs of each hidden one, and last the raw outputs.
 
         Parameters
@@ -383,37 +427,56 @@ class Network:
             The network's input.
         parameters : sequence of arrays or Expressions
             The parts of theta.
+        occasion : Occasion, optional
+            What it is composed for; `Prediction` by default.
 
         Returns
         -------
         list
             One array or Expression of shape (n, units) for every layer.
         """
-        return list(self._outputs(x, parameters))
+        return list(self._outputs(x, parameters, occasion or Prediction()))
 
-    def _outputs(self, x: Any, parameters: Sequence[Any]) -> Iterator[Any]:
-        weights, biases, learned = self.by_layer(parameters)
-        names = self.learned
+    def _outputs(self, x: Any, parameters: Sequence[Any], occasion: Occasion) -> Iterator[Any]:
+        parts = self.by_layer(parameters)
+        x = occasion.disturbed(0, x)
         for i in range(self.depth - 1):
             f = self.activations[i]
             shape = (x.shape[0], self.layer_units[i + 1])
             if isinstance(f, Layer):
                 self._check_dense(i, getattr(x, "is_sparse", False))
-                x = f.outputs(x, weights[i], biases[i])
+                h = f.outputs(x, parts.weights[i], parts.biases[i])
             else:
-                arguments = {name: learned[i][k] for k, name in enumerate(names[i])}
-                x = f(x @ weights[i] + biases[i], **arguments)
-            if getattr(x, "shape", None) != shape:
+                h = f(
+                    self._pre_activation(i, x, parts, occasion),
+                    **_by_name(self.further[0][i], parts.activation[i]),
+                )
+            if getattr(h, "shape", None) != shape:
                 raise ValueError(
                     f"the activation of hidden layer {i + 1} must return an expression of the "
-                    f"shape of its argument, {shape_text(shape)}, got {x!r}"
+                    f"shape of its argument, {shape_text(shape)}, got {h!r}"
                 )
+            h = occasion.disturbed(i + 1, h)
+            x = x + h if self._adds(i) else h
             yield x
-        W = weights[-1]
+        W, b = parts.weights[-1], parts.biases[-1]
         if self.n_constant:
             free = self.layer_units[-1] - self.n_constant
             W = np.concatenate([W[:, :free], np.zeros_like(W[:, free:])], axis=1)
-        yield x @ W + biases[-1]
+        yield x @ W + b
+
+    def _pre_activation(self, i: int, x: Any, parts: Parts, occasion: Occasion) -> Any:
+        W, b = parts.weights[i], parts.biases[i]
+        z = x @ W + b
+        if self.normalization is None:
+            return z
+        moments = NORMALISATIONS[self.normalization].moments
+        mean, variance = moments(z, parts.statistics[i], occasion)
+        scales = _by_name(self.further[1][i], parts.normalization[i])
+        return normalised(z, mean, variance, **scales)
+
+    def _adds(self, i: int) -> bool:
+        return self.residual and i > 0 and self.layer_units[i] == self.layer_units[i + 1]
 
     def _is_layer(self, i: int) -> bool:
         return i < len(self.activations) and isinstance(self.activations[i], Layer)
@@ -472,15 +535,14 @@ class Network:
         """
         theta = np.empty(self.n_parameters, dtype)
         parts = self.split(theta)
-        weights, biases, learned = self.by_layer(parts)
-        for start, arguments in zip(learned, self.learned, strict=True):
-            if start is not None:
-                start[...] = np.array(list(arguments.values()))[:, None]
+        weights, biases, *_ = self.by_layer(parts)
+        for part, (_, starts) in zip(parts[2 * self.depth :], self._further_parts(), strict=True):
+            part[...] = np.array(list(starts.values()))[:, None]
         seen: Any = None  # what the next layer sees of some rows, if any layer wants to know
         if any(map(self._is_layer, range(self.depth))):
             self._check_dense(0, self._is_layer(0) and not isinstance(X, np.ndarray))
             seen = self._seen(rng, dtype, X, rows)
-        outputs = self._outputs(seen, parts) if seen is not None else None
+        outputs = self._outputs(seen, parts, Prediction()) if seen is not None else None
         for i in range(self.depth):
             inputs, units = self.layer_units[i : i + 2]
             f = self.activations[min(i, self.depth - 2)] if self.activations else activation
@@ -513,6 +575,10 @@ class Network:
         picked = X[rows] if not isinstance(X, np.ndarray) else np.unique(X[rows], axis=0)
         most = max(_ROWS_SEEN, 4 * max(self.layer_units[1:-1]))
         return picked[rng.permutation(picked.shape[0])[:most]].astype(dtype)
+
+
+def _by_name(names: dict[str, float], rows: Any) -> dict[str, Any]:
+    return {name: rows[k] for k, name in enumerate(names)}
 
 
 def _checked(start: Any, shape: tuple[int, ...], by: Any) -> Any:

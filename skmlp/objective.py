@@ -5,7 +5,8 @@ r"""The objective: what training makes small, as a function of theta and of rows
 
 over a batch B of rows, with the head's loss, weights w of mean 1 over the training set, and all
 weight matrices W (`Network.penalised`) but no bias. The data term and its gradient are one
-program; the penalty is a few lines on the flat vectors.
+program; the penalty is a few lines on the flat vectors. Where training draws noise or normalises by
+the batch, F is that of training; `Objective.predicted` is F of the network as it predicts.
 
 With `Units` the network's outputs o are those of a problem of unit scale: raw = start + unit * o,
 and losses are divided by a number. The parameters of the last layer are then those of o.
@@ -19,9 +20,10 @@ from typing import Any, Self
 
 import numpy as np
 
-from .engine import BATCH, Program, evaluate, gradient, variable
+from .engine import BATCH, Expression, Program, evaluate, gradient, variable
 from .heads import Head
 from .network import Network
+from .regularisers import STATISTICS_RATE, Noise, Training
 
 CHUNK = 1 << 15  # numbers of a flat vector that are updated together, to stay in the cache
 
@@ -89,11 +91,17 @@ class LossGraph:
         Whether the rows of x are sparse.
     has_units : bool, default=False
         Whether the last layer's outputs are in `Units`.
+    label_smoothing : float, default=0.0
+        The share of each target that is spread over the classes.
+    noise : Noise, optional
+        With it the network is composed for training, disturbed so; without, for prediction.
 
     Attributes
     ----------
     network : Network
         The network.
+    training : Training or None
+        What training draws and observes; None where it is composed for prediction.
     x, y, w, scale : Expression
         The variables: inputs, targets, weights, and 1 / |B|, or 1 / (|B| * unit of losses).
     start, unit : Expression
@@ -104,6 +112,8 @@ class LossGraph:
         The raw outputs.
     objective : Expression
         The scalar data term.
+    predicted : Expression
+        The data term of the network as it predicts; the same node where that is no other.
     """
 
     def __init__(
@@ -115,6 +125,8 @@ class LossGraph:
         is_weighted: bool = False,
         is_sparse: bool = False,
         has_units: bool = False,
+        label_smoothing: float = 0.0,
+        noise: Noise | None = None,
     ) -> None:
         self.network = network
         self.x = variable("x", (BATCH, network.layer_units[0]), is_sparse=is_sparse)
@@ -122,10 +134,27 @@ class LossGraph:
         self.w = variable("w", (BATCH,))
         self.scale = variable("1/n", ())
         self.parameters = network.parameters()
-        output = network.layers(self.x, self.parameters)[-1]
-        self.start, self.unit = (variable(name, output.shape[1:]) for name in ("start", "unit"))
-        self.raw = (self.start + self.unit * output if has_units else output).named("raw")
-        loss = head.loss(self.raw, self.y)
+        self.start, self.unit = (
+            variable(name, network.layer_units[-1:]) for name in ("start", "unit")
+        )
+        target = head.smoothed(self.y, label_smoothing)
+        self.training = None
+        if noise is not None:
+            self.training = Training(noise, self.w if is_weighted else None)
+
+        def composed(occasion: Training | None) -> tuple[Expression, Expression]:
+            output = network.layers(self.x, self.parameters, occasion)[-1]
+            raw = (self.start + self.unit * output if has_units else output).named("raw")
+            return raw, self._mean_loss(head, raw, target, is_weighted)
+
+        self.raw, self.objective = composed(self.training)
+        differs = self.training is not None and self.training.differs
+        self.predicted = composed(None)[1] if differs else self.objective
+
+    def _mean_loss(
+        self, head: Head, raw: Expression, target: Expression, is_weighted: bool
+    ) -> Expression:
+        loss = head.loss(raw, target)
         if getattr(loss, "shape", None) != (BATCH,):
             raise ValueError(
                 f"{type(head).__name__}.loss must return one number for each sample, of shape "
@@ -133,7 +162,7 @@ class LossGraph:
             )
         loss.named("loss")
         total = np.sum(self.w * loss if is_weighted else loss)
-        self.objective = (self.scale * total).named("objective")
+        return (self.scale * total).named("objective")
 
 
 class Objective:
@@ -155,6 +184,8 @@ class Objective:
         The strength of the L2 term, the lambda of the formula.
     units : Units, optional
         The units of raw outputs and losses, for a graph that has them.
+    random : Generator, optional
+        Where noise is drawn from, where the graph has any.
 
     Attributes
     ----------
@@ -171,8 +202,9 @@ class Objective:
         weights: np.ndarray | None,
         penalty: float,
         units: Units | None = None,
+        random: np.random.Generator | None = None,
     ) -> None:
-        network = graph.network
+        network, training = graph.network, graph.training
         self.theta = theta
         self.gradient = np.empty_like(theta)
         self._scale = np.ones((), theta.dtype)
@@ -182,16 +214,25 @@ class Objective:
         if units is not None:
             bound[graph.start] = units.start.astype(theta.dtype)
             bound[graph.unit] = units.raw.astype(theta.dtype)
+        statistics = [] if training is None else training.statistics
+        gradients = gradient(graph.objective, graph.parameters)
         self._program = Program(
-            [graph.objective, *gradient(graph.objective, graph.parameters)],
+            [graph.objective, *gradients, *statistics],
             bound,
-            into=[None, *network.split(self.gradient)],
+            into=[None, *network.split(self.gradient), *([None] * len(statistics))],
             dtype=theta.dtype,
         )
-        data = {graph.x: X, graph.y: Y}
+        data: dict[Expression, Any] = {graph.x: X, graph.y: Y}
         if weights is not None:
             data[graph.w] = weights
+        if training is not None and random is not None:
+            data |= training.drawn_from(random)
         self._compute = self._program.on(data)
+        self._graph, self._bound, self._data = graph, bound, data
+        running = network.by_layer(network.split(theta)).statistics
+        self._running = [part for part in running if part is not None] if statistics else []
+        self._observed: list[np.ndarray] = []
+        self._programs: dict[tuple[Expression, ...], Program] = {}
         self._penalty = float(penalty)
         self._weights = [theta[part] for part in network.penalised]
         self._scratch = np.empty(CHUNK, theta.dtype)
@@ -215,12 +256,68 @@ class Objective:
             F(theta; rows), losses in their unit.
         """
         self._scale[...] = 1.0 / (len(rows) * self._loss_unit)
-        value = float(self._compute(rows)[0])
+        results = self._compute(rows)
+        if self._running:
+            self._observed = results[-len(self._running) :] if len(rows) > 1 else []
+        value = float(results[0])
         if self._penalty == 0.0:
             return value
         for w, g in self._chunks:
             g += np.multiply(w, self._penalty, out=self._scratch[: len(w)])
-        return value + 0.5 * self._penalty * sum(float(np.dot(w, w)) for w in self._weights)
+        return value + self._penalised()
+
+    def _penalised(self) -> float:
+        return 0.5 * self._penalty * sum((float(np.dot(w, w)) for w in self._weights), 0.0)
+
+    def track(self) -> None:
+        """Move the running statistics towards those of the last batch, if it had two rows.
+
+        running <- (1 - rate) running + rate batch, with a rate of `STATISTICS_RATE`.
+        """
+        for running, observed in zip(self._running, self._observed, strict=False):
+            observed -= running
+            observed *= STATISTICS_RATE
+            running += observed
+
+    def observe(self, rows: np.ndarray) -> None:
+        """Make the running statistics those of some rows, in a single batch.
+
+        Parameters
+        ----------
+        rows : ndarray of int
+            The rows.
+        """
+        if self._running:
+            assert self._graph.training is not None
+            program = self._forward(self._graph.training.statistics)
+            for running, observed in zip(self._running, program.run(self._data, rows), strict=True):
+                running[...] = observed
+
+    def predicted(self, rows: np.ndarray) -> float:
+        """Compute the objective over some rows with the network as it predicts.
+
+        Parameters
+        ----------
+        rows : ndarray of int
+            The rows.
+
+        Returns
+        -------
+        float
+            F(theta; rows) without noise, with the running statistics.
+        """
+        if self._graph.predicted is self._graph.objective:
+            return self(rows)
+        self._scale[...] = 1.0 / (len(rows) * self._loss_unit)
+        value = float(self._forward([self._graph.predicted]).run(self._data, rows)[0])
+        return value + self._penalised()
+
+    def _forward(self, outputs: list[Expression]) -> Program:
+        """Make a program without gradients, once."""
+        key = tuple(outputs)
+        if key not in self._programs:
+            self._programs[key] = Program(outputs, self._bound, dtype=self.theta.dtype)
+        return self._programs[key]
 
 
 def chunks(*vectors: np.ndarray) -> Iterator[tuple[np.ndarray, ...]]:

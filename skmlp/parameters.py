@@ -6,7 +6,8 @@ in `RULES`; `check_parameters` refuses in one sentence what no rule allows, befo
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping
 from numbers import Integral, Real
 from typing import Any, NamedTuple
 
@@ -14,6 +15,7 @@ import numpy as np
 
 from .activations import ACTIVATIONS
 from .network import INITIALISERS, LAYERS, Layer
+from .regularisers import NORMALISATIONS, Noise
 from .solvers import SCHEDULES, SOLVERS
 
 
@@ -65,6 +67,20 @@ def _is_precision(value: Any) -> bool:
 
 def _or_none(rule: Rule) -> Rule:
     return Rule(lambda value: value is None or rule.allows(value), f"None or {rule.words}")
+
+
+def _is_list(value: Any) -> bool:
+    return isinstance(value, (list, tuple)) or bool(getattr(value, "ndim", 0))
+
+
+def _are_rates(value: Any) -> bool:
+    return all(DECAY.allows(rate) for rate in (value if _is_list(value) else (value,)))
+
+
+def _is_class_weight(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        return all(ZERO_OR_MORE.allows(weight) for weight in value.values())
+    return value is None or (isinstance(value, str) and value == "balanced")
 
 
 COUNT = Rule(_is_count, "a whole number >= 1")
@@ -152,6 +168,21 @@ RULES: dict[str, Rule] = {
         lambda value: value is None or (isinstance(value, str) and value == "data"),
         "None or 'data'",
     ),
+    "dropout": Rule(
+        _are_rates,
+        "a number in [0, 1), for the hidden layers, or one for the inputs and one for each hidden "
+        "layer",
+    ),
+    "input_noise": ZERO_OR_MORE,
+    "normalization": Rule(
+        lambda value: value is None or (isinstance(value, str) and value in NORMALISATIONS),
+        f"None or one of {', '.join(map(repr, NORMALISATIONS))}",
+    ),
+    "residual": TRUTH,
+    "label_smoothing": DECAY,
+    "class_weight": Rule(
+        _is_class_weight, "None, 'balanced' or a dict of classes and weights, numbers >= 0"
+    ),
     "dtype": Rule(_is_precision, "None, 'float32' or 'float64'"),
 }
 
@@ -201,10 +232,13 @@ def hidden_layers(estimator: Any) -> tuple[tuple[int, ...], tuple[Activation, ..
     """
     sizes, activation = estimator.hidden_layer_sizes, estimator.activation
     units = (sizes,) if np.ndim(sizes) == 0 else tuple(sizes)
+    if isinstance(sizes, str):
+        units = _sizes_in(sizes)
     if not all(_is_count(n) for n in units):
         raise ValueError(
             f"The 'hidden_layer_sizes' parameter of {type(estimator).__name__} must be a whole "
-            f"number or a sequence of them; hidden_layer_sizes must be > 0, got {sizes!r}."
+            "number, a sequence of them, or a string such as '64-32' or '3x256'; "
+            f"hidden_layer_sizes must be > 0, got {sizes!r}."
         )
     units = tuple(int(n) for n in units)
     if not isinstance(activation, (list, tuple)):
@@ -215,6 +249,52 @@ def hidden_layers(estimator: Any) -> tuple[tuple[int, ...], tuple[Activation, ..
             f"hidden layers: give one for each, or a single one for all, got {activation!r}."
         )
     return units, tuple(_activation_function(estimator, a) for a in activation)
+
+
+def _sizes_in(text: str) -> tuple[Any, ...]:
+    """Read "64-32" as 64, 32 and "3x256" as 256, 256, 256; anything else is given back."""
+    parts = [re.fullmatch(r"(?:([1-9][0-9]*)x)?([0-9]+)", part) for part in text.split("-")]
+    if not all(parts):
+        return (text,)
+    return tuple(n for part in parts if part for n in (int(part[2]),) * int(part[1] or 1))
+
+
+def noise_in_training(estimator: Any, n_hidden: int) -> Noise:
+    """Return how inputs and hidden layers are disturbed in training.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Its `dropout`, `input_noise` and `solver` are read.
+    n_hidden : int
+        The number of hidden layers.
+
+    Returns
+    -------
+    Noise
+        With a rate for the inputs and for each hidden layer.
+
+    Raises
+    ------
+    ValueError
+        If the rates are not as many, or the solver cannot bear noise.
+    """
+    rates = estimator.dropout
+    rates = tuple(rates) if _is_list(rates) else (0.0, *[rates] * n_hidden)
+    if len(rates) != n_hidden + 1:
+        raise ValueError(
+            f"The 'dropout' parameter lists {len(rates)} numbers for the inputs and {n_hidden} "
+            f"hidden layers: give {n_hidden + 1}, or a single one for all hidden layers, got "
+            f"{estimator.dropout!r}."
+        )
+    noise = Noise(rates, estimator.input_noise)
+    if estimator.solver == "lbfgs" and (noise.of_inputs or any(rates)):
+        raise ValueError(
+            "solver='lbfgs' needs an objective that stays the same, and dropout "
+            f"(now {estimator.dropout!r}) and input_noise (now {estimator.input_noise!r}) draw it "
+            "anew each time: set both to 0, or solver to 'adam' or 'sgd'."
+        )
+    return noise
 
 
 def output_activation(estimator: Any) -> Activation | None:
@@ -240,13 +320,17 @@ def takes_sparse(estimator: Any) -> bool:
     Parameters
     ----------
     estimator : estimator
-        Its `activation` is read.
+        Its `activation`, `dropout` and `input_noise` are read.
 
     Returns
     -------
     bool
-        False where it is a `Layer`.
+        False where it is a `Layer`, or the inputs are disturbed.
     """
+    disturbed = [estimator.input_noise]
+    disturbed += list(estimator.dropout)[:1] if _is_list(estimator.dropout) else []
+    if any(_is_number(value) and value > 0 for value in disturbed):
+        return False
     first = estimator.activation
     if isinstance(first, (list, tuple)):
         first = first[0] if first else None
@@ -266,8 +350,9 @@ def _activation_function(estimator: Any, activation: Any) -> Activation:
     )
 
 
-DESCRIPTIONS = """hidden_layer_sizes : int or sequence of int, default=(100,)
-        The number of units of each hidden layer; () for a linear model.
+DESCRIPTIONS = """hidden_layer_sizes : int, sequence of int or str, default=(100,)
+        The number of units of each hidden layer; () for a linear model. As a string, which any
+        tuner can pass: "64-32" is (64, 32), "3x256" is (256, 256, 256), "2x64-32" is (64, 64, 32).
     activation : str, callable, Layer or list, default="relu"
         The activation of the hidden layers: a name in `skmlp.ACTIVATIONS` ("identity", "linear",
         "relu", "softplus", "hard_threshold", "logistic", "tanh", "leaky_relu", "prelu", "elu",
@@ -313,7 +398,8 @@ DESCRIPTIONS = """hidden_layer_sizes : int or sequence of int, default=(100,)
     shuffle : bool, default=True
         Whether sgd and adam see the samples in a new order in each epoch.
     random_state : int, RandomState instance or None, default=None
-        Draws initial parameters, the validation split and the order of samples. With an int,
+        Draws initial parameters, the validation split, the order of samples, and the seed of
+        dropout and noise where there is any. With an int,
         fits are reproducible bit for bit on one machine.
     tol : float, default=1e-4
         The improvement of loss or validation score that counts; for lbfgs the largest entry of
@@ -379,6 +465,35 @@ DESCRIPTIONS = """hidden_layer_sizes : int or sequence of int, default=(100,)
         divided by the root mean square of their gradient there. A target far from 0 or of any
         scale then needs no scaler; `alpha` and `tol` go by these units, `coefs_`, `loss_` and
         `loss_curve_` are those of the raw outputs and of the losses themselves.
+    dropout : float or sequence of float, default=0.0
+        The share of numbers that is set to zero in each step of training, in [0, 1); the others
+        are scaled up by 1 / (1 - share), so that predictions, which drop nothing, are what is
+        expected. A number is for what each hidden layer computes; the inputs stay whole, since
+        losing half of them is another thing than losing half of the features. A sequence has one
+        for the inputs and one for each hidden layer. Not for lbfgs, whose objective must stay the
+        same. Srivastava et al., JMLR 15 (2014).
+    input_noise : float, default=0.0
+        The standard deviation of normal noise that is added to dense inputs in each step of
+        training, in their units; zero or positive. Not for lbfgs. Bishop, Neural Computation 7
+        (1995).
+    normalization : {None, "layer", "batch"}, default=None
+        How the pre-activations z of hidden layers are brought to mean 0 and variance 1, before a
+        gain and a shift that each unit learns: "layer" within each sample (Ba et al. 2016),
+        "batch" over the samples of a minibatch, of two or more (Ioffe and Szegedy 2015).
+        Predictions then use running averages, 0.9 of the old and 0.1 of the new batch's at each
+        step, and after lbfgs the statistics of all samples.
+    residual : bool, default=False
+        Whether a hidden layer that is as wide as the one before it adds what it computes to that
+        one's outputs, h + f(h), so that deep networks start near the identity. He et al., CVPR
+        2016.
+    label_smoothing : float, default=0.0
+        The share s of the target that is spread over the classes, in [0, 1): (1 - s) y + s / K for
+        K classes, and K = 2 for labels. `MLPClassifier` alone. Szegedy et al., CVPR 2016.
+    class_weight : dict, "balanced" or None, default=None
+        Weights of the classes, by which the samples' weights are multiplied; a class that is not
+        listed has weight 1. "balanced" gives every class the same sum. They are not for `X_val`,
+        which has weights of its own. `MLPClassifier` alone, and not for labels; `partial_fit`
+        takes no "balanced", as it never sees all samples.
     dtype : {None, "float32", "float64"}, default=None
         The precision of parameters and computation. None: float32 for float32 data, else
         float64, as scikit-learn. "float32" is about twice as fast."""

@@ -2,8 +2,9 @@
 
 The law: check the parameters, the data and the target; build network and head; train; publish every
 fitted attribute at once. A fit that fails leaves the estimator as it was. A subclass knows its
-targets: `_kind`, `_encode` (targets to columns), `_strata` (the class of a row, for the validation
-split) and `_score_raw` (how good raw outputs are).
+targets: `_kind`, `_encode` (targets to columns), `_weighted` (weights of the rows, with those of
+their classes), `_strata` (the class of a row, for the validation split) and `_score_raw` (how good
+raw outputs are).
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ from .parameters import (
     SOLVER_PARAMETERS,
     check_parameters,
     hidden_layers,
+    noise_in_training,
     output_activation,
     takes_sparse,
 )
@@ -69,6 +71,11 @@ ATTRIBUTES = """coefs_ : list of ndarray of shape (inputs, outputs)
     activation_parameters_ : list of ndarray of shape (arguments, units), or None
         What the activation of each hidden layer has learned, a row for each `Learned` argument;
         None where it learns nothing.
+    normalization_parameters_ : list of ndarray of shape (2, units), or None
+        Gain (first row) and shift of each hidden layer; None without `normalization`.
+    normalization_statistics_ : list of ndarray of shape (2, units), or None
+        Running mean (first row) and variance of the pre-activations of each hidden layer, which
+        predictions are normalised by; None where normalization is not "batch".
     head_ : Head
         The head that was used.
     loss_ : float
@@ -192,6 +199,12 @@ class MultilayerPerceptron(CallbackSupportMixin, BaseEstimator):
         scoring: Any = None,
         weight_init: Any = "auto",
         initial_output: str | None = None,
+        dropout: Any = 0.0,
+        input_noise: float = 0.0,
+        normalization: str | None = None,
+        residual: bool = False,
+        label_smoothing: float = 0.0,
+        class_weight: Any = None,
         dtype: Any = None,
     ) -> None:
         self.hidden_layer_sizes = hidden_layer_sizes
@@ -226,6 +239,12 @@ class MultilayerPerceptron(CallbackSupportMixin, BaseEstimator):
         self.scoring = scoring
         self.weight_init = weight_init
         self.initial_output = initial_output
+        self.dropout = dropout
+        self.input_noise = input_noise
+        self.normalization = normalization
+        self.residual = residual
+        self.label_smoothing = label_smoothing
+        self.class_weight = class_weight
         self.dtype = dtype
 
     # -- fitting -----------------------------------------------------------------------------------
@@ -370,19 +389,28 @@ class MultilayerPerceptron(CallbackSupportMixin, BaseEstimator):
         if scoring is not None and scoring != "loss":
             scoring = find_scorer(scoring)
         hidden_units, activations = hidden_layers(self)
+        noise = noise_in_training(self, len(hidden_units))
         if is_partial and self.early_stopping:
             raise ValueError("partial_fit does not support early_stopping=True")
         data = self._check_data(
             X, y, sample_weight, is_first=is_first, is_partial=is_partial, classes=classes
         )
+        data.weights = self._weighted(data.Y, data.weights)
         if not is_first:
             self._check_same_head()
         if not len(data.rows) and not is_partial:
             raise ValueError("Sample weights must contain at least one non-zero number.")
+        self._check_batches(len(data.rows))
         self._n_targets = data.Y.shape[1]
         validation = self._check_validation(*given, data.Y.dtype)
         layer_units = (data.X.shape[1], *hidden_units, self.head_.n_raw(self._n_targets))
-        network = Network(layer_units, activations, self.head_.n_constant(self._n_targets))
+        network = Network(
+            layer_units,
+            activations,
+            self.head_.n_constant(self._n_targets),
+            self.normalization,
+            bool(self.residual),
+        )
         split = None
         if self.early_stopping and validation is None:
             split = ValidationSplit(data.rows, self._strata(data.Y), self.validation_fraction)
@@ -393,6 +421,8 @@ class MultilayerPerceptron(CallbackSupportMixin, BaseEstimator):
             is_weighted=data.weights is not None,
             is_sparse=data.is_sparse,
             has_units=(self.initial_output == "data" if is_first else self._units is not None),
+            label_smoothing=self.label_smoothing,
+            noise=noise,
         )
         return _Plan(data, graph, split, validation, scoring)
 
@@ -425,7 +455,13 @@ class MultilayerPerceptron(CallbackSupportMixin, BaseEstimator):
                 if saved is None:
                     state = self._split_and_measure(plan, theta, rng, state, is_first=is_first)
                 outcome, state = self._train(
-                    plan, theta, rng, state, watcher, is_partial=is_partial
+                    plan,
+                    theta,
+                    rng,
+                    state,
+                    watcher,
+                    is_first=is_first and saved is None,
+                    is_partial=is_partial,
                 )
         fitted = self._fitted(plan.graph.network, theta, state)
         state = state.as_stream() if is_partial else State(state.progress)
@@ -491,7 +527,8 @@ class MultilayerPerceptron(CallbackSupportMixin, BaseEstimator):
         if is_first and self.initial_output == "data":
             weights = plan.data.normalised_weights(train)[0]
             shares = None if weights is None else weights[train]
-            self._units = Units.of(self.head_, plan.data.Y[train], shares)
+            targets = self.head_.smoothed(plan.data.Y[train], self.label_smoothing)
+            self._units = Units.of(self.head_, targets, shares)
             plan.graph.network.last_layer(theta)[1][...] = 0
         return replace(state, train=train, held_out=held_out, units=self._units)
 
@@ -503,6 +540,7 @@ class MultilayerPerceptron(CallbackSupportMixin, BaseEstimator):
         state: State,
         watcher: Watcher | None,
         *,
+        is_first: bool,
         is_partial: bool,
     ) -> tuple[Outcome, State]:
         """Train from a state on; return how it ended, and the state then."""
@@ -512,6 +550,7 @@ class MultilayerPerceptron(CallbackSupportMixin, BaseEstimator):
         is_full_batch = self.solver == "lbfgs"
         batch_size = self._batch_size(len(train))
         rows_per_step = len(train) if is_full_batch else batch_size
+        noise = _noise_source(graph, rng, state)
         objective = Objective(
             graph,
             theta,
@@ -520,7 +559,10 @@ class MultilayerPerceptron(CallbackSupportMixin, BaseEstimator):
             None if weights is None else weights.astype(theta.dtype),
             penalty=self.alpha / (rows_per_step * mean_weight),
             units=self._units,
+            random=noise,
         )
+        if is_first:
+            objective.observe(train[:rows_per_step])
         if watcher is not None and watcher.wants_identity:
             state = replace(state, identity=identity_of(self, data, plan.validation))
         course = Course(
@@ -541,7 +583,10 @@ class MultilayerPerceptron(CallbackSupportMixin, BaseEstimator):
         def snapshot() -> State:
             now = course.state()
             now = now if descent is None else descent.state(now)
-            return replace(now, generators={"order": rng.get_state(legacy=False)})
+            generators: dict[str, Any] = {"order": rng.get_state(legacy=False)}
+            if noise is not None:
+                generators["noise"] = dict(noise.bit_generator.state)
+            return replace(now, generators=generators)
 
         if watcher is not None:
             watcher.fitted = lambda: self._fitted(graph.network, course.shown, snapshot())
@@ -550,7 +595,11 @@ class MultilayerPerceptron(CallbackSupportMixin, BaseEstimator):
         else:
             outcome = train_minibatches(course, descent)
         is_doubtful = max(_largest(theta), _largest(data.X)) > _ORDINARY
-        if outcome.kind != "diverged" and is_doubtful and not math.isfinite(objective(train)):
+        if (
+            outcome.kind != "diverged"
+            and is_doubtful
+            and not math.isfinite(objective.predicted(train))
+        ):
             outcome = course.diverged("the last epoch", "lower learning_rate_init or alpha")
         return outcome, snapshot() if is_partial else course.state()
 
@@ -632,6 +681,15 @@ class MultilayerPerceptron(CallbackSupportMixin, BaseEstimator):
                 f"{least}: give more of them."
             )
         return data
+
+    def _check_batches(self, n_rows: int) -> None:
+        """Refuse batches of a single row where they are normalised."""
+        smallest = n_rows if self.batch_size == "auto" else min(self.batch_size, n_rows)
+        if self.normalization == "batch" and (smallest if self.solver != "lbfgs" else n_rows) == 1:
+            raise ValueError(
+                f"normalization='batch' needs 2 samples or more in a batch, got 1 sample (of "
+                f"{n_rows}, with batch_size={self.batch_size!r}): raise it, or take 'layer'."
+            )
 
     def _precision(self, X: Any, is_first: bool) -> np.dtype[Any]:
         known = X if is_first else self.coefs_[0]
@@ -740,6 +798,9 @@ class MultilayerPerceptron(CallbackSupportMixin, BaseEstimator):
             has, asks = f"layers of {units} units", f"{network.layer_units}"
             if units == network.layer_units:
                 has, asks = "activations that learn other arguments", "these"
+                if self._architecture.normalization != network.normalization:
+                    has = f"normalization={self._architecture.normalization!r}"
+                    asks = repr(network.normalization)
             raise ValueError(
                 f"the fitted network has {has}, but the parameters and data now ask for {asks}: "
                 "set warm_start=False or fit a clone."
@@ -778,12 +839,16 @@ class MultilayerPerceptron(CallbackSupportMixin, BaseEstimator):
     @property
     def _network(self) -> Network:
         units = (self.coefs_[0].shape[0], *(len(b) for b in self.intercepts_))
-        return Network(units, self._activations, self.head_.n_constant(self._n_targets))
+        return replace(self._architecture, layer_units=units)
 
     @property
     def _parts(self) -> list[np.ndarray]:
-        learned = (part for part in self.activation_parameters_ if part is not None)
-        return [*self.coefs_, *self.intercepts_, *learned]
+        further = (
+            *self.activation_parameters_,
+            *self.normalization_parameters_,
+            *self.normalization_statistics_,
+        )
+        return [*self.coefs_, *self.intercepts_, *(part for part in further if part is not None)]
 
     def _layer(self, X: Any, layer: int) -> np.ndarray:
         """Compute a layer's outputs (-1: the raw outputs), with a program of this thread's."""
@@ -832,7 +897,7 @@ class MultilayerPerceptron(CallbackSupportMixin, BaseEstimator):
         (150, 8)
         """
         check_is_fitted(self)
-        depth = len(self._activations)
+        depth = len(self._architecture.activations)
         is_number = isinstance(layer, Integral) and not isinstance(layer, bool)
         if not (is_number and -depth <= int(layer) < depth):
             raise ValueError(
@@ -846,6 +911,7 @@ class MultilayerPerceptron(CallbackSupportMixin, BaseEstimator):
     def _gradient_norms(self, X: Any, y: Any, sample_weight: Any) -> dict[str, float]:
         """Return the norm of each layer's gradient of the mean loss, on some of these samples."""
         data = self._check_data(X, y, sample_weight, is_first=False, is_partial=True)
+        data.weights = self._weighted(data.Y, data.weights)
         network, rows = self._network, evenly_spaced(data.rows, JUDGED_ROWS)
         graph = LossGraph(
             network,
@@ -853,6 +919,7 @@ class MultilayerPerceptron(CallbackSupportMixin, BaseEstimator):
             self._n_targets,
             is_weighted=data.weights is not None,
             is_sparse=data.is_sparse,
+            label_smoothing=self.label_smoothing,
         )
         theta = np.concatenate([np.ravel(part) for part in self._parts])
         weights = data.normalised_weights(rows)[0]
@@ -896,6 +963,7 @@ class MultilayerPerceptron(CallbackSupportMixin, BaseEstimator):
         data = None
         if y is not None:
             data = self._check_data(X, y, sample_weight, is_first=False, is_partial=True)
+            data.weights = self._weighted(data.Y, data.weights)
             if not len(data.rows):
                 raise ValueError("Sample weights must contain at least one non-zero number.")
             X = data.X
@@ -907,6 +975,7 @@ class MultilayerPerceptron(CallbackSupportMixin, BaseEstimator):
             self._n_targets,
             is_weighted=data is not None and data.weights is not None,
             is_sparse=not (X is None or isinstance(X, np.ndarray)),
+            label_smoothing=self.label_smoothing,
         )
         if X is None:
             return graph.objective.computation_graph()
@@ -931,15 +1000,30 @@ def _largest(numbers: Any) -> float:
 
 def _published_parameters(network: Network, parts: list[np.ndarray]) -> dict[str, Any]:
     """Return the attributes that predictions are made of."""
-    weights, biases, learned = network.by_layer(parts)
+    by_layer = network.by_layer(parts)
     return {
-        "coefs_": weights,
-        "intercepts_": biases,
-        "activation_parameters_": learned,
+        "coefs_": by_layer.weights,
+        "intercepts_": by_layer.biases,
+        "activation_parameters_": by_layer.activation,
+        "normalization_parameters_": by_layer.normalization,
+        "normalization_statistics_": by_layer.statistics,
         "n_layers_": network.depth + 1,
         "n_outputs_": network.layer_units[-1],
-        "_activations": network.activations,
+        "_architecture": network,
     }
+
+
+def _noise_source(
+    graph: LossGraph, rng: np.random.RandomState, state: State
+) -> np.random.Generator | None:
+    """Return where noise is drawn from: a state goes on, anything else starts anew."""
+    if graph.training is None or not graph.training.fills:
+        return None
+    if "noise" not in state.generators:
+        return np.random.default_rng(rng.randint(1 << 32, size=4, dtype=np.uint32))
+    noise = np.random.default_rng(0)
+    noise.bit_generator.state = state.generators["noise"]
+    return noise
 
 
 def _layer_program(

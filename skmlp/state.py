@@ -216,6 +216,6 @@ class State:
             order=None,
             train=None,
             held_out=None,
-            generators={},
+            generators={k: v for k, v in self.generators.items() if k != "order"},
             units=None,
         )

@@ -213,7 +213,8 @@ class Course:
     def start_at(self, loss: float) -> None:
         """Keep the parameters as they are, where there was nothing to improve."""
         self._epochs = [{"loss": loss}]
-        self._done = (replace(self.progress, loss=loss, best_loss=loss), *self._done[1:])
+        progress = replace(self.progress, loss=loss, best_loss=loss)
+        self._done = (progress, 0, Marks.at_start(self.theta))
 
     def retreat(self) -> bool:
         """Go back to parameters that are known to be good; return whether that may be done."""
@@ -369,6 +370,7 @@ class Descent:
             loss = objective(batch)
             if not (math.isfinite(loss) and step(start)):
                 return math.nan
+            objective.track()
             total += loss * len(batch)
         return total / n if np.isfinite(objective.theta).all() else math.nan
 
@@ -474,7 +476,7 @@ def train_minibatches(course: Course, descent: Descent) -> Outcome:
             course.complete(
                 loss,
                 samples,
-                objective=lambda: descent.objective(descent.order),
+                objective=lambda: descent.objective.predicted(descent.order),
                 rate=rate,
                 average=descent.average,
                 at_plateau=descent.slow_down,
@@ -585,6 +587,7 @@ def train_full_batch(course: Course, objective: Objective, rows: np.ndarray) -> 
 
     def after_iteration(x: np.ndarray, loss: float) -> None:
         theta[...] = x
+        objective.observe(rows)
         course.complete(loss, 0, objective=lambda: loss)
         if course.progress.ending:
             raise _Over
@@ -607,6 +610,7 @@ def train_full_batch(course: Course, objective: Objective, rows: np.ndarray) -> 
             raise
         return course.interrupted()
     theta[...] = result.x
+    objective.observe(rows)
     loss = float(result.fun)
     if not (math.isfinite(loss) and np.isfinite(theta).all()):
         return course.diverged(f"iteration {result.nit}", 'use dtype="float64"')

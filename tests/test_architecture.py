@@ -28,6 +28,7 @@ ORDER = [
     "heads.classes",
     "heads.check",
     "heads",
+    "regularisers",
     "network",
     "objective",
     "solvers",

@@ -88,6 +88,9 @@ RESUMED = [
     {"solver": "adam", "dtype": "float32"},
     {"solver": "adam", "activation": "prelu"},
     {"solver": "adam", "random_state": "generator"},
+    {"solver": "adam", "dropout": 0.3, "input_noise": 0.1},
+    {"solver": "sgd", "normalization": "batch", "averaging": 0.9, "dropout": (0.1, 0.2)},
+    {"solver": "adamw", "normalization": "layer", "learning_rate": "cosine"},
 ]
 
 

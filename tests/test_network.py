@@ -108,7 +108,7 @@ def network_of(*kinds, inputs=3, units=4):
 def test_scikit_learns_parameters_are_the_first_of_theta(kinds):
     network = network_of(*kinds)
     theta = np.arange(float(network.n_parameters))
-    weights, biases, learned = network.by_layer(network.split(theta))
+    weights, biases, learned, *_ = network.by_layer(network.split(theta))
     units = network.layer_units
     assert [W.shape for W in weights] == list(itertools.pairwise(units))
     assert [b.shape for b in biases] == [(n,) for n in units[1:]]
@@ -410,7 +410,7 @@ def test_layer_above_another_starts_on_what_it_sees():
     X, _ = problem(20)
     network = Network((3, 4, 20, 1), (np.tanh, RadialBasis()))
     theta = network.initial_theta(np.random.RandomState(0), np.float64, X=X)
-    weights, biases, _ = network.by_layer(network.split(theta))
+    weights, biases, *_ = network.by_layer(network.split(theta))
     seen = np.tanh(X @ weights[0] + biases[0])
     assert np.max(np.min(cdist(weights[1].T, seen), axis=1)) < 1e-12
 

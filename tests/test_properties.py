@@ -160,6 +160,10 @@ parameters = st.fixed_dictionaries(
         "nesterovs_momentum": st.booleans(),
         "initial_output": st.sampled_from([None, "data"]),
         "weight_init": often("auto", "he_normal", "orthogonal"),
+        "dropout": often(0.0, 0.5),
+        "input_noise": often(0.0, 0.1, 1e300),
+        "normalization": often(None, "layer", "batch"),
+        "residual": st.booleans(),
         "dtype": st.sampled_from([None, "float32", "float64"]),
         "random_state": st.integers(0, 3),
     }

@@ -37,7 +37,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import get_tags
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from skmlp import MLPClassifier, MLPRegressor
+from skmlp import ACTIVATIONS, HEADS, LAYERS, MLPClassifier, MLPRegressor
 from skmlp.heads import Poisson, Softmax
 
 unconverged = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -59,12 +59,28 @@ SETTINGS = [
     {"activation": ["softplus", np.tanh], "hidden_layer_sizes": [20, 10]},
     {"early_stopping": True, "validation_fraction": 0.4, "learning_rate_init": 0.02},
     {"solver": "lbfgs", "alpha": 1.0, "max_iter": 100, "dtype": "float32"},
+    {"dropout": 0.1, "normalization": "batch", "hidden_layer_sizes": "2x50", "residual": True},
+    {"input_noise": 0.01, "dropout": 0.1, "normalization": "layer"},
+    {"solver": "lbfgs", "alpha": 1.0, "max_iter": 30, "normalization": "batch"},
 ]
 CHECKED = [
     *(MLPClassifier(**setting) for setting in SETTINGS),
     MLPClassifier(head="softmax"),
+    MLPClassifier(class_weight="balanced"),
+    MLPClassifier(label_smoothing=0.1, solver="lbfgs", alpha=1.0, max_iter=100),
     *(MLPRegressor(**setting) for setting in SETTINGS),
     MLPRegressor(head="poisson", learning_rate_init=0.01),
+]
+EVERY_HEAD = [
+    (MLPRegressor if "numbers" in kind.targets else MLPClassifier)(
+        head=name, initial_output="data", learning_rate_init=0.01
+    )
+    for name, kind in HEADS.items()
+]
+EVERY_ACTIVATION = [
+    kind(activation=name)
+    for name in [*ACTIVATIONS, *LAYERS]
+    for kind in (MLPClassifier, MLPRegressor)
 ]
 
 
@@ -86,8 +102,20 @@ def expected_failures(estimator):
         expected["check_sample_weight_equivalence_on_sparse_data"] = rounding
         if is_regressor(estimator):
             expected["check_regressor_multioutput"] = "the check asks for float64 predictions"
-    if estimator.head == "poisson":
+    if estimator.input_noise or np.any(estimator.dropout):
+        noise = "a number is drawn for each row given, and repeated rows are more rows"
+        expected["check_sample_weight_equivalence_on_dense_data"] = noise
+        expected["check_sample_weight_equivalence_on_sparse_data"] = noise
+    if (
+        is_regressor(estimator)
+        and estimator.head != "auto"
+        and HEADS[estimator.head]().positive_only
+    ):
         expected["check_regressor_multioutput"] = "the check's targets are negative"
+    if estimator.head == "ordinal":
+        expected["check_classifiers_train"] = (
+            "the class that minimises the expected absolute error need not be the most probable"
+        )
     return expected
 
 
@@ -101,13 +129,29 @@ def checks_of(estimators):
     )
 
 
-@pytest.mark.filterwarnings(
+as_in_scikit_learn = pytest.mark.filterwarnings(
     "ignore::sklearn.exceptions.ConvergenceWarning",
     "ignore::sklearn.exceptions.DataConversionWarning",
     "ignore::sklearn.exceptions.SkipTestWarning",
 )
+
+
+@as_in_scikit_learn
 @checks_of(CHECKED)
 def test_scikit_learn_checks(estimator, check):
+    check(estimator)
+
+
+@as_in_scikit_learn
+@checks_of(EVERY_HEAD)
+def test_scikit_learn_checks_of_every_head(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.long
+@as_in_scikit_learn
+@checks_of(EVERY_ACTIVATION)
+def test_scikit_learn_checks_of_every_activation(estimator, check):
     check(estimator)
 
 

@@ -492,7 +492,11 @@ def _reduction(
         if any(option is not None for option in options.values()):
             raise TypeError(f"np.{name} of an expression does not take {sorted(options)}")
         axes = normalised_axes(axis, a.ndim)
-        return apply(primitive, a, axis=axes, keepdims=bool(keepdims)) if axes else a
+        counts = a.is_boolean and not keeps_boolean
+        if not counts and all(a.shape[i] == 1 for i in axes):  # of one number, each is that number
+            kept = slice(None) if keepdims else 0
+            return a[tuple(kept if i in axes else slice(None) for i in range(a.ndim))]
+        return apply(primitive, a, axis=axes, keepdims=bool(keepdims))
 
     FUNCTIONS[function] = reduce
     return primitive
@@ -512,9 +516,19 @@ def _bind_sum(
 
 
 def _bind_reduce(
-    ufunc: np.ufunc, out: np.ndarray, a: np.ndarray, axis: tuple[int, ...], keepdims: bool
+    ufunc: Any, out: np.ndarray, a: np.ndarray, axis: tuple[int, ...], keepdims: bool
 ) -> Callable[[], Any]:
-    return partial(ufunc.reduce, a, axis=axis, out=out, keepdims=keepdims)
+    if a.ndim == 2 and axis == (1,) and a.shape[1] <= 32:
+        return partial(
+            _reduce_transposed, ufunc, a.T, np.empty(a.shape[::-1], a.dtype), out.ravel()
+        )
+    return partial(ufunc.reduce, a, axis, None, out, keepdims)
+
+
+def _reduce_transposed(ufunc: Any, columns: np.ndarray, rows: np.ndarray, out: np.ndarray) -> None:
+    # Over a few columns NumPy goes number by number; over rows it takes many at a time.
+    np.copyto(rows, columns)
+    ufunc.reduce(rows, axis=0, out=out)
 
 
 def _pull_extremum(g: Any, y: Any, a: Any, axis: tuple[int, ...], keepdims: bool) -> Any:

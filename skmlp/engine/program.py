@@ -153,8 +153,10 @@ class Program:
 
         Parameters
         ----------
-        values : mapping of Expression to array or sparse matrix
-            A value for every input; those with a batch axis have the same number of rows.
+        values : mapping of Expression to array, sparse matrix or function
+            A value for every input; those with a batch axis have the same number of rows. A
+            function is called with the input's buffer for each block of rows, and fills it, with
+            random numbers say.
         index : ndarray of int or bool, or slice, optional
             Which of the rows to take, as NumPy's index; all by default. Whether a number is out
             of bounds is not checked.
@@ -202,13 +204,16 @@ class Program:
         missing = [x.label for x in self.inputs if x not in values]
         if missing:
             raise ValueError(f"the program needs values for {', '.join(missing)}")
-        for x in self.inputs:
+        given = [x for x in self.inputs if not callable(values[x])]
+        for x in given:
             shape = np.shape(values[x])
             if shape != concrete(x.shape, shape[0] if shape else 0):
                 raise ValueError(f"{x.label} is {shape_text(x.shape)}, got an array of {shape}")
-        counts = {values[x].shape[0] for x in self.inputs if BATCH in x.shape}
+        counts = {values[x].shape[0] for x in given if BATCH in x.shape}
         if not counts:  # no output depends on the batch, but its shape may
-            counts = {values[x].shape[0] for x in values if BATCH in x.shape}
+            counts = {
+                values[x].shape[0] for x in values if BATCH in x.shape and not callable(values[x])
+            }
         if len(counts) > 1:
             raise ValueError(f"the inputs have different numbers of rows: {sorted(counts)}")
         return int(counts.pop()) if counts else 1
@@ -501,7 +506,10 @@ def _taken(total: int, index: Any) -> range | np.ndarray:
 
 
 def _load(buffer: Any, source: Any, taken: range | np.ndarray | None) -> None:
-    """Gather the rows of a batch straight into an input's buffer."""
+    """Gather the rows of a batch straight into an input's buffer, or have it filled."""
+    if callable(source):
+        source(buffer)
+        return
     if isinstance(taken, range):
         if taken != range(source.shape[0]):
             stop = taken.stop if taken.stop >= 0 else None

@@ -34,6 +34,7 @@ class Logistic(Head):
     targets: ClassVar[frozenset[str]] = frozenset({"binary", "multilabel"})
     domain: ClassVar[Domain] = ZERO_OR_ONE
     out_activation: ClassVar[str] = "logistic"
+    takes_shares: ClassVar[bool] = True
 
     def loss(self, raw: Any, y: Any) -> Any:
         """Compute the log loss."""
@@ -95,6 +96,7 @@ class Softmax(Head):
     domain: ClassVar[Domain] = ZERO_OR_ONE
     is_one_hot: ClassVar[bool] = True
     out_activation: ClassVar[str] = "softmax"
+    takes_shares: ClassVar[bool] = True
 
     def loss(self, raw: Any, y: Any) -> Any:
         """Compute the log loss."""
@@ -141,6 +143,7 @@ class Focal(Softmax):
     array([1.733e-01, 1.000e-04])
     """
 
+    takes_shares: ClassVar[bool] = False
     gamma: float = 2.0
 
     def __post_init__(self) -> None:
@@ -227,6 +230,7 @@ class Ordinal(Head):
     domain: ClassVar[Domain] = ZERO_OR_ONE
     is_one_hot: ClassVar[bool] = True
     out_activation: ClassVar[str] = "logistic"
+    takes_shares: ClassVar[bool] = True
     prediction: str = "median"
 
     def __post_init__(self) -> None:

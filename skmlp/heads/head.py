@@ -63,6 +63,9 @@ class Head:
     has_probabilities : bool
         Whether `predict` returns probabilities of classes; otherwise they are scores, the
         largest winning.
+    takes_shares : bool
+        Whether the loss means something for targets between 0 and 1, shares of classes, as
+        `label_smoothing` makes them.
 
     Examples
     --------
@@ -83,6 +86,7 @@ class Head:
     is_one_hot: ClassVar[bool] = False
     out_activation: ClassVar[str] = "identity"
     has_probabilities: ClassVar[bool] = True
+    takes_shares: ClassVar[bool] = False
 
     @property
     def positive_only(self) -> bool:
@@ -110,6 +114,41 @@ class Head:
         model has once. By default none.
         """
         return 0
+
+    def smoothed(self, y: Any, smoothing: float) -> Any:
+        r"""Spread a share s of each target over its classes: label smoothing.
+
+        .. math:: y' = (1 - s) y + s / K
+
+        with K the number of columns where the head is one-hot, and 2 where a column is a choice
+        between 0 and 1. Szegedy et al., CVPR 2016, arXiv:1512.00567.
+
+        Parameters
+        ----------
+        y : array or Expression of shape (n, n_targets)
+            Encoded targets.
+        smoothing : float
+            The share s, in [0, 1).
+
+        Returns
+        -------
+        array or Expression of shape (n, n_targets)
+            Shares of the classes; `y` itself where `smoothing` is 0.
+
+        Raises
+        ------
+        ValueError
+            If the head does not take shares of classes.
+        """
+        if not smoothing:
+            return y
+        if not self.takes_shares:
+            raise ValueError(
+                f"label_smoothing={smoothing!r} makes shares of classes, which {self!r} does not "
+                "take: set label_smoothing=0, or another head, such as 'softmax' for classes."
+            )
+        classes = y.shape[1] if self.is_one_hot else 2
+        return (1.0 - float(smoothing)) * y + float(smoothing) / classes
 
     def check_target(self, y: np.ndarray) -> None:
         """Raise a ValueError that names the domain and the first value outside it, if any."""
@@ -315,6 +354,8 @@ def best_constant(
     ndarray of shape (n_raw,)
         The minimiser, or `start` where nothing better was found.
     """
+    if bounds is not None:
+        start = np.clip(start, *np.transpose(bounds))
     at = np.array(start, np.float64)
     raw, target, w = (
         variable("raw", at.shape),
