@@ -1,4 +1,4 @@
-"""What both estimators share: one fit, walked, and the answers of a layer.
+"""What both estimators share: one fit, walked.
 
 The law: check the parameters, the data and the target; build network and head; train; publish every
 fitted attribute at once. A fit that fails leaves the estimator as it was. A subclass knows its
@@ -9,59 +9,37 @@ raw outputs are).
 
 from __future__ import annotations
 
-import math
-import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from copy import copy
 from dataclasses import replace
-from numbers import Integral
-from typing import Any, ClassVar, NamedTuple, Self
-from weakref import WeakKeyDictionary
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted
 
+from .answers import FittedNetwork, published_parameters
 from .callbacks import CallbackSupportMixin, Watcher, with_callbacks
 from .checkpoints import Saved, read_checkpoint
 from .data import Data, check_inputs, check_weights, identity_of, within
-from .engine import BATCH, ComputationGraph, Expression, Program, running, variable
+from .engine import running
+from .fitting import Plan, train
 from .heads import AUTOMATIC, HEADS, Head
 from .network import Network
-from .objective import LossGraph, Objective, Units
+from .objective import LossGraph, Units
 from .parameters import (
     SOLVER_PARAMETERS,
     check_parameters,
     hidden_layers,
     noise_in_training,
     output_activation,
-    takes_sparse,
 )
-from .solvers import SOLVERS, comes_to_rest, schedule_of
-from .state import State, Stopping
-from .training import (
-    Course,
-    Descent,
-    Outcome,
-    Stepping,
-    train_full_batch,
-    train_minibatches,
-)
-from .validation import (
-    JUDGED_ROWS,
-    Judge,
-    Score,
-    ValidationSplit,
-    evenly_spaced,
-    find_scorer,
-    mean_loss,
-    sample_of,
-    scored_by,
-)
+from .solvers import SOLVERS
+from .state import State
+from .training import Outcome
+from .validation import ValidationSplit, find_scorer
 
 ATTRIBUTES = """coefs_ : list of ndarray of shape (inputs, outputs)
         The weight matrix of each layer. Predictions read `coefs_` and `intercepts_`; no later
@@ -124,32 +102,7 @@ def unchanged_on_failure(estimator: BaseEstimator) -> Iterator[None]:
         raise
 
 
-RETREATS = 5  # the most that a fit which is no longer finite goes back to better parameters
-
-_ORDINARY = 1e6  # where parameters and inputs are no larger, what is computed of them is finite
-
-
-class _Programs(threading.local):
-    """The prediction programs of a thread, by estimator: buffers are never shared."""
-
-    def __init__(self) -> None:
-        self.by_estimator: WeakKeyDictionary[Any, dict[Any, Any]] = WeakKeyDictionary()
-
-
-_PROGRAMS = _Programs()
-
-
-class _Plan(NamedTuple):
-    """What a fit is to do, checked."""
-
-    data: Data
-    graph: LossGraph
-    split: ValidationSplit | None
-    validation: Data | None
-    scoring: Any  # None, "loss" or a scorer
-
-
-class MultilayerPerceptron(CallbackSupportMixin, BaseEstimator):
+class MultilayerPerceptron(CallbackSupportMixin, FittedNetwork):
     """What classifier and regressor share: everything but their targets and answers.
 
     Parameters
@@ -382,7 +335,7 @@ class MultilayerPerceptron(CallbackSupportMixin, BaseEstimator):
         is_first: bool,
         is_partial: bool,
         classes: Any,
-    ) -> _Plan:
+    ) -> Plan:
         """Check all there is to check and trace the network; nothing random is drawn yet."""
         check_parameters(self)
         scoring = self.scoring
@@ -424,7 +377,7 @@ class MultilayerPerceptron(CallbackSupportMixin, BaseEstimator):
             label_smoothing=self.label_smoothing,
             noise=noise,
         )
-        return _Plan(data, graph, split, validation, scoring)
+        return Plan(data, graph, split, validation, scoring)
 
     def _fit(
         self,
@@ -454,7 +407,8 @@ class MultilayerPerceptron(CallbackSupportMixin, BaseEstimator):
             with running():  # a fit that diverges is told by its loss
                 if saved is None:
                     state = self._split_and_measure(plan, theta, rng, state, is_first=is_first)
-                outcome, state = self._train(
+                outcome, state = train(
+                    self,
                     plan,
                     theta,
                     rng,
@@ -469,7 +423,7 @@ class MultilayerPerceptron(CallbackSupportMixin, BaseEstimator):
         return outcome
 
     def _start(
-        self, plan: _Plan, rng: np.random.RandomState, *, is_first: bool, is_partial: bool
+        self, plan: Plan, rng: np.random.RandomState, *, is_first: bool, is_partial: bool
     ) -> tuple[np.ndarray, State]:
         """Return parameters and a state to start from: a stream goes on, a fit starts anew."""
         network, data = plan.graph.network, plan.data
@@ -496,7 +450,7 @@ class MultilayerPerceptron(CallbackSupportMixin, BaseEstimator):
             state = replace(state, average=None) if is_edited else state
         return theta, state
 
-    def _resumed(self, plan: _Plan, saved: Saved) -> tuple[np.ndarray, State]:
+    def _resumed(self, plan: Plan, saved: Saved) -> tuple[np.ndarray, State]:
         """Return the parameters and the state of a checkpoint, if it is of this very fit."""
         identity = identity_of(self, plan.data, plan.validation)
         for name in {**saved.identity, **identity}:
@@ -515,7 +469,7 @@ class MultilayerPerceptron(CallbackSupportMixin, BaseEstimator):
 
     def _split_and_measure(
         self,
-        plan: _Plan,
+        plan: Plan,
         theta: np.ndarray,
         rng: np.random.RandomState,
         state: State,
@@ -531,104 +485,6 @@ class MultilayerPerceptron(CallbackSupportMixin, BaseEstimator):
             self._units = Units.of(self.head_, targets, shares)
             plan.graph.network.last_layer(theta)[1][...] = 0
         return replace(state, train=train, held_out=held_out, units=self._units)
-
-    def _train(
-        self,
-        plan: _Plan,
-        theta: np.ndarray,
-        rng: np.random.RandomState,
-        state: State,
-        watcher: Watcher | None,
-        *,
-        is_first: bool,
-        is_partial: bool,
-    ) -> tuple[Outcome, State]:
-        """Train from a state on; return how it ended, and the state then."""
-        data, graph, train = plan.data, plan.graph, state.train
-        assert train is not None
-        weights, mean_weight = data.normalised_weights(train)
-        is_full_batch = self.solver == "lbfgs"
-        batch_size = self._batch_size(len(train))
-        rows_per_step = len(train) if is_full_batch else batch_size
-        noise = _noise_source(graph, rng, state)
-        objective = Objective(
-            graph,
-            theta,
-            data.X,
-            data.Y,
-            None if weights is None else weights.astype(theta.dtype),
-            penalty=self.alpha / (rows_per_step * mean_weight),
-            units=self._units,
-            random=noise,
-        )
-        if is_first:
-            objective.observe(train[:rows_per_step])
-        if watcher is not None and watcher.wants_identity:
-            state = replace(state, identity=identity_of(self, data, plan.validation))
-        course = Course(
-            theta,
-            state,
-            self._stopping(is_partial),
-            len(train),
-            judge=self._judge(plan, theta, train, state.held_out),
-            watch=watcher,
-            report=print if self.verbose else None,
-        )
-        descent: Descent | None = None
-        if not is_full_batch:
-            descent = Descent(
-                objective, train, state, self._stepping(theta, graph, rng, batch_size)
-            )
-
-        def snapshot() -> State:
-            now = course.state()
-            now = now if descent is None else descent.state(now)
-            generators: dict[str, Any] = {"order": rng.get_state(legacy=False)}
-            if noise is not None:
-                generators["noise"] = dict(noise.bit_generator.state)
-            return replace(now, generators=generators)
-
-        if watcher is not None:
-            watcher.fitted = lambda: self._fitted(graph.network, course.shown, snapshot())
-        if descent is None:
-            outcome = train_full_batch(course, objective, train)
-        else:
-            outcome = train_minibatches(course, descent)
-        is_doubtful = max(_largest(theta), _largest(data.X)) > _ORDINARY
-        if (
-            outcome.kind != "diverged"
-            and is_doubtful
-            and not math.isfinite(objective.predicted(train))
-        ):
-            outcome = course.diverged("the last epoch", "lower learning_rate_init or alpha")
-        return outcome, snapshot() if is_partial else course.state()
-
-    def _stopping(self, is_partial: bool) -> Stopping:
-        by_loss = self.solver in SOLVERS  # lbfgs has a rule of its own for the objective
-        return Stopping(
-            max_iter=1 if is_partial else self.max_iter,
-            tol=self.tol,
-            n_iter_no_change=self.n_iter_no_change if by_loss or self.early_stopping else np.inf,
-            by_score=bool(self.early_stopping),
-            restore_best=bool(self.restore_best or self.early_stopping) and not is_partial,
-            retreats=0 if is_partial else RETREATS,
-            max_fun=self.max_fun,
-        )
-
-    def _stepping(
-        self, theta: np.ndarray, graph: LossGraph, rng: np.random.RandomState, batch_size: int
-    ) -> Stepping:
-        make, weights = SOLVERS[self.solver], graph.network.penalised
-        return Stepping(
-            new_solver=lambda: make(theta, weights, self),
-            schedule=schedule_of(self, by_epochs=make(theta[:0], [], self).by_epochs),
-            batch_size=batch_size,
-            shuffle=rng.shuffle if self.shuffle else None,
-            planned_epochs=self.max_iter,
-            comes_to_rest=comes_to_rest(self.learning_rate),
-            max_grad_norm=self.max_grad_norm,
-            averaging=self.averaging,
-        )
 
     # -- checking ----------------------------------------------------------------------------------
 
@@ -736,58 +592,6 @@ class MultilayerPerceptron(CallbackSupportMixin, BaseEstimator):
     def _accepts(self, head: type[Head]) -> bool:
         return ("numbers" in head.targets) == (self._kind == "regression")
 
-    def _batch_size(self, n_rows: int) -> int:
-        if self.batch_size == "auto":
-            return min(200, n_rows)
-        if self.batch_size > n_rows and self.solver != "lbfgs":
-            warnings.warn(
-                f"Got batch_size={self.batch_size} for {n_rows} training samples: it is going to "
-                "be clipped to them.",
-                UserWarning,
-                stacklevel=5,
-            )
-        return min(int(self.batch_size), n_rows)
-
-    def _judge(
-        self, plan: _Plan, theta: np.ndarray, train: np.ndarray, held_out: np.ndarray | None
-    ) -> Judge | None:
-        """Make what scores the current theta, where there is validation or it is asked for."""
-        data, network = plan.data, plan.graph.network
-        validation = None
-        if held_out is not None:
-            validation = sample_of(data, held_out)
-        elif plan.validation is not None:
-            validation = sample_of(plan.validation, plan.validation.rows)
-        elif plan.scoring is None:
-            return None
-        shown = theta if self._units is None else theta.copy()
-        parts = network.split(shown)
-        kinds = {data.is_sparse, plan.validation is not None and plan.validation.is_sparse}
-        programs = {kind: _layer_program(network, parts, -1, kind) for kind in kinds}
-
-        def outputs(X: Any) -> np.ndarray:
-            x, program = programs[not isinstance(X, np.ndarray)]
-            return program.run({x: X})[0]
-
-        def refresh() -> None:
-            if self._units is not None:
-                shown[...] = theta
-                self._units.fold(*network.last_layer(shown))
-
-        score, training = self._score_of(plan, parts), sample_of(data, train, JUDGED_ROWS)
-        return Judge(self.head_, refresh, outputs, score, training, validation)
-
-    def _score_of(self, plan: _Plan, parts: list[np.ndarray]) -> Score:
-        """Return how raw outputs are scored; `parts` are those of the theta in training."""
-        if plan.scoring is None:
-            return lambda raw, sample: self._score_raw(raw, sample.Y, sample.weights)
-        if plan.scoring == "loss":
-            return lambda raw, sample: -mean_loss(self.head_, raw, sample)
-        in_training = copy(self)  # a scorer is given arrays, so there are no names to compare
-        in_training.__dict__.pop("feature_names_in_", None)
-        in_training.__dict__.update(_published_parameters(plan.graph.network, parts))
-        return scored_by(plan.scoring, in_training)
-
     # -- training state and what is published ------------------------------------------------------
 
     def _current_theta(self, network: Network, dtype: Any) -> np.ndarray:
@@ -820,7 +624,7 @@ class MultilayerPerceptron(CallbackSupportMixin, BaseEstimator):
         history["loss"] = [loss * unit for loss in history.get("loss", [])]
         scores = history.get("validation_score")
         return {
-            **_published_parameters(network, network.split(theta)),
+            **published_parameters(network, network.split(theta)),
             "out_activation_": self.head_.out_activation,
             "n_iter_": progress.n_iter,
             "t_": progress.samples_seen,
@@ -833,210 +637,3 @@ class MultilayerPerceptron(CallbackSupportMixin, BaseEstimator):
             "best_validation_score_": None if scores is None else progress.best_score,
             "_state": state,
         }
-
-    # -- answers -----------------------------------------------------------------------------------
-
-    @property
-    def _network(self) -> Network:
-        units = (self.coefs_[0].shape[0], *(len(b) for b in self.intercepts_))
-        return replace(self._architecture, layer_units=units)
-
-    @property
-    def _parts(self) -> list[np.ndarray]:
-        further = (
-            *self.activation_parameters_,
-            *self.normalization_parameters_,
-            *self.normalization_statistics_,
-        )
-        return [*self.coefs_, *self.intercepts_, *(part for part in further if part is not None)]
-
-    def _layer(self, X: Any, layer: int) -> np.ndarray:
-        """Compute a layer's outputs (-1: the raw outputs), with a program of this thread's."""
-        if not hasattr(self, "coefs_"):  # cheaper than check_is_fitted, which says it better
-            check_is_fitted(self)
-        X = check_inputs(self, X, reset=False)
-        parameters = self._parts
-        X = within(X, parameters[0].dtype, "X")
-        is_sparse = not isinstance(X, np.ndarray)
-        programs = _PROGRAMS.by_estimator.setdefault(self, {})
-        known, x, program = programs.get((layer, is_sparse), ([], None, None))
-        if len(known) != len(parameters) or any(
-            a is not b for a, b in zip(known, parameters, strict=True)
-        ):
-            x, program = _layer_program(self._network, parameters, layer, is_sparse)
-            programs[layer, is_sparse] = (parameters, x, program)
-        return program.run({x: X})[0]
-
-    def hidden_layer_output(self, X: Any, layer: Any = -1) -> np.ndarray:
-        """Compute the learned features: the activations of a hidden layer.
-
-        Parameters
-        ----------
-        X : array-like or sparse matrix of shape (n_samples, n_features)
-            Inputs.
-        layer : int, default=-1
-            Which hidden layer, 0 being the first; negative numbers count from the last.
-
-        Returns
-        -------
-        ndarray of shape (n_samples, units of the layer)
-            Its outputs, after the activation.
-
-        Raises
-        ------
-        ValueError
-            If there is no such hidden layer.
-
-        Examples
-        --------
-        >>> from sklearn.datasets import load_iris
-        >>> from skmlp import MLPClassifier
-        >>> X, y = load_iris(return_X_y=True)
-        >>> model = MLPClassifier((8, 3), solver="lbfgs", max_iter=500, random_state=0).fit(X, y)
-        >>> model.hidden_layer_output(X, layer=0).shape
-        (150, 8)
-        """
-        check_is_fitted(self)
-        depth = len(self._architecture.activations)
-        is_number = isinstance(layer, Integral) and not isinstance(layer, bool)
-        if not (is_number and -depth <= int(layer) < depth):
-            raise ValueError(
-                f"layer={layer!r} is not one of the {depth} hidden layers: give a whole number "
-                f"from {-depth} to {depth - 1}."
-                if depth
-                else f"layer={layer!r} does not exist: the network has no hidden layer."
-            )
-        return self._layer(X, int(layer) % depth)
-
-    def _gradient_norms(self, X: Any, y: Any, sample_weight: Any) -> dict[str, float]:
-        """Return the norm of each layer's gradient of the mean loss, on some of these samples."""
-        data = self._check_data(X, y, sample_weight, is_first=False, is_partial=True)
-        data.weights = self._weighted(data.Y, data.weights)
-        network, rows = self._network, evenly_spaced(data.rows, JUDGED_ROWS)
-        graph = LossGraph(
-            network,
-            self.head_,
-            self._n_targets,
-            is_weighted=data.weights is not None,
-            is_sparse=data.is_sparse,
-            label_smoothing=self.label_smoothing,
-        )
-        theta = np.concatenate([np.ravel(part) for part in self._parts])
-        weights = data.normalised_weights(rows)[0]
-        weights = None if weights is None else weights.astype(theta.dtype)
-        objective = Objective(graph, theta, data.X, data.Y, weights, penalty=0.0)
-        objective(rows)
-        layers = zip(*network.by_layer(network.split(objective.gradient))[:2], strict=True)
-        names = [f"hidden layer {i}" for i in range(1, network.depth)] + ["output layer"]
-        squares = (float(np.sum(W**2) + np.sum(b**2)) for W, b in layers)
-        return {name: float(np.sqrt(square)) for name, square in zip(names, squares, strict=True)}
-
-    def computation_graph(
-        self, X: Any = None, y: Any = None, sample_weight: Any = None
-    ) -> ComputationGraph:
-        """Show what the network computes, node by node.
-
-        Parameters
-        ----------
-        X : array-like or sparse matrix of shape (n_samples, n_features), optional
-            Inputs; with them, every node shows its value.
-        y : array-like, optional
-            Targets; with them, the graph goes on to the mean loss over the samples, and every
-            node shows the gradient of it.
-        sample_weight : array-like of shape (n_samples,), optional
-            Weights of the samples in the mean.
-
-        Returns
-        -------
-        ComputationGraph
-            Its nodes and edges as text (`str`), `to_dot()` and `to_mermaid()`; Jupyter draws it.
-            Without arguments, the graph of the loss, without values.
-
-        Raises
-        ------
-        ValueError
-            If targets are given without inputs, or weights without targets.
-        """
-        check_is_fitted(self)
-        if (X is None and y is not None) or (y is None and sample_weight is not None):
-            raise ValueError("computation_graph needs X for a y, and a y for a sample_weight.")
-        data = None
-        if y is not None:
-            data = self._check_data(X, y, sample_weight, is_first=False, is_partial=True)
-            data.weights = self._weighted(data.Y, data.weights)
-            if not len(data.rows):
-                raise ValueError("Sample weights must contain at least one non-zero number.")
-            X = data.X
-        elif X is not None:
-            X = check_inputs(self, X, reset=False)
-        graph = LossGraph(
-            self._network,
-            self.head_,
-            self._n_targets,
-            is_weighted=data is not None and data.weights is not None,
-            is_sparse=not (X is None or isinstance(X, np.ndarray)),
-            label_smoothing=self.label_smoothing,
-        )
-        if X is None:
-            return graph.objective.computation_graph()
-        values = {graph.x: X, **dict(zip(graph.parameters, self._parts, strict=True))}
-        if data is None:
-            return ComputationGraph(self.head_.predict(graph.raw), values)
-        values |= {graph.y: data.Y, graph.scale: 1.0 / len(data.Y)}
-        if data.weights is not None:
-            values[graph.w] = data.normalised_weights(np.arange(len(data.Y)))[0]
-        return graph.objective.computation_graph(values, gradients=True)
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = takes_sparse(self)
-        return tags
-
-
-def _largest(numbers: Any) -> float:
-    """Return the largest absolute value in an array or sparse matrix."""
-    return max(float(numbers.max()), -float(numbers.min()))
-
-
-def _published_parameters(network: Network, parts: list[np.ndarray]) -> dict[str, Any]:
-    """Return the attributes that predictions are made of."""
-    by_layer = network.by_layer(parts)
-    return {
-        "coefs_": by_layer.weights,
-        "intercepts_": by_layer.biases,
-        "activation_parameters_": by_layer.activation,
-        "normalization_parameters_": by_layer.normalization,
-        "normalization_statistics_": by_layer.statistics,
-        "n_layers_": network.depth + 1,
-        "n_outputs_": network.layer_units[-1],
-        "_architecture": network,
-    }
-
-
-def _noise_source(
-    graph: LossGraph, rng: np.random.RandomState, state: State
-) -> np.random.Generator | None:
-    """Return where noise is drawn from: a state goes on, anything else starts anew."""
-    if graph.training is None or not graph.training.fills:
-        return None
-    if "noise" not in state.generators:
-        return np.random.default_rng(rng.randint(1 << 32, size=4, dtype=np.uint32))
-    noise = np.random.default_rng(0)
-    noise.bit_generator.state = state.generators["noise"]
-    return noise
-
-
-def _layer_program(
-    network: Network, parameters: list[np.ndarray], layer: int, is_sparse: bool
-) -> tuple[Expression, Program]:
-    """Make a program for a layer's outputs over these very parameter arrays."""
-    x = variable("x", (BATCH, network.layer_units[0]), is_sparse=is_sparse)
-    variables = network.parameters()
-    output = network.layers(x, variables)[layer]
-    dtype = parameters[0].dtype
-    arrays = [np.ascontiguousarray(part, dtype) for part in parameters]
-    return x, Program([output], dict(zip(variables, arrays, strict=True)), dtype=dtype)
-
-
-def _silent(line: str) -> None:
-    """Take a line of text and print nothing."""

@@ -39,11 +39,13 @@ ORDER = [
     "data",
     "validation",
     "callbacks",
+    "answers",
+    "fitting",
     "perceptron",
     "estimators",
     "",
 ]
-SCIKIT_LEARN = {"data", "validation", "callbacks", "perceptron", "estimators"}
+SCIKIT_LEARN = {"data", "validation", "callbacks", "answers", "perceptron", "estimators"}
 
 
 def modules():
