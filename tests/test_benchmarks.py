@@ -1,0 +1,141 @@
+"""The benchmarks' contests are fair, and the check of their ratios can fail."""
+
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).parents[1]
+BENCHMARKS = ROOT / "benchmarks"
+sys.path.append(str(BENCHMARKS))
+
+import check  # noqa: E402
+import contenders  # noqa: E402
+import contest  # noqa: E402
+import networks  # noqa: E402
+
+INSTALLED = ("skmlp float64", "skmlp float32", "scikit-learn float64", "bare")
+
+
+# -- contests --------------------------------------------------------------------------------------
+
+
+def test_contenders_run_in_turn():
+    calls = []
+    runs = {name: lambda name=name: calls.append(name) for name in "ABC"}
+    seconds = contest.in_turn(runs, 3)
+    assert calls == list("ABCABCABC")
+    assert {name: len(values) for name, values in seconds.items()} == {"A": 3, "B": 3, "C": 3}
+
+
+def test_a_ratio_is_taken_within_rounds():
+    seconds = {"A": [1.0, 20.0, 3.0], "B": [1.0, 10.0, 1.0]}  # the machine was slow for one round
+    assert contest.ratio(seconds, "A", "B") == 2
+    assert contest.ratio(seconds, "A", "C") is None
+
+
+@pytest.mark.parametrize("name", networks.JOBS)
+def test_contenders_do_the_same_training(name):
+    job = networks.JOBS[name]
+    batch = 500 if job.solver == "lbfgs" else 32
+    epochs, rows = (4, batch) if job.solver == "lbfgs" else (1, 2 * batch)
+    job = replace(job, epochs=epochs, rows=rows, batch=batch)
+    found = _trained(job, INSTALLED)
+    assert len(found) >= 2
+    assert max(contenders.differences(found, job).values()) < 1e-3
+
+
+def test_other_batches_and_other_steps_are_noticed():
+    job = replace(networks.JOBS["default"], epochs=2, rows=400)
+    found = _trained(job, INSTALLED[:1]) | _trained(replace(job, batch=400), INSTALLED[1:2])
+    with pytest.raises(RuntimeError, match="skmlp float32 took 2 steps of 4"):
+        contenders.differences(found, job)
+    found["skmlp float32"] = found["skmlp float32"]._replace(steps=4)
+    assert contenders.differences(found, job)["skmlp float32"] > 1e-3
+
+
+def _trained(job, names):
+    X, y = networks.data(job)
+    found = {}
+    with contest.quiet():
+        for name in names:
+            try:
+                found[name] = contenders.CONTENDERS[name](job, X, y)()
+            except contest.NotHere:
+                assert name in ("scikit-learn float64", "bare")
+    return found
+
+
+def test_the_bare_products_are_those_of_training():
+    job = replace(networks.JOBS["256-256"], rows=512, epochs=1)
+    X, y = networks.data(job)
+    assert contenders.bare(job, X, y)().steps == job.steps == 2
+    with pytest.raises(contest.NotHere, match="Adam and dense"):
+        contenders.bare(networks.JOBS["sparse"], X, y)
+
+
+# -- the check -------------------------------------------------------------------------------------
+
+
+def test_a_ratio_that_has_fallen_by_more_than_a_quarter_is_named(capsys):
+    recorded = {"one": 4.0, "two": 4.0, "three": 4.0}
+    measures = {"one": lambda rounds: 2.96, "two": lambda rounds: 3.04, "three": lambda rounds: 9.0}
+    assert check.check(measures, recorded, 5) == ["one"]
+    assert capsys.readouterr().out.count("FALLEN") == 1
+
+
+def test_a_ratio_that_has_fallen_once_is_measured_again():
+    ratios = iter([1.0, 2.0, 3.5, np.nan])
+    assert check.best_of(lambda rounds: next(ratios), 3.0, 5) == 3.5
+    ratios = iter([1.0, 2.0, 1.5, np.nan])
+    assert check.best_of(lambda rounds: next(ratios), 3.0, 5) == 2.0
+    ratios = iter([3.0, np.nan])
+    assert check.best_of(lambda rounds: next(ratios), 3.0, 5) == 3.0
+
+
+NETWORK = "fit, default, float32"
+
+SLOWED = """
+import runpy
+import sys
+
+from skmlp.engine.program import Step
+
+run = Step.run
+
+
+def run_five_times(step):
+    for _ in range(5):
+        run(step)
+
+
+Step.run = run_five_times
+sys.path.insert(0, "benchmarks")
+sys.argv[1:1] = ["--short"]
+runpy.run_path("benchmarks/check.py", run_name="__main__")
+"""
+
+
+@pytest.mark.long
+def test_the_check_passes_here_and_fails_on_a_slowed_down_build():
+    good = _check(["benchmarks/check.py", "--short", NETWORK])
+    assert good.returncode == 0, good.stdout + good.stderr
+    bad = _check(["-c", SLOWED, NETWORK])
+    assert bad.returncode == 1, bad.stdout + bad.stderr
+    assert f"More than 25 % below the recorded ratio: {NETWORK}" in bad.stderr
+
+
+def _check(arguments):
+    path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+    return subprocess.run(
+        [sys.executable, *arguments],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
