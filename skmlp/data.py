@@ -8,6 +8,7 @@ is no row.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from numbers import Number, Real
@@ -365,7 +366,9 @@ def _in_words(value: Any) -> str:
     if isinstance(value, Number):  # 1, 1.0 and numpy.float64(1) are one value
         return f"{float(value)!r}" if isinstance(value, Real) else repr(value)
     name = getattr(value, "__qualname__", None)
-    return repr(value) if name is None else f"{value.__module__}.{name}"
+    if name is not None:
+        return f"{value.__module__}.{name}"
+    return re.sub(r" at 0x[0-9a-fA-F]+", "", repr(value))  # an address is of one process
 
 
 def _digest(values: Any) -> str:

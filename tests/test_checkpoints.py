@@ -5,6 +5,7 @@ import pickle
 import subprocess
 import sys
 import warnings
+from functools import partial
 from importlib.util import find_spec
 
 import numpy as np
@@ -16,6 +17,7 @@ from sklearn.exceptions import ConvergenceWarning
 from skmlp import MLPClassifier, MLPRegressor
 from skmlp.callbacks import Callback, Checkpoint, TimeLimit
 from skmlp.checkpoints import read_checkpoint
+from skmlp.data import Data, identity_of
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
@@ -242,6 +244,22 @@ def test_a_checkpoint_of_other_classes_or_another_estimator_says_so(tmp_path):
         quick(MLPClassifier).resume(path, X, np.where(y == "c", "d", y))
     with pytest.raises(ValueError, match="the estimator was MLPClassifier, and is MLPRegressor"):
         quick(MLPRegressor).resume(path, X, np.arange(70.0))
+
+
+KINDS_OF_VALUE = [0.5, "adam", (3, 4), [np.tanh, "relu"], partial(np.clip, a_min=-1, a_max=1)]
+KINDS_OF_VALUE += [np.float64(0.5), lambda t: 1 - t, np.random.RandomState(0), None, True]
+
+
+@pytest.mark.parametrize("value", KINDS_OF_VALUE, ids=range(len(KINDS_OF_VALUE)))
+def test_a_parameter_has_the_same_words_in_another_process(value):
+    """Words hold no address, and a copy has the same."""
+    X, y = data(MLPRegressor)
+    rows = Data(X, y[:, None], None, y)
+    words = identity_of(MLPRegressor(activation=value), rows, None)
+    assert "0x" not in words["activation"]
+    copied = value if callable(value) else pickle.loads(pickle.dumps(value))
+    assert identity_of(MLPRegressor(activation=copied), rows, None) == words
+    assert identity_of(MLPRegressor(activation="tanh"), rows, None) != words
 
 
 # -------------------- damaged and foreign files
