@@ -197,16 +197,20 @@ class Course:
             self.theta[...] = raw
 
     def _keep(self, now: Progress, seen: dict[str, float], raw: np.ndarray, merit: float) -> None:
-        _, n_epochs, marks = self._done
+        _, n_epochs, was = self._done
         n_epochs += 1
-        is_best = merit > marks.merit
+        is_best, is_good = merit > was.merit, now.loss < was.good_loss
         if is_best:
             now = replace(now, best_iter=n_epochs)
-        if now.loss < marks.good_loss:
-            marks = replace(marks, good=marks.last, good_iter=marks.last_iter, good_loss=now.loss)
-        kept = self.shown if is_best or not self.stopping.restore_best else marks.kept
-        merit = merit if is_best else marks.merit
-        marks = replace(marks, last=raw, last_iter=now.n_iter, kept=kept, merit=merit)
+        marks = Marks(
+            last=raw,
+            last_iter=now.n_iter,
+            good=was.last if is_good else was.good,
+            good_iter=was.last_iter if is_good else was.good_iter,
+            good_loss=now.loss if is_good else was.good_loss,
+            kept=self.shown if is_best or not self.stopping.restore_best else was.kept,
+            merit=merit if is_best else was.merit,
+        )
         self._epochs[n_epochs - 1 :] = [seen]
         self._done = (now, n_epochs, marks)
 
