@@ -7,9 +7,11 @@ is no row.
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from numbers import Real
+from numbers import Number, Real
 from typing import Any
 
 import numpy as np
@@ -322,3 +324,60 @@ def within(values: Any, dtype: np.dtype[Any], name: str) -> Any:
         if abs(extreme) > np.finfo(dtype).max:
             raise ValueError(f"{name} contains {extreme:g}, a value too large for {dtype}.")
     return values if isinstance(values, np.ndarray) else values.astype(dtype, copy=False)
+
+
+# Parameters that may differ where a fit is resumed.
+_FREE = ("max_iter", "max_fun", "verbose", "warm_start")
+
+
+def identity_of(estimator: Any, data: Data, validation: Data | None) -> dict[str, str]:
+    """Say in words what a fit is, so that it can be told from another.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Its class and its parameters count, but for how long it may take and what it prints.
+    data, validation : Data
+        Their shapes and a digest of their numbers count.
+
+    Returns
+    -------
+    dict of str to str
+        What counts, by name.
+    """
+    words = {"the estimator": type(estimator).__name__}
+    for name, value in estimator.get_params(deep=False).items():
+        if name not in _FREE:
+            words[name] = _in_words(value)
+    if hasattr(estimator, "classes_"):
+        words["the classes"] = repr(estimator.classes_.tolist())
+    words |= {"X": _digest(data.X), "y": _digest(data.Y), "sample_weight": _digest(data.weights)}
+    if validation is not None:
+        words |= {"X_val": _digest(validation.X), "y_val": _digest(validation.Y)}
+        words["sample_weight_val"] = _digest(validation.weights)
+    return words
+
+
+def _in_words(value: Any) -> str:
+    if isinstance(value, (list, tuple)):
+        return "[" + ", ".join(map(_in_words, value)) + "]"
+    if isinstance(value, np.random.RandomState):
+        return "a RandomState"
+    if isinstance(value, Number):  # 1, 1.0 and numpy.float64(1) are one value
+        return f"{float(value)!r}" if isinstance(value, Real) else repr(value)
+    name = getattr(value, "__qualname__", None)
+    if name is not None:
+        return f"{value.__module__}.{name}"
+    return re.sub(r" at 0x[0-9a-fA-F]+", "", repr(value))  # an address is of one process
+
+
+def _digest(values: Any) -> str:
+    if values is None:
+        return "None"
+    parts = [values]
+    if not isinstance(values, np.ndarray):
+        parts = [values.data, values.indices, values.indptr]
+    digest = hashlib.blake2b(digest_size=8)
+    for part in parts:
+        digest.update(np.ascontiguousarray(part).reshape(-1).view(np.uint8).data)
+    return f"{values.dtype} of shape {values.shape} ({digest.hexdigest()})"

@@ -176,7 +176,8 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):
             If the data cannot be used; the estimator is then as it was before.
         """
         with unchanged_on_failure(self):
-            return self._fit(X, y, sample_weight, is_partial=True, classes=classes)
+            self._fit(X, y, sample_weight, is_partial=True, classes=classes)
+        return self
 
     def _encode(self, y: Any, *, is_first: bool, is_partial: bool, classes: Any) -> np.ndarray:
         """Turn classes into the columns that the head learns."""
@@ -437,7 +438,8 @@ class MLPRegressor(RegressorMixin, MultilayerPerceptron):
             If the data cannot be used; the estimator is then as it was before.
         """
         with unchanged_on_failure(self):
-            return self._fit(X, y, sample_weight, is_partial=True)
+            self._fit(X, y, sample_weight, is_partial=True)
+        return self
 
     def _encode(
         self,

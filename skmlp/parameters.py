@@ -65,6 +65,10 @@ def _is_precision(value: Any) -> bool:
         return False
 
 
+def _or_none(rule: Rule) -> Rule:
+    return Rule(lambda value: value is None or rule.allows(value), f"None or {rule.words}")
+
+
 def _is_list(value: Any) -> bool:
     return isinstance(value, (list, tuple)) or bool(getattr(value, "ndim", 0))
 
@@ -85,6 +89,23 @@ POSITIVE = _number(0, np.inf, "()")
 ZERO_OR_MORE = _number(0, np.inf, "[)")
 DECAY = _number(0, 1, "[)")
 
+# What a stream's solver is made with: where one of them changes, a new solver begins.
+SOLVER_PARAMETERS = (
+    "solver",
+    "learning_rate",
+    "learning_rate_init",
+    "power_t",
+    "warmup",
+    "momentum",
+    "nesterovs_momentum",
+    "beta_1",
+    "beta_2",
+    "epsilon",
+    "weight_decay",
+    "max_grad_norm",
+    "averaging",
+)
+
 RULES: dict[str, Rule] = {
     "solver": _one_of("lbfgs", *SOLVERS),
     "alpha": ZERO_OR_MORE,
@@ -92,9 +113,13 @@ RULES: dict[str, Rule] = {
         lambda value: _is_count(value) or (isinstance(value, str) and value == "auto"),
         "a whole number >= 1 or 'auto'",
     ),
-    "learning_rate": _one_of(*SCHEDULES),
+    "learning_rate": Rule(
+        lambda value: callable(value) or (isinstance(value, str) and value in SCHEDULES),
+        f"one of {', '.join(map(repr, SCHEDULES))}, or a function of progress in [0, 1]",
+    ),
     "learning_rate_init": POSITIVE,
     "power_t": ZERO_OR_MORE,
+    "warmup": DECAY,
     "max_iter": COUNT,
     "shuffle": TRUTH,
     "random_state": Rule(
@@ -119,6 +144,9 @@ RULES: dict[str, Rule] = {
     "beta_1": DECAY,
     "beta_2": DECAY,
     "epsilon": POSITIVE,
+    "weight_decay": ZERO_OR_MORE,
+    "max_grad_norm": _or_none(POSITIVE),
+    "averaging": _or_none(_number(0, 1, "()")),
     "n_iter_no_change": Rule(
         lambda value: _is_count(value) or (_is_number(value) and value == np.inf),
         "a whole number >= 1 or infinity",
@@ -342,21 +370,29 @@ DESCRIPTIONS = """hidden_layer_sizes : int, sequence of int or str, default=(100
         for classes "logistic", "softmax", "ordinal", "brier", "focal", "hinge"), or an instance
         of a `Head`, which has parameters. "auto" goes by the target: linear for numbers, logistic
         for two classes and for labels, softmax for several classes.
-    solver : {"adam", "sgd", "lbfgs"}, default="adam"
-        Adam, stochastic gradient descent, or L-BFGS over all samples at once, which is often the
-        best for a few thousand samples or fewer.
+    solver : {"adam", "adamw", "sgd", "lbfgs"}, default="adam"
+        Adam, Adam with `weight_decay`, stochastic gradient descent, or L-BFGS over all samples at
+        once, which is often the best for a few thousand samples or fewer.
     alpha : float, default=0.0001
         The strength of the L2 penalty on weights (not on biases), zero or positive. It is divided
         by the batch size, as scikit-learn's; for lbfgs by the number of samples.
     batch_size : int or "auto", default="auto"
         The samples of a minibatch; "auto" is min(200, n_samples). Not used by lbfgs.
-    learning_rate : {"constant", "invscaling", "adaptive"}, default="constant"
-        The schedule of the rate of sgd: constant; learning_rate_init / (t + 1)^power_t with t the
-        samples seen; or divided by 5 whenever training no longer improves by tol.
+    learning_rate : str or callable, default="constant"
+        The schedule of the rate. scikit-learn's three are for sgd alone and change nothing with
+        adam, as there: "constant"; "invscaling", learning_rate_init / (t + 1)^power_t with t the
+        samples seen; "adaptive", divided by 5 whenever training no longer improves by tol. For
+        every stochastic solver, and for each step: "cosine", "linear", "one_cycle", "coslog4",
+        "flat_cos", or any function of progress in [0, 1], the share that this fit has seen of
+        max_iter times the samples; it returns what learning_rate_init is multiplied by. Those
+        with a name come to rest after max_iter epochs, which is then no lack of convergence.
     learning_rate_init : float, default=0.001
-        The rate that sgd and adam start with, positive.
+        The rate that stochastic solvers start with, positive.
     power_t : float, default=0.5
         The exponent of "invscaling".
+    warmup : float, default=0.0
+        The share of training, in [0, 1), during which the rate of any schedule is multiplied by
+        progress / warmup, so that it rises from 0.
     max_iter : int, default=200
         The most epochs (sgd, adam: passes over the data) or iterations (lbfgs).
     shuffle : bool, default=True
@@ -369,7 +405,8 @@ DESCRIPTIONS = """hidden_layer_sizes : int, sequence of int or str, default=(100
         The improvement of loss or validation score that counts; for lbfgs the largest entry of
         the gradient at which it stops.
     verbose : bool or int, default=False
-        Whether a line is printed for each epoch.
+        Whether a line is printed for each epoch: loss, validation score, the best so far, rate,
+        rows per second and the time that is left at most.
     warm_start : bool, default=False
         Whether `fit` starts from the parameters fitted before. Counters, best values and the
         solver start anew.
@@ -389,6 +426,16 @@ DESCRIPTIONS = """hidden_layer_sizes : int, sequence of int or str, default=(100
         The decay of adam's second moment, in [0, 1).
     epsilon : float, default=1e-8
         Keeps adam's quotient finite; positive.
+    weight_decay : float, default=0.01
+        How strongly adamw's weights (not biases) decay, zero or positive: before each step they
+        are multiplied by 1 - rate * weight_decay. `alpha` goes on meaning the L2 penalty.
+    max_grad_norm : float or None, default=None
+        The largest norm of a stochastic solver's gradient, all layers together; a longer one is
+        scaled down to it. 1 is usual where training is unstable.
+    averaging : float or None, default=None
+        The decay, in (0, 1), of an exponential moving average of the parameters after every step,
+        corrected for its start; the average is what is validated and kept. 0.999 is usual, or
+        less for fewer than some thousand steps. Not for lbfgs.
     n_iter_no_change : int or inf, default=10
         How many epochs without an improvement by tol are borne.
     max_fun : int, default=15000

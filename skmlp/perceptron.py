@@ -1,4 +1,4 @@
-"""What both estimators share: one fit, walked, and the answers of a layer.
+"""What both estimators share: one fit, walked.
 
 The law: check the parameters, the data and the target; build network and head; train; publish every
 fitted attribute at once. A fit that fails leaves the estimator as it was. A subclass knows its
@@ -9,46 +9,37 @@ raw outputs are).
 
 from __future__ import annotations
 
-import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from copy import copy, deepcopy
 from dataclasses import replace
-from numbers import Integral
-from typing import Any, ClassVar, NamedTuple, Self
-from weakref import WeakKeyDictionary
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted
 
-from .data import Data, check_inputs, check_weights, within
-from .engine import BATCH, ComputationGraph, Expression, Program, running, variable
+from .answers import FittedNetwork, published_parameters
+from .callbacks import CallbackSupportMixin, Watcher, with_callbacks
+from .checkpoints import Saved, read_checkpoint
+from .data import Data, check_inputs, check_weights, identity_of, within
+from .engine import running
+from .fitting import Plan, train
 from .heads import AUTOMATIC, HEADS, Head
 from .network import Network
-from .objective import LossGraph, Objective, Units
+from .objective import LossGraph, Units
 from .parameters import (
+    SOLVER_PARAMETERS,
     check_parameters,
     hidden_layers,
     noise_in_training,
     output_activation,
-    takes_sparse,
 )
-from .solvers import SOLVERS, Solver
-from .training import Outcome, Progress, Stopping, train_full_batch, train_minibatches
-from .validation import (
-    JUDGED_ROWS,
-    Judge,
-    Score,
-    ValidationSplit,
-    find_scorer,
-    mean_loss,
-    sample_of,
-    scored_by,
-)
+from .solvers import SOLVERS
+from .state import State
+from .training import Outcome
+from .validation import ValidationSplit, find_scorer
 
 ATTRIBUTES = """coefs_ : list of ndarray of shape (inputs, outputs)
         The weight matrix of each layer. Predictions read `coefs_` and `intercepts_`; no later
@@ -111,27 +102,7 @@ def unchanged_on_failure(estimator: BaseEstimator) -> Iterator[None]:
         raise
 
 
-class _Programs(threading.local):
-    """The prediction programs of a thread, by estimator: buffers are never shared."""
-
-    def __init__(self) -> None:
-        self.by_estimator: WeakKeyDictionary[Any, dict[Any, Any]] = WeakKeyDictionary()
-
-
-_PROGRAMS = _Programs()
-
-
-class _Plan(NamedTuple):
-    """What a fit is to do, checked."""
-
-    data: Data
-    graph: LossGraph
-    split: ValidationSplit | None
-    validation: Data | None
-    scoring: Any  # None, "loss" or a scorer
-
-
-class MultilayerPerceptron(BaseEstimator):
+class MultilayerPerceptron(CallbackSupportMixin, FittedNetwork):
     """What classifier and regressor share: everything but their targets and answers.
 
     Parameters
@@ -142,9 +113,7 @@ class MultilayerPerceptron(BaseEstimator):
 
     _kind: ClassVar[str]
     _target: str  # the kind of target, in the words of Head.targets
-    _progress: Progress  # where training stands
-    _stream: Solver | None  # the solver, where partial_fit is to go on with it
-    _noise: np.random.Generator | None  # where noise is drawn from, where partial_fit goes on
+    _state: State  # where training stands; with the solver, where partial_fit goes on with it
     _units: Units | None  # of the training that began with initial_output="data"
     classes_: np.ndarray
 
@@ -157,9 +126,10 @@ class MultilayerPerceptron(BaseEstimator):
         solver: str = "adam",
         alpha: float = 0.0001,
         batch_size: Any = "auto",
-        learning_rate: str = "constant",
+        learning_rate: Any = "constant",
         learning_rate_init: float = 0.001,
         power_t: float = 0.5,
+        warmup: float = 0.0,
         max_iter: int = 200,
         shuffle: bool = True,
         random_state: Any = None,
@@ -173,6 +143,9 @@ class MultilayerPerceptron(BaseEstimator):
         beta_1: float = 0.9,
         beta_2: float = 0.999,
         epsilon: float = 1e-8,
+        weight_decay: float = 0.01,
+        max_grad_norm: float | None = None,
+        averaging: float | None = None,
         n_iter_no_change: float = 10,
         max_fun: int = 15000,
         restore_best: bool = False,
@@ -196,6 +169,7 @@ class MultilayerPerceptron(BaseEstimator):
         self.learning_rate = learning_rate
         self.learning_rate_init = learning_rate_init
         self.power_t = power_t
+        self.warmup = warmup
         self.max_iter = max_iter
         self.shuffle = shuffle
         self.random_state = random_state
@@ -209,6 +183,9 @@ class MultilayerPerceptron(BaseEstimator):
         self.beta_1 = beta_1
         self.beta_2 = beta_2
         self.epsilon = epsilon
+        self.weight_decay = weight_decay
+        self.max_grad_norm = max_grad_norm
+        self.averaging = averaging
         self.n_iter_no_change = n_iter_no_change
         self.max_fun = max_fun
         self.restore_best = restore_best
@@ -225,6 +202,7 @@ class MultilayerPerceptron(BaseEstimator):
 
     # -- fitting -----------------------------------------------------------------------------------
 
+    @with_callbacks
     def fit(
         self,
         X: Any,
@@ -261,15 +239,91 @@ class MultilayerPerceptron(BaseEstimator):
         Raises
         ------
         ValueError
-            If a parameter or the data cannot be used, or training diverges; the estimator is
-            then as it was before.
+            If a parameter or the data cannot be used; the estimator is then as it was before. If
+            training diverges: where the loss of some epoch was below the first one's, the best
+            parameters so far are in the estimator, which can be used, else it is as it was before.
         KeyboardInterrupt
             If it comes before one epoch is complete; after that the last complete epoch is kept,
             with a warning.
+        Exception
+            Whatever a callback or a scorer raises; the estimator is then as it was before.
+
+        Warns
+        -----
+        ConvergenceWarning
+            If training ended before it converged, with the cause and what to change.
+        RuntimeWarning
+            If the loss, a gradient or the parameters were no longer finite. The step is then not
+            taken: training goes back to the best parameters so far with a new solver and half the
+            rate, 5 times at most.
         """
         given = (X_val, y_val, sample_weight_val)
+        return self._fit_watched(X, y, sample_weight, given)
+
+    @with_callbacks
+    def resume(
+        self,
+        path: Any,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        *,
+        X_val: Any = None,
+        y_val: Any = None,
+        sample_weight_val: Any = None,
+    ) -> Self:
+        """Go on with the fit whose state a `skmlp.callbacks.Checkpoint` saved in a file.
+
+        With a stochastic solver the result is, bit for bit, that of the fit that was not
+        interrupted. `max_iter` may be larger than before; callbacks begin anew.
+
+        Parameters
+        ----------
+        path : str or path
+            The file.
+        X, y, sample_weight, X_val, y_val, sample_weight_val
+            What `fit` was given.
+
+        Returns
+        -------
+        self
+            The fitted estimator.
+
+        Raises
+        ------
+        FileNotFoundError
+            If there is no such file.
+        ValueError
+            If it is no checkpoint, or damaged, or of a fit with other data or parameters, which
+            are named; and as `fit`.
+        """
+        given = (X_val, y_val, sample_weight_val)
+        return self._fit_watched(X, y, sample_weight, given, read_checkpoint(path))
+
+    def _fit_watched(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        given: tuple[Any, Any, Any],
+        saved: Saved | None = None,
+    ) -> Self:
+        """Fit, tell the callbacks of it, and say how it ended."""
+        watcher = Watcher.of(self, X, y, sample_weight)
         with unchanged_on_failure(self):
-            return self._fit(X, y, sample_weight, given, is_partial=False)
+            if watcher is not None:
+                watcher.start()
+            outcome = self._fit(
+                X, y, sample_weight, given, is_partial=False, watcher=watcher, saved=saved
+            )
+            if watcher is not None:
+                watcher.finish()
+            if outcome.kind in ("unconverged", "interrupted"):
+                category = UserWarning if outcome.kind == "interrupted" else ConvergenceWarning
+                warnings.warn(str(outcome.problem), category, stacklevel=4)
+        if outcome.kind == "diverged":
+            raise ValueError(outcome.problem)
+        return self
 
     def _plan(
         self,
@@ -281,7 +335,7 @@ class MultilayerPerceptron(BaseEstimator):
         is_first: bool,
         is_partial: bool,
         classes: Any,
-    ) -> _Plan:
+    ) -> Plan:
         """Check all there is to check and trace the network; nothing random is drawn yet."""
         check_parameters(self)
         scoring = self.scoring
@@ -323,7 +377,7 @@ class MultilayerPerceptron(BaseEstimator):
             label_smoothing=self.label_smoothing,
             noise=noise,
         )
-        return _Plan(data, graph, split, validation, scoring)
+        return Plan(data, graph, split, validation, scoring)
 
     def _fit(
         self,
@@ -334,119 +388,103 @@ class MultilayerPerceptron(BaseEstimator):
         *,
         is_partial: bool,
         classes: Any = None,
-    ) -> Self:
-        is_first = not hasattr(self, "coefs_") or not (self.warm_start or is_partial)
+        watcher: Watcher | None = None,
+        saved: Saved | None = None,
+    ) -> Outcome:
+        is_first = (
+            saved is not None or not hasattr(self, "coefs_") or not (self.warm_start or is_partial)
+        )
         plan = self._plan(
             X, y, sample_weight, given, is_first=is_first, is_partial=is_partial, classes=classes
         )
-        data, network = plan.data, plan.graph.network
-        rng = check_random_state(self.random_state)
-        dtype = data.Y.dtype
-        theta = (
-            network.initial_theta(
+        if saved is not None:
+            rng, (theta, state) = saved.generator(), self._resumed(plan, saved)
+        else:
+            rng = check_random_state(self.random_state)
+            theta, state = self._start(plan, rng, is_first=is_first, is_partial=is_partial)
+        outcome = Outcome()
+        if len(plan.data.rows):
+            with running():  # a fit that diverges is told by its loss
+                if saved is None:
+                    state = self._split_and_measure(plan, theta, rng, state, is_first=is_first)
+                outcome, state = train(
+                    self,
+                    plan,
+                    theta,
+                    rng,
+                    state,
+                    watcher,
+                    is_first=is_first and saved is None,
+                    is_partial=is_partial,
+                )
+        fitted = self._fitted(plan.graph.network, theta, state)
+        state = state.as_stream() if is_partial else State(state.progress)
+        self.__dict__.update(fitted | {"_state": state})
+        return outcome
+
+    def _start(
+        self, plan: Plan, rng: np.random.RandomState, *, is_first: bool, is_partial: bool
+    ) -> tuple[np.ndarray, State]:
+        """Return parameters and a state to start from: a stream goes on, a fit starts anew."""
+        network, data = plan.graph.network, plan.data
+        settings = tuple(getattr(self, name) for name in SOLVER_PARAMETERS)
+        if is_first:
+            self._units = None
+            theta = network.initial_theta(
                 rng,
-                dtype,
+                data.Y.dtype,
                 weight_init=self.weight_init,
                 activation=output_activation(self),
                 X=data.X,
                 rows=data.rows,
             )
-            if is_first
-            else self._current_theta(network, dtype)
-        )
-        if is_first:
-            self._units = None
-        progress, solver = self._training_state(theta, is_first, is_partial)
-        outcome = Outcome(progress)
-        if len(data.rows):
-            with running():  # a fit that diverges is told by its loss
-                outcome, solver = self._train(
-                    plan,
-                    theta,
-                    rng,
-                    progress,
-                    solver,
-                    is_first=is_first,
-                    is_partial=is_partial,
-                )
-        self._publish(network, theta, outcome, is_first=is_first)
-        self._stream = solver if is_partial else None
-        if outcome.problem is not None and not is_partial:
-            category = UserWarning if outcome.was_interrupted else ConvergenceWarning
-            warnings.warn(outcome.problem, category, stacklevel=3)
-        return self
+            return theta, State(settings=settings)
+        theta, state = self._current_theta(network, data.Y.dtype), self._state
+        if not is_partial or state.solver is None or state.settings != settings:
+            state = state.restarted(self.loss_curve_, self.validation_scores_)
+            return theta, replace(state, settings=settings)
+        if state.raw is not None and state.average is not None:
+            # Who edits coefs_ edits the model; who does not goes on behind their average.
+            is_edited = not np.allclose(theta, state.average.values)
+            theta = theta if is_edited else state.raw.copy()
+            state = replace(state, average=None) if is_edited else state
+        return theta, state
 
-    def _train(
+    def _resumed(self, plan: Plan, saved: Saved) -> tuple[np.ndarray, State]:
+        """Return the parameters and the state of a checkpoint, if it is of this very fit."""
+        identity = identity_of(self, plan.data, plan.validation)
+        for name in {**saved.identity, **identity}:
+            was, is_now = saved.identity.get(name), identity.get(name)
+            if was != is_now:
+                raise ValueError(
+                    f"The checkpoint {saved.path!r} is of another fit: {name} was {was}, and is "
+                    f"{is_now} now; give what it was begun with, or begin with fit."
+                )
+        network = plan.graph.network
+        last = saved.arrays["marks.last"]
+        make, weights = SOLVERS.get(self.solver), network.penalised
+        state = saved.state(None if make is None else lambda: make(last, weights, self))
+        self._units = state.units
+        return last.copy(), state
+
+    def _split_and_measure(
         self,
-        plan: _Plan,
+        plan: Plan,
         theta: np.ndarray,
         rng: np.random.RandomState,
-        progress: Progress,
-        solver: Solver | None,
+        state: State,
         *,
         is_first: bool,
-        is_partial: bool,
-    ) -> tuple[Outcome, Solver | None]:
-        data, graph = plan.data, plan.graph
-        train, held_out = (data.rows, None) if plan.split is None else plan.split.draw(rng)
-        batch_size = self._batch_size(len(train))
-        weights, mean_weight = data.normalised_weights(train)
+    ) -> State:
+        """Draw the validation rows and measure the units, where a fit has any."""
+        train, held_out = (plan.data.rows, None) if plan.split is None else plan.split.draw(rng)
         if is_first and self.initial_output == "data":
+            weights = plan.data.normalised_weights(train)[0]
             shares = None if weights is None else weights[train]
-            targets = self.head_.smoothed(data.Y[train], self.label_smoothing)
+            targets = self.head_.smoothed(plan.data.Y[train], self.label_smoothing)
             self._units = Units.of(self.head_, targets, shares)
-            graph.network.last_layer(theta)[1][...] = 0
-        rows_per_step = len(train) if self.solver == "lbfgs" else batch_size
-        objective = Objective(
-            graph,
-            theta,
-            data.X,
-            data.Y,
-            None if weights is None else weights.astype(theta.dtype),
-            penalty=self.alpha / (rows_per_step * mean_weight),
-            units=self._units,
-            random=self._noise_source(graph, rng, is_partial),
-        )
-        if is_first:
-            objective.observe(train[:rows_per_step])
-        judge = self._judge(plan, theta, train, held_out)
-        stopping = Stopping(
-            max_iter=1 if is_partial else self.max_iter,
-            tol=self.tol,
-            n_iter_no_change=self.n_iter_no_change,
-            by_score=bool(self.early_stopping),
-            restore_best=bool(self.restore_best or self.early_stopping) and not is_partial,
-            max_fun=self.max_fun,
-        )
-        report = print if self.verbose else _silent
-        if self.solver == "lbfgs":
-            outcome = train_full_batch(
-                objective, train, progress, stopping, judge=judge, report=report
-            )
-            return outcome, None
-        solver = solver or SOLVERS[self.solver](theta, self)
-        outcome = train_minibatches(
-            objective,
-            solver,
-            train,
-            progress,
-            stopping,
-            batch_size=batch_size,
-            shuffle=rng.shuffle if self.shuffle else None,
-            judge=judge,
-            report=report,
-        )
-        return outcome, solver
-
-    def _noise_source(
-        self, graph: LossGraph, rng: np.random.RandomState, is_partial: bool
-    ) -> np.random.Generator | None:
-        """Return where noise is drawn from: a stream goes on, anything else starts anew."""
-        random = deepcopy(getattr(self, "_noise", None)) if is_partial else None
-        if random is None and graph.training is not None and graph.training.fills:
-            random = np.random.default_rng(rng.randint(1 << 32, size=4, dtype=np.uint32))
-        self._noise = random if is_partial else None
-        return random
+            plan.graph.network.last_layer(theta)[1][...] = 0
+        return replace(state, train=train, held_out=held_out, units=self._units)
 
     # -- checking ----------------------------------------------------------------------------------
 
@@ -554,58 +592,6 @@ class MultilayerPerceptron(BaseEstimator):
     def _accepts(self, head: type[Head]) -> bool:
         return ("numbers" in head.targets) == (self._kind == "regression")
 
-    def _batch_size(self, n_rows: int) -> int:
-        if self.batch_size == "auto":
-            return min(200, n_rows)
-        if self.batch_size > n_rows and self.solver != "lbfgs":
-            warnings.warn(
-                f"Got batch_size={self.batch_size} for {n_rows} training samples: it is going to "
-                "be clipped to them.",
-                UserWarning,
-                stacklevel=5,
-            )
-        return min(int(self.batch_size), n_rows)
-
-    def _judge(
-        self, plan: _Plan, theta: np.ndarray, train: np.ndarray, held_out: np.ndarray | None
-    ) -> Judge | None:
-        """Make what scores the current theta, where there is validation or it is asked for."""
-        data, network = plan.data, plan.graph.network
-        validation = None
-        if held_out is not None:
-            validation = sample_of(data, held_out)
-        elif plan.validation is not None:
-            validation = sample_of(plan.validation, plan.validation.rows)
-        elif plan.scoring is None:
-            return None
-        shown = theta if self._units is None else theta.copy()
-        parts = network.split(shown)
-        kinds = {data.is_sparse, plan.validation is not None and plan.validation.is_sparse}
-        programs = {kind: _layer_program(network, parts, -1, kind) for kind in kinds}
-
-        def outputs(X: Any) -> np.ndarray:
-            x, program = programs[not isinstance(X, np.ndarray)]
-            return program.run({x: X})[0]
-
-        def refresh() -> None:
-            if self._units is not None:
-                shown[...] = theta
-                self._units.fold(*network.last_layer(shown))
-
-        score, training = self._score_of(plan, parts), sample_of(data, train, JUDGED_ROWS)
-        return Judge(self.head_, refresh, outputs, score, training, validation)
-
-    def _score_of(self, plan: _Plan, parts: list[np.ndarray]) -> Score:
-        """Return how raw outputs are scored; `parts` are those of the theta in training."""
-        if plan.scoring is None:
-            return lambda raw, sample: self._score_raw(raw, sample.Y, sample.weights)
-        if plan.scoring == "loss":
-            return lambda raw, sample: -mean_loss(self.head_, raw, sample)
-        in_training = copy(self)  # a scorer is given arrays, so there are no names to compare
-        in_training.__dict__.pop("feature_names_in_", None)
-        in_training.__dict__.update(_published_parameters(plan.graph.network, parts))
-        return scored_by(plan.scoring, in_training)
-
     # -- training state and what is published ------------------------------------------------------
 
     def _current_theta(self, network: Network, dtype: Any) -> np.ndarray:
@@ -628,210 +614,26 @@ class MultilayerPerceptron(BaseEstimator):
             self._units.unfold(*network.last_layer(theta))
         return theta
 
-    def _training_state(
-        self, theta: np.ndarray, is_first: bool, is_partial: bool
-    ) -> tuple[Progress, Solver | None]:
-        """Return where training stands: a stream goes on, anything else starts anew."""
-        if is_first:
-            return Progress(), None
-        solver = getattr(self, "_stream", None)
-        if not is_partial or not isinstance(solver, type(SOLVERS[self.solver](theta[:0], self))):
-            return self._progress.restarted(), None
-        return replace(self._progress, n_iter=0), deepcopy(solver)
-
-    def _publish(
-        self, network: Network, theta: np.ndarray, outcome: Outcome, *, is_first: bool
-    ) -> None:
-        progress, theta, loss_unit = outcome.progress, theta.copy(), 1.0
+    def _fitted(self, network: Network, theta: np.ndarray, state: State) -> dict[str, Any]:
+        """Return every fitted attribute, of copies of these parameters."""
+        progress, theta, unit = state.progress, theta.copy(), 1.0
         if self._units is not None:
             self._units.fold(*network.last_layer(theta))
-            loss_unit = self._units.loss
-        history = dict(outcome.history)
-        if "loss" in history:
-            history["loss"] = [loss * loss_unit for loss in history["loss"]]
+            unit = self._units.loss
+        history = dict(state.history)
+        history["loss"] = [loss * unit for loss in history.get("loss", [])]
         scores = history.get("validation_score")
-        losses = history.get("loss", [])
-        if not is_first:
-            losses = [*self.loss_curve_, *losses]
-            scores = None if scores is None else [*(self.validation_scores_ or []), *scores]
-        fitted = {
-            **_published_parameters(network, network.split(theta)),
+        return {
+            **published_parameters(network, network.split(theta)),
             "out_activation_": self.head_.out_activation,
             "n_iter_": progress.n_iter,
             "t_": progress.samples_seen,
-            "loss_": progress.loss * loss_unit,
-            "loss_curve_": losses,
+            "loss_": progress.loss * unit,
+            "loss_curve_": [*state.earlier_losses, *history["loss"]],
             "history_": history,
             "best_iter_": progress.best_iter,
-            "best_loss_": None if self.early_stopping else progress.best_loss * loss_unit,
-            "validation_scores_": scores,
+            "best_loss_": None if self.early_stopping else progress.best_loss * unit,
+            "validation_scores_": None if scores is None else [*state.earlier_scores, *scores],
             "best_validation_score_": None if scores is None else progress.best_score,
-            "_progress": progress,
+            "_state": state,
         }
-        self.__dict__.update(fitted)
-
-    # -- answers -----------------------------------------------------------------------------------
-
-    @property
-    def _network(self) -> Network:
-        units = (self.coefs_[0].shape[0], *(len(b) for b in self.intercepts_))
-        return replace(self._architecture, layer_units=units)
-
-    @property
-    def _parts(self) -> list[np.ndarray]:
-        further = (
-            *self.activation_parameters_,
-            *self.normalization_parameters_,
-            *self.normalization_statistics_,
-        )
-        return [*self.coefs_, *self.intercepts_, *(part for part in further if part is not None)]
-
-    def _layer(self, X: Any, layer: int) -> np.ndarray:
-        """Compute a layer's outputs (-1: the raw outputs), with a program of this thread's."""
-        if not hasattr(self, "coefs_"):  # cheaper than check_is_fitted, which says it better
-            check_is_fitted(self)
-        X = check_inputs(self, X, reset=False)
-        parameters = self._parts
-        X = within(X, parameters[0].dtype, "X")
-        is_sparse = not isinstance(X, np.ndarray)
-        programs = _PROGRAMS.by_estimator.setdefault(self, {})
-        known, x, program = programs.get((layer, is_sparse), ([], None, None))
-        if len(known) != len(parameters) or any(
-            a is not b for a, b in zip(known, parameters, strict=True)
-        ):
-            x, program = _layer_program(self._network, parameters, layer, is_sparse)
-            programs[layer, is_sparse] = (parameters, x, program)
-        return program.run({x: X})[0]
-
-    def hidden_layer_output(self, X: Any, layer: Any = -1) -> np.ndarray:
-        """Compute the learned features: the activations of a hidden layer.
-
-        Parameters
-        ----------
-        X : array-like or sparse matrix of shape (n_samples, n_features)
-            Inputs.
-        layer : int, default=-1
-            Which hidden layer, 0 being the first; negative numbers count from the last.
-
-        Returns
-        -------
-        ndarray of shape (n_samples, units of the layer)
-            Its outputs, after the activation.
-
-        Raises
-        ------
-        ValueError
-            If there is no such hidden layer.
-
-        Examples
-        --------
-        >>> from sklearn.datasets import load_iris
-        >>> from skmlp import MLPClassifier
-        >>> X, y = load_iris(return_X_y=True)
-        >>> model = MLPClassifier((8, 3), solver="lbfgs", max_iter=500, random_state=0).fit(X, y)
-        >>> model.hidden_layer_output(X, layer=0).shape
-        (150, 8)
-        """
-        check_is_fitted(self)
-        depth = len(self._architecture.activations)
-        is_number = isinstance(layer, Integral) and not isinstance(layer, bool)
-        if not (is_number and -depth <= int(layer) < depth):
-            raise ValueError(
-                f"layer={layer!r} is not one of the {depth} hidden layers: give a whole number "
-                f"from {-depth} to {depth - 1}."
-                if depth
-                else f"layer={layer!r} does not exist: the network has no hidden layer."
-            )
-        return self._layer(X, int(layer) % depth)
-
-    def computation_graph(
-        self, X: Any = None, y: Any = None, sample_weight: Any = None
-    ) -> ComputationGraph:
-        """Show what the network computes, node by node.
-
-        Parameters
-        ----------
-        X : array-like or sparse matrix of shape (n_samples, n_features), optional
-            Inputs; with them, every node shows its value.
-        y : array-like, optional
-            Targets; with them, the graph goes on to the mean loss over the samples, and every
-            node shows the gradient of it.
-        sample_weight : array-like of shape (n_samples,), optional
-            Weights of the samples in the mean.
-
-        Returns
-        -------
-        ComputationGraph
-            Its nodes and edges as text (`str`), `to_dot()` and `to_mermaid()`; Jupyter draws it.
-            Without arguments, the graph of the loss, without values.
-
-        Raises
-        ------
-        ValueError
-            If targets are given without inputs, or weights without targets.
-        """
-        check_is_fitted(self)
-        if (X is None and y is not None) or (y is None and sample_weight is not None):
-            raise ValueError("computation_graph needs X for a y, and a y for a sample_weight.")
-        data = None
-        if y is not None:
-            data = self._check_data(X, y, sample_weight, is_first=False, is_partial=True)
-            data.weights = self._weighted(data.Y, data.weights)
-            if not len(data.rows):
-                raise ValueError("Sample weights must contain at least one non-zero number.")
-            X = data.X
-        elif X is not None:
-            X = check_inputs(self, X, reset=False)
-        graph = LossGraph(
-            self._network,
-            self.head_,
-            self._n_targets,
-            is_weighted=data is not None and data.weights is not None,
-            is_sparse=not (X is None or isinstance(X, np.ndarray)),
-            label_smoothing=self.label_smoothing,
-        )
-        if X is None:
-            return graph.objective.computation_graph()
-        values = {graph.x: X, **dict(zip(graph.parameters, self._parts, strict=True))}
-        if data is None:
-            return ComputationGraph(self.head_.predict(graph.raw), values)
-        values |= {graph.y: data.Y, graph.scale: 1.0 / len(data.Y)}
-        if data.weights is not None:
-            values[graph.w] = data.normalised_weights(np.arange(len(data.Y)))[0]
-        return graph.objective.computation_graph(values, gradients=True)
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = takes_sparse(self)
-        return tags
-
-
-def _published_parameters(network: Network, parts: list[np.ndarray]) -> dict[str, Any]:
-    """Return the attributes that predictions are made of."""
-    by_layer = network.by_layer(parts)
-    return {
-        "coefs_": by_layer.weights,
-        "intercepts_": by_layer.biases,
-        "activation_parameters_": by_layer.activation,
-        "normalization_parameters_": by_layer.normalization,
-        "normalization_statistics_": by_layer.statistics,
-        "n_layers_": network.depth + 1,
-        "n_outputs_": network.layer_units[-1],
-        "_architecture": network,
-    }
-
-
-def _layer_program(
-    network: Network, parameters: list[np.ndarray], layer: int, is_sparse: bool
-) -> tuple[Expression, Program]:
-    """Make a program for a layer's outputs over these very parameter arrays."""
-    x = variable("x", (BATCH, network.layer_units[0]), is_sparse=is_sparse)
-    variables = network.parameters()
-    output = network.layers(x, variables)[layer]
-    dtype = parameters[0].dtype
-    arrays = [np.ascontiguousarray(part, dtype) for part in parameters]
-    return x, Program([output], dict(zip(variables, arrays, strict=True)), dtype=dtype)
-
-
-def _silent(line: str) -> None:
-    """Take a line of text and print nothing."""

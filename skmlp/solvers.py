@@ -1,8 +1,8 @@
 """Solvers: rules that move the flat vector theta, and schedules for their rates.
 
 The law of a stochastic solver: `on(theta, g)` returns the step, a call without arguments that moves
-theta in place by one gradient, which it uses up. The solver's attributes are its whole state, so
-keeping the object is keeping the state.
+theta in place by one gradient, which it uses up, at the solver's `rate`, which a schedule sets. The
+solver's attributes are its whole state, so keeping the object is keeping the state.
 
 `SOLVERS` and `SCHEDULES` stand right under their definitions.
 """
@@ -10,27 +10,40 @@ keeping the object is keeping the state.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 from scipy import optimize
 
-from .objective import chunks
+from .objective import CHUNK, chunks
 
 SMALLEST_RATE = 1e-6  # where the adaptive schedule gives up, as scikit-learn's
 
 
 # == schedules =====================================================================================
 
+Factor = Callable[[float], float]  # of progress in [0, 1]: what learning_rate_init is multiplied by
+
 
 @dataclass(frozen=True)
 class Constant:
-    """The rate stays what it is: rate = learning_rate_init."""
+    """The rate of an epoch stays what it is: rate = learning_rate_init.
+
+    Parameters
+    ----------
+    rate_init : float
+        The rate to begin with.
+    power_t : float
+        The exponent of `InverseScaling`.
+    factor : callable, optional
+        What the rate of an epoch is multiplied by for a step, as a function of progress.
+    """
 
     rate_init: float
     power_t: float
+    factor: Factor | None = None
 
     def after_epoch(self, rate: float, samples_seen: int) -> float:  # noqa: ARG002
         """Return the rate for the next epoch."""
@@ -57,21 +70,149 @@ class Adaptive(Constant):
         return None if rate <= SMALLEST_RATE else rate / 5.0
 
 
-SCHEDULES: dict[str, type[Constant]] = {
+def cosine(progress: float) -> float:
+    """Fall from 1 to 0 along half a cosine (Loshchilov and Hutter 2016, arXiv:1608.03983).
+
+    Examples
+    --------
+    >>> [round(cosine(p), 3) for p in (0, 0.25, 0.5, 1)]
+    [1.0, 0.854, 0.5, 0.0]
+    """
+    return 0.5 * (1 + math.cos(math.pi * progress))
+
+
+def linear(progress: float) -> float:
+    """Fall from 1 to 0 along a line.
+
+    Examples
+    --------
+    >>> linear(0.25)
+    0.75
+    """
+    return 1 - progress
+
+
+_RISE, _LOW, _END = 0.3, 1 / 25, 1 / 25e4  # as PyTorch's OneCycleLR
+
+
+def one_cycle(progress: float) -> float:
+    """Rise from 1/25 to 1 in the first 30 %, then fall to 4e-6, along half cosines.
+
+    Large rates in the middle regularise (Smith and Topin 2017, arXiv:1708.07120).
+
+    Examples
+    --------
+    >>> [round(one_cycle(p), 3) for p in (0, 0.15, 0.3, 0.65, 1)]
+    [0.04, 0.52, 1.0, 0.5, 0.0]
+    """
+    if progress < _RISE:
+        return _LOW + (1 - _LOW) * (1 - cosine(progress / _RISE))
+    return _END + (1 - _END) * cosine((progress - _RISE) / (1 - _RISE))
+
+
+def coslog4(progress: float) -> float:
+    """Go through four cycles from 0 to 1 and back, each twice as long as the one before.
+
+    (1 - cos(2 pi log2(1 + 15 progress))) / 2, of RealMLP: Holzmueller, Grinsztajn and Steinwart,
+    "Better by default", NeurIPS 2024. The first step has rate 0.
+
+    Examples
+    --------
+    >>> [round(coslog4(p), 3) for p in (0, 1 / 15, 3 / 15, 7 / 15, 1)]
+    [0.0, 0.0, 0.0, 0.0, 0.0]
+    >>> round(coslog4((2**1.5 - 1) / 15), 3)
+    1.0
+    """
+    return 0.5 * (1 - math.cos(2 * math.pi * math.log2(1 + 15 * progress)))
+
+
+def flat_cos(progress: float) -> float:
+    """Stay at 1 for the first half, then fall to 0 along half a cosine.
+
+    Examples
+    --------
+    >>> [round(flat_cos(p), 3) for p in (0, 0.5, 0.75, 1)]
+    [1.0, 1.0, 0.5, 0.0]
+    """
+    return 1.0 if progress < 0.5 else cosine(2 * progress - 1)
+
+
+# scikit-learn's three, which set the rate of an epoch, and functions of progress.
+SCHEDULES: dict[str, type[Constant] | Factor] = {
     "constant": Constant,
     "invscaling": InverseScaling,
     "adaptive": Adaptive,
+    "cosine": cosine,
+    "one_cycle": one_cycle,
+    "linear": linear,
+    "coslog4": coslog4,
+    "flat_cos": flat_cos,
 }
+
+
+def schedule_of(parameters: Any, *, by_epochs: bool) -> Constant:
+    """Make the schedule that an estimator's parameters ask for.
+
+    Parameters
+    ----------
+    parameters : estimator
+        Its `learning_rate`, `learning_rate_init`, `power_t` and `warmup` are read.
+    by_epochs : bool
+        Whether scikit-learn's three schedules apply; with adam they do not, as there.
+
+    Returns
+    -------
+    Constant
+        The schedule.
+    """
+    asked, warmup = parameters.learning_rate, float(parameters.warmup)
+    found = SCHEDULES[asked] if isinstance(asked, str) else asked
+    kind: type[Constant] = Constant
+    factor: Factor | None = None
+    if not isinstance(found, type):
+        factor = found
+    elif by_epochs:
+        kind = found
+    if warmup > 0:
+        factor = _warmed_up(factor, warmup)
+    return kind(float(parameters.learning_rate_init), float(parameters.power_t), factor)
+
+
+def _warmed_up(factor: Factor | None, warmup: float) -> Factor:
+    def warmed(progress: float) -> float:
+        return min(1.0, progress / warmup) * (1.0 if factor is None else factor(progress))
+
+    return warmed
+
+
+def comes_to_rest(learning_rate: Any) -> bool:
+    """Tell whether a schedule of that name ends, by itself, with a rate of nearly 0.
+
+    Examples
+    --------
+    >>> comes_to_rest("cosine"), comes_to_rest("adaptive"), comes_to_rest(lambda progress: 0)
+    (True, False, False)
+    """
+    found = SCHEDULES.get(learning_rate) if isinstance(learning_rate, str) else None
+    return found is not None and not isinstance(found, type) and found(1.0) < 0.01
 
 
 # == stochastic solvers ============================================================================
 
 
 class Solver(Protocol):
-    """What training asks of a stochastic solver."""
+    """What training asks of a stochastic solver.
+
+    Attributes
+    ----------
+    rate : float
+        The rate of the next step.
+    by_epochs : bool
+        Whether it goes by scikit-learn's three schedules.
+    """
 
     rate: float
-    schedule: Constant
+    by_epochs: ClassVar[bool]
 
     def on(self, theta: np.ndarray, g: np.ndarray) -> Callable[[], None]:
         """Return the step: it moves theta by what then stands in g, and uses it up."""
@@ -89,19 +230,18 @@ class SGD:
     ----------
     theta : ndarray
         The parameters to be moved, for their number and precision.
-    schedule : Constant
-        The schedule of the rate eta; it starts at `schedule.rate_init`.
+    rate : float
+        The rate eta to begin with.
     momentum : float
         The momentum mu, in [0, 1].
     nesterov : bool
         Whether to use Nesterov's form.
     """
 
-    def __init__(
-        self, theta: np.ndarray, schedule: Constant, momentum: float, nesterov: bool
-    ) -> None:
-        self.schedule = schedule
-        self.rate = float(schedule.rate_init)
+    by_epochs: ClassVar[bool] = True
+
+    def __init__(self, theta: np.ndarray, rate: float, momentum: float, nesterov: bool) -> None:
+        self.rate = float(rate)
         self.momentum = float(momentum)
         self.nesterov = bool(nesterov)
         self.velocity = np.zeros_like(theta)
@@ -143,24 +283,20 @@ class Adam:
     ----------
     theta : ndarray
         The parameters to be moved, for their number and precision.
-    schedule : Constant
-        The schedule of the rate eta; it starts at `schedule.rate_init`.
+    rate : float
+        The rate eta to begin with.
     beta_1, beta_2 : float
         The decay of the two moments, in [0, 1).
     epsilon : float
         Keeps the quotient finite.
     """
 
+    by_epochs: ClassVar[bool] = False
+
     def __init__(
-        self,
-        theta: np.ndarray,
-        schedule: Constant,
-        beta_1: float,
-        beta_2: float,
-        epsilon: float,
+        self, theta: np.ndarray, rate: float, beta_1: float, beta_2: float, epsilon: float
     ) -> None:
-        self.schedule = schedule
-        self.rate = float(schedule.rate_init)
+        self.rate = float(rate)
         self.beta_1, self.beta_2, self.epsilon = float(beta_1), float(beta_2), float(epsilon)
         self.steps = 0
         self.first_moment = np.zeros_like(theta)
@@ -192,18 +328,156 @@ class Adam:
         return step
 
 
-# What makes a solver for theta out of an estimator's parameters.
-SOLVERS: dict[str, Callable[[np.ndarray, Any], Solver]] = {
-    "sgd": lambda theta, p: SGD(
-        theta,
-        SCHEDULES[p.learning_rate](p.learning_rate_init, p.power_t),
-        p.momentum,
-        p.nesterovs_momentum,
+class AdamW(Adam):
+    r"""Adam with decoupled weight decay, of Loshchilov and Hutter (2017), arXiv:1711.05101.
+
+    .. math:: W \leftarrow (1 - \eta \lambda) W
+
+    before each step of Adam. Unlike an L2 penalty, the decay is not divided by the size of the
+    gradient, so that all weights shrink alike.
+
+    Parameters
+    ----------
+    theta : ndarray
+        The parameters to be moved, for their number and precision.
+    rate : float
+        The rate eta to begin with.
+    beta_1, beta_2 : float
+        The decay of the two moments, in [0, 1).
+    epsilon : float
+        Keeps the quotient finite.
+    weight_decay : float
+        The strength lambda of the decay.
+    weights : sequence of slice
+        The stretches of theta that decay: weights, no biases.
+    """
+
+    def __init__(
+        self,
+        theta: np.ndarray,
+        rate: float,
+        beta_1: float,
+        beta_2: float,
+        epsilon: float,
+        weight_decay: float,
+        weights: Sequence[slice],
+    ) -> None:
+        super().__init__(theta, rate, beta_1, beta_2, epsilon)
+        self.weight_decay = float(weight_decay)
+        self.weights = list(weights)
+
+    def on(self, theta: np.ndarray, g: np.ndarray) -> Callable[[], None]:
+        """Return the step: it moves theta by what then stands in g, and uses it up."""
+        weights, move = [theta[stretch] for stretch in self.weights], super().on(theta, g)
+
+        def step() -> None:
+            for W in weights:
+                W *= 1 - self.rate * self.weight_decay
+            move()
+
+        return step
+
+
+# What makes a solver for theta, some stretches of which are weights, of an estimator's parameters.
+SOLVERS: dict[str, Callable[[np.ndarray, Sequence[slice], Any], Solver]] = {
+    "sgd": lambda theta, weights, p: SGD(
+        theta, p.learning_rate_init, p.momentum, p.nesterovs_momentum
     ),
-    "adam": lambda theta, p: Adam(
-        theta, Constant(p.learning_rate_init, p.power_t), p.beta_1, p.beta_2, p.epsilon
+    "adam": lambda theta, weights, p: Adam(
+        theta, p.learning_rate_init, p.beta_1, p.beta_2, p.epsilon
+    ),
+    "adamw": lambda theta, weights, p: AdamW(
+        theta, p.learning_rate_init, p.beta_1, p.beta_2, p.epsilon, p.weight_decay, weights
     ),
 }
+
+
+# == what stands before and behind a step ==========================================================
+
+
+def clip_norm(g: np.ndarray, largest: float) -> bool:
+    """Scale a gradient down, in place, to a norm of at most `largest`.
+
+    Pascanu, Mikolov and Bengio, "On the difficulty of training recurrent neural networks",
+    ICML 2013, arXiv:1211.5063.
+
+    Parameters
+    ----------
+    g : ndarray
+        The gradient.
+    largest : float
+        The largest norm.
+
+    Returns
+    -------
+    bool
+        Whether it was finite.
+
+    Examples
+    --------
+    >>> g = np.array([3.0, 4.0])
+    >>> clip_norm(g, 1.0), g
+    (True, array([0.6, 0.8]))
+    """
+    with np.errstate(over="ignore"):
+        norm = math.sqrt(float(np.dot(g, g)))
+    if not math.isfinite(norm):  # the squares may be too large where the numbers are not
+        peak = float(np.max(np.abs(g)))
+        if not math.isfinite(peak):
+            return False
+        g /= peak
+        norm = math.sqrt(float(np.dot(g, g)))
+        largest = min(largest, norm * peak)
+        g *= largest / norm
+    elif norm > largest:
+        g *= largest / norm
+    return True
+
+
+class Average:
+    r"""An exponential moving average of parameters, corrected for its beginning.
+
+    .. math:: a_t = \frac{1 - d}{1 - d^t} \sum_{s=1}^t d^{t-s} \theta_s
+
+    with decay d: the weights sum to 1, so that early averages are of few parameters, and not drawn
+    to where they began. Polyak and Juditsky, SIAM Journal on Control and Optimization 30 (1992);
+    the correction is that of Adam's moments.
+
+    Parameters
+    ----------
+    theta : ndarray
+        The parameters to be averaged, for their number and precision.
+    decay : float
+        The decay d, in (0, 1).
+
+    Attributes
+    ----------
+    values : ndarray
+        The average.
+
+    Examples
+    --------
+    >>> average = Average(np.zeros(1), 0.5)
+    >>> for theta in (1.0, 4.0):
+    ...     average.update(np.array([theta]))
+    >>> average.values
+    array([3.])
+    """
+
+    def __init__(self, theta: np.ndarray, decay: float) -> None:
+        self.decay = float(decay)
+        self.steps = 0
+        self.values = np.zeros_like(theta)
+
+    def update(self, theta: np.ndarray) -> None:
+        """Take in the parameters after one more step."""
+        self.steps += 1
+        share = (1 - self.decay) / (1 - self.decay**self.steps)
+        scratch = np.empty(min(CHUNK, len(theta)), theta.dtype)
+        for theta_, a in chunks(theta, self.values):
+            change = np.subtract(theta_, a, out=scratch[: len(a)])
+            change *= share
+            a += change
 
 
 # == the full-batch solver =========================================================================

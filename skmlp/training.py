@@ -1,109 +1,38 @@
 """Training: the one loop over epochs and minibatches, and the one around the full-batch solver.
 
-The law: an epoch counts when it is complete. `Progress` is replaced, never changed, at the end of
-each, together with a copy of theta; whatever interrupts training in between goes back to them.
+The law: an epoch counts when it is complete. `Course.complete` is the one place where that happens:
+the parameters are judged, counted, kept and shown to whoever watches. What is kept is replaced at
+once, never changed; whatever interrupts training in between goes back to it.
 """
 
 from __future__ import annotations
 
 import math
+import time
+import warnings
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from typing import Any
+from copy import deepcopy
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
 
 import numpy as np
 
 from .objective import Objective
-from .solvers import Solver, minimize_lbfgs
+from .solvers import Average, Constant, Solver, clip_norm, minimize_lbfgs
+from .state import Marks, Progress, State, Stopping
 
 Judge = Callable[[], dict[str, float]]  # "validation_score" where there is validation, and others
 Report = Callable[[str], None]
 
 
-@dataclass(frozen=True)
-class Progress:
-    """How far training has come.
+class Watch(Protocol):
+    """Whoever watches a fit."""
 
-    Attributes
-    ----------
-    n_iter : int
-        Complete epochs (iterations of lbfgs) of this fit.
-    samples_seen : int
-        Training samples seen since the parameters were drawn.
-    loss : float
-        The objective of the last epoch, its mean over the batches.
-    score : float or None
-        The validation score of the last epoch, where there is validation.
-    best_loss : float
-        The smallest loss of this fit.
-    best_score : float
-        The largest score of this fit.
-    best_iter : int
-        The epoch whose parameters are the best, from 1; 0 before there is any.
-    no_improvement : int
-        Epochs in a row without an improvement by more than tol.
-    """
+    def begin(self) -> None:
+        """Hear that an epoch begins."""
 
-    n_iter: int = 0
-    samples_seen: int = 0
-    loss: float = math.nan
-    score: float | None = None
-    best_loss: float = math.inf
-    best_score: float = -math.inf
-    best_iter: int = 0
-    no_improvement: int = 0
-
-    def restarted(self) -> Progress:
-        """Return the progress that a new fit with the same parameters starts from."""
-        return Progress(samples_seen=self.samples_seen)
-
-    def after_epoch(
-        self, loss: float, score: float | None, samples: int, stopping: Stopping
-    ) -> Progress:
-        """Return the progress after one more epoch; a NaN never improves on anything."""
-        if stopping.by_score and score is not None:
-            is_better = score >= self.best_score + stopping.tol
-        else:
-            is_better = loss <= self.best_loss - stopping.tol
-        return replace(
-            self,
-            n_iter=self.n_iter + 1,
-            samples_seen=self.samples_seen + samples,
-            loss=loss,
-            score=score,
-            best_loss=loss if loss < self.best_loss else self.best_loss,
-            best_score=score if score is not None and score > self.best_score else self.best_score,
-            no_improvement=0 if is_better else self.no_improvement + 1,
-        )
-
-
-@dataclass(frozen=True)
-class Stopping:
-    """When training ends, and with which parameters.
-
-    Attributes
-    ----------
-    max_iter : int
-        The most epochs.
-    tol : float
-        The smallest improvement that counts.
-    n_iter_no_change : float
-        How many epochs without one are borne.
-    by_score : bool
-        Whether the validation score has to improve, not the objective.
-    restore_best : bool
-        Whether the best parameters at the end of an epoch are kept instead of the last ones: by
-        validation score, where there is one, else by the objective over all training rows.
-    max_fun : int
-        The most evaluations of lbfgs.
-    """
-
-    max_iter: int
-    tol: float
-    n_iter_no_change: float
-    by_score: bool
-    restore_best: bool
-    max_fun: int = 15000
+    def end(self, course: Course) -> bool:
+        """See the parameters at the end of an epoch; return whether training is to stop."""
 
 
 @dataclass(frozen=True)
@@ -112,157 +41,301 @@ class Outcome:
 
     Attributes
     ----------
-    progress : Progress
-        At the last complete epoch.
-    history : dict of str to list of float
-        For each complete epoch its objective ("loss") and what else is known of it.
     problem : str or None
         Why it ended before it converged, in a sentence.
-    was_interrupted : bool
-        Whether the problem was a KeyboardInterrupt.
+    kind : {"", "unconverged", "interrupted", "diverged"}
+        What kind of problem that is.
     """
 
-    progress: Progress
-    history: dict[str, list[float]] = field(default_factory=dict)
     problem: str | None = None
-    was_interrupted: bool = False
+    kind: str = ""
 
 
-class _Keeper:
-    """Holds the last complete epoch and the parameters to keep, in one tuple replaced at once."""
-
-    def __init__(self, theta: np.ndarray, progress: Progress, restore_best: bool) -> None:
-        self._theta = theta
-        self._restore_best = restore_best
-        self._kept = (progress, theta.copy(), -math.inf)
-        self._epochs: list[dict[str, float]] = []
-
-    @property
-    def progress(self) -> Progress:
-        return self._kept[0]
-
-    def keep(self, progress: Progress, merit: float, seen: dict[str, float]) -> None:
-        """Take over a complete epoch; `merit` tells how good its parameters are."""
-        _, kept, best = self._kept
-        is_best = merit > best
-        if is_best or not self._restore_best:
-            kept = self._theta.copy()
-        if is_best:
-            progress, best = replace(progress, best_iter=progress.n_iter), merit
-        self._epochs.append(seen)
-        self._kept = (progress, kept, best)
-
-    def outcome(self, problem: str | None = None, was_interrupted: bool = False) -> Outcome:
-        """Give theta the parameters to keep, and tell what has been done."""
-        progress, kept, _ = self._kept
-        self._theta[...] = kept
-        epochs = self._epochs[: max(1, progress.n_iter)]
-        history = {name: [epoch[name] for epoch in epochs] for name in epochs[0]} if epochs else {}
-        return Outcome(progress, history, problem, was_interrupted)
-
-
-def train_minibatches(
-    objective: Objective,
-    solver: Solver,
-    rows: np.ndarray,
-    progress: Progress,
-    stopping: Stopping,
-    *,
-    batch_size: int,
-    shuffle: Callable[[np.ndarray], None] | None,
-    judge: Judge | None = None,
-    report: Report = lambda line: None,
-) -> Outcome:
-    """Run a stochastic solver over minibatches until training converges or has to end.
+class Course:
+    """A fit on its way: what the end of an epoch means, for both trainers.
 
     Parameters
     ----------
-    objective : Objective
-        What is minimised; its theta is moved.
-    solver : Solver
-        What moves it.
-    rows : ndarray of int
-        The training rows.
-    progress : Progress
+    theta : ndarray of shape (n_parameters,)
+        The parameters, which the trainer moves.
+    state : State
         Where training stands.
     stopping : Stopping
         When it ends.
+    n_rows : int
+        How many training rows there are.
+    judge : callable, optional
+        What is known of theta by name; "validation_score" is what `stopping.by_score` goes by.
+    watch : Watch, optional
+        Who watches.
+    report : callable, optional
+        Takes a line of text about each epoch.
+
+    Attributes
+    ----------
+    shown : ndarray of shape (n_parameters,)
+        The parameters at the end of the last epoch, averaged where they are.
+    """
+
+    def __init__(
+        self,
+        theta: np.ndarray,
+        state: State,
+        stopping: Stopping,
+        n_rows: int,
+        *,
+        judge: Judge | None = None,
+        watch: Watch | None = None,
+        report: Report | None = None,
+    ) -> None:
+        self.theta, self.stopping, self._n_rows = theta, stopping, n_rows
+        self._state, self._judge, self._watch, self._report = state, judge, watch, report
+        epochs = [dict(zip(state.history, row, strict=True)) for row in _rows(state.history)]
+        self._epochs: list[dict[str, float]] = epochs
+        marks = state.marks or Marks.at_start(theta, -state.progress.best_loss)
+        self._done: tuple[Progress, int, Marks] = (state.progress, len(epochs), marks)
+        self.shown = theta
+        self._has_begun, self._clock = False, 0.0
+
+    @property
+    def progress(self) -> Progress:
+        """How far training has come, at the end of the last complete epoch."""
+        return self._done[0]
+
+    @property
+    def n_epochs(self) -> int:
+        """The complete epochs of this fit or stream."""
+        return self._done[1]
+
+    @property
+    def marks(self) -> Marks:
+        """The parameters that training may come back to."""
+        return self._done[2]
+
+    @property
+    def history(self) -> dict[str, list[float]]:
+        """What is known of each complete epoch."""
+        epochs = self._epochs[: max(1, self.n_epochs)]
+        names = dict.fromkeys(name for epoch in epochs for name in epoch)
+        return {name: [epoch.get(name, math.nan) for epoch in epochs] for name in names}
+
+    @property
+    def is_over(self) -> bool:
+        """Whether there is no further epoch."""
+        return bool(self.progress.ending) or self.progress.n_iter >= self.stopping.max_iter
+
+    @property
+    def is_where_it_began(self) -> bool:
+        """Whether no step has been taken, so that no other rate would make a difference."""
+        return self.progress.n_iter == 0 and np.array_equal(self.theta, self.marks.last)
+
+    def begin(self) -> None:
+        """Tell whoever watches that an epoch begins, once."""
+        if self._report is not None and self._clock == 0.0:
+            self._clock = time.perf_counter()
+        if self._watch is not None and not self._has_begun:
+            self._has_begun = True
+            self._watch.begin()
+
+    def complete(
+        self,
+        loss: float,
+        samples: int,
+        *,
+        objective: Callable[[], float],
+        rate: float | None = None,
+        average: Average | None = None,
+        at_plateau: Callable[[], float | None] = lambda: None,
+    ) -> None:
+        """End an epoch: judge the parameters, count, keep them, and show them.
+
+        Parameters
+        ----------
+        loss : float
+            The objective of the epoch.
+        samples : int
+            How many samples it saw.
+        objective : callable
+            Computes the objective of the parameters as they stand, over all training rows.
+        rate : float, optional
+            The rate of its last step.
+        average : Average, optional
+            What is judged and kept instead of theta.
+        at_plateau : callable, optional
+            Returns the rate to go on with where nothing improves any more; None to stop.
+        """
+        raw = self.theta.copy()
+        self.shown = raw
+        if average is not None:
+            self.shown = self.theta[...] = average.values.copy()
+        seen = {"loss": loss} | ({} if self._judge is None else self._judge())
+        seen |= {} if rate is None else {"learning_rate": rate}
+        score = seen.get("validation_score")
+        now = self.progress.after_epoch(loss, score, samples, self.stopping)
+        merit = -loss if score is None else score
+        if self.stopping.restore_best and score is None:
+            merit = -objective()
+        plateau = ""
+        if now.no_improvement > self.stopping.n_iter_no_change:
+            slower = at_plateau()
+            plateau = self._plateau(slower)
+            now = (
+                replace(now, ending="converged")
+                if slower is None
+                else replace(now, no_improvement=0)
+            )
+        self._keep(now, seen, raw, merit)
+        if self._report is not None:
+            self._report(self._line(seen))
+            if plateau:
+                self._report(plateau)
+        if self._watch is not None:
+            self._has_begun = False
+            if self._watch.end(self) and not self.progress.ending:
+                self._done = (replace(self.progress, ending="stopped"), *self._done[1:])
+        if average is not None:
+            self.theta[...] = raw
+
+    def _keep(self, now: Progress, seen: dict[str, float], raw: np.ndarray, merit: float) -> None:
+        _, n_epochs, was = self._done
+        n_epochs += 1
+        is_best, is_good = merit > was.merit, now.loss < was.good_loss
+        if is_best:
+            now = replace(now, best_iter=n_epochs)
+        marks = Marks(
+            last=raw,
+            last_iter=now.n_iter,
+            good=was.last if is_good else was.good,
+            good_iter=was.last_iter if is_good else was.good_iter,
+            good_loss=now.loss if is_good else was.good_loss,
+            kept=self.shown if is_best or not self.stopping.restore_best else was.kept,
+            merit=merit if is_best else was.merit,
+        )
+        self._epochs[n_epochs - 1 :] = [seen]
+        self._done = (now, n_epochs, marks)
+
+    def start_at(self, loss: float) -> None:
+        """Keep the parameters as they are, where there was nothing to improve."""
+        self._epochs = [{"loss": loss}]
+        progress = replace(self.progress, loss=loss, best_loss=loss)
+        self._done = (progress, 0, Marks.at_start(self.theta))
+
+    def retreat(self) -> bool:
+        """Go back to parameters that are known to be good; return whether that may be done."""
+        progress, n_epochs, marks = self._done
+        if progress.retreats >= self.stopping.retreats:
+            return False
+        self.theta[...] = marks.good
+        progress = replace(progress, retreats=progress.retreats + 1, no_improvement=0)
+        marks = replace(marks, last=marks.good, last_iter=marks.good_iter)
+        self._done = (progress, n_epochs, marks)
+        return True
+
+    def state(self) -> State:
+        """Return where training stands, between two epochs, but for what its trainer knows."""
+        return replace(self._state, progress=self.progress, history=self.history, marks=self.marks)
+
+    def ended(self, problem: str | None = None, kind: str = "") -> Outcome:
+        """Give theta the parameters to keep, and tell how it ended."""
+        marks = self.marks
+        use_good = kind == "diverged" and not self.stopping.restore_best
+        self.theta[...] = marks.good if use_good else marks.kept
+        return Outcome(problem, kind)
+
+    def interrupted(self) -> Outcome:
+        """End where the user said so, with the last complete epoch."""
+        epoch = self.progress.n_iter
+        return self.ended(
+            f"Training interrupted by user: the parameters of epoch {epoch} are kept.",
+            "interrupted",
+        )
+
+    def diverged(self, where: str, cure: str) -> Outcome:
+        """End where nothing is finite any more; with the best parameters, where there are some.
+
+        Raises
+        ------
+        ValueError
+            If no epoch was better than the first.
+        """
+        problem = (
+            f"Solver produced non-finite parameter weights or loss in {where}: scale the inputs "
+            f"(StandardScaler) and numeric targets, or {cure}."
+        )
+        if self.marks.good_iter == 0:
+            raise ValueError(problem)
+        return self.ended(f"{problem} The best parameters so far are kept.", "diverged")
+
+    # -- lines for whoever reads -------------------------------------------------------------------
+
+    def _line(self, seen: dict[str, float]) -> str:
+        now, before = time.perf_counter(), self._clock
+        self._clock = now
+        progress = self.progress
+        line = f"Iteration {progress.n_iter}, loss = {seen['loss']:.8f}"
+        best = f"{progress.best_loss:.8f}"
+        if progress.score is not None:
+            line += f", validation score = {progress.score:f}"
+            best = f"{progress.best_score:f}"
+        line += f", best = {best} (iteration {progress.best_iter})"
+        if "learning_rate" in seen:
+            line += f", rate = {seen['learning_rate']:.3g}"
+        left = (self.stopping.max_iter - progress.n_iter) * (now - before)
+        speed = self._n_rows / max(now - before, 1e-9)
+        return line + f", {speed:.0f} rows/s, at most {left:.0f} s left"
+
+    def _plateau(self, rate: float | None) -> str:
+        what = "Validation score" if self.stopping.by_score else "Training loss"
+        then = "Stopping." if rate is None else f"Setting learning rate to {rate:f}."
+        return (
+            f"{what} did not improve more than tol={self.stopping.tol:f} for "
+            f"{self.stopping.n_iter_no_change} consecutive epochs. {then}"
+        )
+
+
+def _rows(history: dict[str, list[float]]) -> list[tuple[float, ...]]:
+    return list(zip(*history.values(), strict=True))
+
+
+# == minibatches ===================================================================================
+
+
+@dataclass(frozen=True)
+class Stepping:
+    """How a stochastic solver is led.
+
+    Attributes
+    ----------
+    new_solver : callable
+        Makes a solver without a past.
+    schedule : Constant
+        What sets its rate.
     batch_size : int
         The rows of a batch; the last one of an epoch may have fewer.
     shuffle : callable or None
         Shuffles an array in place before each epoch; None keeps the order.
-    judge : callable, optional
-        What is known of the current parameters by name; "validation_score" is what
-        `stopping.by_score` goes by.
-    report : callable, optional
-        Takes a line of text about each epoch.
-
-    Returns
-    -------
-    Outcome
-        The progress made; theta holds the parameters to be kept.
-
-    Raises
-    ------
-    ValueError
-        If the objective or the parameters are no longer finite.
-    KeyboardInterrupt
-        If it comes before one epoch is complete.
+    planned_epochs : int
+        How many epochs make up the whole of training, for schedules that go by progress.
+    comes_to_rest : bool
+        Whether the schedule ends, by itself, after the planned epochs.
+    max_grad_norm : float or None
+        The largest norm of a gradient; a longer one is scaled down to it.
+    averaging : float or None
+        The decay of an average of parameters.
     """
-    theta, order = objective.theta, rows
-    step = solver.on(theta, objective.gradient)
-    keeper = _Keeper(theta, progress, stopping.restore_best)
-    try:
-        while keeper.progress.n_iter < stopping.max_iter:
-            epoch = keeper.progress.n_iter + 1
-            order = order if shuffle is None else _shuffled(order, shuffle)
-            total = 0.0
-            for start in range(0, len(order), batch_size):
-                batch = order[start : start + batch_size]
-                total += objective(batch) * len(batch)
-                step()
-                objective.track()
-            loss = total / len(order)
-            _check_finite(
-                loss, theta, f"epoch {epoch}", f"lower learning_rate_init (now {solver.rate:g})"
-            )
-            now, seen = _judged(keeper.progress, loss, len(order), stopping, judge, report)
-            seen["learning_rate"] = solver.rate
-            solver.rate = solver.schedule.after_epoch(solver.rate, now.samples_seen)
-            rate: float | None = solver.rate
-            if now.no_improvement > stopping.n_iter_no_change:
-                rate = solver.schedule.at_plateau(solver.rate)
-                report(_plateau_line(stopping, rate))
-                now = replace(now, no_improvement=now.no_improvement if rate is None else 0)
-            # The loss of an epoch was seen on the way; the parameters are judged where they stand.
-            merit = -loss if now.score is None else now.score
-            if stopping.restore_best and now.score is None:
-                merit = -objective.predicted(order)
-            keeper.keep(now, merit, seen)
-            if rate is None:
-                return keeper.outcome()
-            solver.rate = rate
-    except KeyboardInterrupt:
-        if keeper.progress.n_iter == 0:
-            raise
-        return _interrupted(keeper)
-    return keeper.outcome(
-        f"Stochastic Optimizer: Maximum iterations ({stopping.max_iter}) reached and the "
-        "optimization hasn't converged yet: raise max_iter, or learning_rate_init if the loss "
-        "still falls steadily.",
-    )
+
+    new_solver: Callable[[], Solver]
+    schedule: Constant
+    batch_size: int
+    shuffle: Callable[[np.ndarray], None] | None
+    planned_epochs: int
+    comes_to_rest: bool = False
+    max_grad_norm: float | None = None
+    averaging: float | None = None
 
 
-def train_full_batch(
-    objective: Objective,
-    rows: np.ndarray,
-    progress: Progress,
-    stopping: Stopping,
-    *,
-    judge: Judge | None = None,
-    report: Report = lambda line: None,
-) -> Outcome:
-    """Run L-BFGS over all rows until it converges or has to end.
+class Descent:
+    """A stochastic solver on its way: epoch after epoch of steps.
 
     Parameters
     ----------
@@ -270,74 +343,155 @@ def train_full_batch(
         What is minimised; its theta is moved.
     rows : ndarray of int
         The training rows.
-    progress : Progress
+    state : State
         Where training stands.
-    stopping : Stopping
-        When it ends.
-    judge : callable, optional
-        What is known of the current parameters by name. With `stopping.by_score`, training also
-        ends where the "validation_score" has not improved by tol for `n_iter_no_change`
-        iterations.
-    report : callable, optional
-        Takes a line of text about each iteration.
+    how : Stepping
+        How the solver is led.
+    """
+
+    def __init__(self, objective: Objective, rows: np.ndarray, state: State, how: Stepping) -> None:
+        self.objective, self.how = objective, how
+        self.order = rows if state.order is None else state.order
+        halved = how.schedule.rate_init * 0.5**state.progress.retreats
+        self.schedule = replace(how.schedule, rate_init=halved)
+        self.rate = halved if state.rate is None else state.rate
+        self.solver = how.new_solver() if state.solver is None else deepcopy(state.solver)
+        self._move = self.solver.on(objective.theta, objective.gradient)
+        self.average: Average | None = None
+        if how.averaging is not None:
+            fresh = Average(objective.theta, how.averaging)
+            self.average = fresh if state.average is None else deepcopy(state.average)
+
+    def epoch(self, epochs_before: int) -> float:
+        """Go through all rows once; return the mean objective, NaN as soon as one is not finite."""
+        objective, size = self.objective, self.how.batch_size
+        if self.how.shuffle is not None:
+            self.order = _shuffled(self.order, self.how.shuffle)
+        order, n = self.order, len(self.order)
+        step, total = self._step(epochs_before * n), 0.0
+        for start in range(0, n, size):
+            batch = order[start : start + size]
+            loss = objective(batch)
+            if not (math.isfinite(loss) and step(start)):
+                return math.nan
+            objective.track()
+            total += loss * len(batch)
+        return total / n if np.isfinite(objective.theta).all() else math.nan
+
+    def _step(self, seen: int) -> Callable[[int], bool]:
+        """Make what steps after `start` more samples, unless the gradient is not finite."""
+        theta, g = self.objective.theta, self.objective.gradient
+        solver, move = self.solver, self._move
+        average, factor = self.average, self.schedule.factor
+        solver.rate = self.rate
+        max_norm, planned = self.how.max_grad_norm, self.how.planned_epochs * len(self.order)
+
+        def step(start: int) -> bool:  # noqa: ARG001, only a full step goes by it
+            move()
+            return True
+
+        def full_step(start: int) -> bool:
+            if max_norm is not None and not clip_norm(g, max_norm):
+                return False
+            if factor is not None:
+                solver.rate = self.rate * _checked_factor(
+                    factor, min(1.0, (seen + start) / planned)
+                )
+            move()
+            if average is not None:
+                average.update(theta)
+            return True
+
+        is_plain = max_norm is None and factor is None and average is None
+        return step if is_plain else full_step
+
+    def after_epoch(self, samples_seen: int) -> None:
+        """Set the rate of the next epoch."""
+        self.rate = self.schedule.after_epoch(self.rate, samples_seen)
+
+    def slow_down(self) -> float | None:
+        """Set the rate where nothing improves any more; return it, or None to stop."""
+        rate = self.schedule.at_plateau(self.rate)
+        self.rate = self.rate if rate is None else rate
+        return rate
+
+    def restart(self) -> None:
+        """Begin anew, at half the rate."""
+        self.schedule = replace(self.schedule, rate_init=0.5 * self.schedule.rate_init)
+        self.rate *= 0.5
+        self.solver = self.how.new_solver()
+        self._move = self.solver.on(self.objective.theta, self.objective.gradient)
+        if self.average is not None:
+            self.average = Average(self.objective.theta, self.average.decay)
+
+    def state(self, state: State) -> State:
+        """Return a state with all that is known here, as copies."""
+        return replace(
+            state,
+            rate=self.rate,
+            solver=deepcopy(self.solver),
+            average=deepcopy(self.average),
+            order=self.order,
+        )
+
+
+def train_minibatches(course: Course, descent: Descent) -> Outcome:
+    """Run a stochastic solver over minibatches until training converges or has to end.
+
+    Where the loss or the parameters are no longer finite, it goes back to parameters that are known
+    to be good, with a new solver and half the rate, as often as `stopping.retreats` allows.
+
+    Parameters
+    ----------
+    course : Course
+        The fit.
+    descent : Descent
+        The solver.
 
     Returns
     -------
     Outcome
-        The progress made; theta holds the parameters to be kept.
+        How it ended; theta holds the parameters to be kept.
 
     Raises
     ------
     ValueError
-        If the objective or the parameters are no longer finite.
+        If the objective or the parameters are no longer finite, and no epoch improved on the first.
     KeyboardInterrupt
-        If it comes before one iteration is complete.
+        If it comes before one epoch is complete.
     """
-    theta = objective.theta
-    keeper = _Keeper(theta, progress, stopping.restore_best)
-
-    def evaluate(x: np.ndarray) -> tuple[float, np.ndarray]:
-        theta[...] = x
-        return objective(rows), objective.gradient
-
-    def after_iteration(x: np.ndarray, loss: float) -> None:
-        theta[...] = x
-        objective.observe(rows)
-        now, seen = _judged(keeper.progress, loss, 0, stopping, judge, report)
-        keeper.keep(now, now.score if now.score is not None else -loss, seen)
-        if stopping.by_score and now.no_improvement > stopping.n_iter_no_change:
-            report(_plateau_line(stopping, None))
-            raise _Plateau
-
+    stopping = course.stopping
+    first_rate = descent.how.schedule.rate_init
     try:
-        result = minimize_lbfgs(
-            evaluate,
-            theta,
-            tol=stopping.tol,
-            max_iter=stopping.max_iter,
-            max_fun=stopping.max_fun,
-            after_iteration=after_iteration,
-        )
-    except _Plateau:
-        return keeper.outcome()
+        while not course.is_over:
+            course.begin()
+            loss = descent.epoch(course.n_epochs)
+            if not math.isfinite(loss):
+                epoch = f"epoch {course.progress.n_iter + 1}"
+                if course.is_where_it_began or not course.retreat():
+                    return course.diverged(epoch, _lower(first_rate, stopping.retreats))
+                descent.restart()
+                if course.progress.retreats == 1:
+                    _warn_of_retreat(epoch, descent.rate, stopping.retreats)
+                continue
+            samples = len(descent.order)
+            rate = descent.solver.rate
+            descent.after_epoch(course.progress.samples_seen + samples)
+            course.complete(
+                loss,
+                samples,
+                objective=lambda: descent.objective.predicted(descent.order),
+                rate=rate,
+                average=descent.average,
+                at_plateau=descent.slow_down,
+            )
     except KeyboardInterrupt:
-        if keeper.progress.n_iter == 0:
+        if course.progress.n_iter == 0:
             raise
-        return _interrupted(keeper)
-    theta[...] = result.x
-    objective.observe(rows)
-    loss = float(result.fun)
-    _check_finite(loss, theta, f"iteration {result.nit}", 'use dtype="float64"')
-    if keeper.progress.n_iter == 0:  # it started where the gradient is below tol
-        keeper.keep(replace(progress, loss=loss, best_loss=loss), -loss, {"loss": loss})
-    return keeper.outcome(_lbfgs_problem(result, stopping))
-
-
-class _Plateau(Exception):  # noqa: N818, it ends the full-batch solver from inside: no error
-    pass
-
-
-# -- the parts of an epoch -------------------------------------------------------------------------
+        return course.interrupted()
+    if course.progress.ending or descent.how.comes_to_rest:
+        return course.ended()
+    return course.ended(_too_few_epochs(course), "unconverged")
 
 
 def _shuffled(order: np.ndarray, shuffle: Callable[[np.ndarray], None]) -> np.ndarray:
@@ -346,55 +500,139 @@ def _shuffled(order: np.ndarray, shuffle: Callable[[np.ndarray], None]) -> np.nd
     return order[places]
 
 
-def _check_finite(loss: float, theta: np.ndarray, where: str, cure: str) -> None:
-    if not (math.isfinite(loss) and np.isfinite(theta).all()):
+def _checked_factor(factor: Callable[[float], float], progress: float) -> float:
+    found = factor(progress)
+    if not 0 <= found < math.inf:
         raise ValueError(
-            f"Solver produced non-finite parameter weights or loss in {where}: scale the inputs "
-            f"(StandardScaler) and numeric targets, or {cure}."
+            f"learning_rate must be a function that returns a finite number >= 0, but at progress "
+            f"{progress:g} it returned {found!r}."
         )
+    return float(found)
 
 
-def _judged(
-    progress: Progress,
-    loss: float,
-    samples: int,
-    stopping: Stopping,
-    judge: Judge | None,
-    report: Report,
-) -> tuple[Progress, dict[str, float]]:
-    report(f"Iteration {progress.n_iter + 1}, loss = {loss:.8f}")
-    seen = {"loss": loss} | (judge() if judge is not None else {})
-    score = seen.get("validation_score")
-    if score is not None:
-        report(f"Validation score: {score:f}")
-    return progress.after_epoch(loss, score, samples, stopping), seen
+def _lower(rate: float, retreats: int) -> str:
+    tried = f"; to halve it {retreats} times was not enough" if retreats else ""
+    return f"lower learning_rate_init (now {rate:g}{tried})"
 
 
-def _plateau_line(stopping: Stopping, rate: float | None) -> str:
-    what = "Validation score" if stopping.by_score else "Training loss"
-    then = "Stopping." if rate is None else f"Setting learning rate to {rate:f}."
+def _warn_of_retreat(epoch: str, rate: float, retreats: int) -> None:
+    warnings.warn(
+        f"The loss or the parameters were no longer finite in {epoch}: training goes back to the "
+        f"best parameters so far with a new solver and half the rate, {rate:g}, and does so "
+        f"{retreats} times at most. To avoid it, scale the data (StandardScaler), lower "
+        "learning_rate_init or set max_grad_norm.",
+        RuntimeWarning,
+        stacklevel=2,
+    )
+
+
+def _too_few_epochs(course: Course) -> str:
+    """Say why the most epochs were not enough, by how the loss or the score went at last."""
+    stopping = course.stopping
+    name = "validation_score" if stopping.by_score else "loss"
+    values = course.history[name]
+    few = max(1, min(10, len(values) // 2))
+    late, early = np.mean(values[-few:]), np.mean(values[-2 * few : -few] or values[:1])
+    gain = late - early if stopping.by_score else early - late
+    what = "validation score" if stopping.by_score else "loss"
+    if len(values) < 4:
+        cause = f"{len(values)} epochs are too few to tell more: raise max_iter"
+    elif gain > 0:
+        cause = f"the {what} still improves: raise max_iter, or learning_rate_init"
+    else:
+        cause = (
+            f"the {what} goes up and down: lower learning_rate_init, raise batch_size, or let "
+            'learning_rate="cosine" bring the rate down'
+        )
     return (
-        f"{what} did not improve more than tol={stopping.tol:f} for "
-        f"{stopping.n_iter_no_change} consecutive epochs. {then}"
+        f"Stochastic Optimizer: Maximum iterations ({stopping.max_iter}) reached and the "
+        f"optimization hasn't converged yet: {cause}."
     )
 
 
-def _interrupted(keeper: _Keeper) -> Outcome:
-    epoch = keeper.progress.n_iter
-    return keeper.outcome(
-        f"Training interrupted by user: the parameters of epoch {epoch} are kept.",
-        was_interrupted=True,
-    )
+# == the whole batch ===============================================================================
+
+
+class _Over(Exception):  # noqa: N818, it ends the full-batch solver from inside: no error
+    pass
+
+
+def train_full_batch(course: Course, objective: Objective, rows: np.ndarray) -> Outcome:
+    """Run L-BFGS over all rows until it converges or has to end.
+
+    Parameters
+    ----------
+    course : Course
+        The fit; with `stopping.by_score`, it also ends where the validation score has not improved
+        by tol for `n_iter_no_change` iterations.
+    objective : Objective
+        What is minimised; its theta is moved.
+    rows : ndarray of int
+        The training rows.
+
+    Returns
+    -------
+    Outcome
+        How it ended; theta holds the parameters to be kept.
+
+    Raises
+    ------
+    ValueError
+        If the objective or the parameters are no longer finite, and no iteration was complete.
+    KeyboardInterrupt
+        If it comes before one iteration is complete.
+    """
+    theta, stopping = course.theta, course.stopping
+
+    def evaluate(x: np.ndarray) -> tuple[float, np.ndarray]:
+        course.begin()
+        theta[...] = x
+        return objective(rows), objective.gradient
+
+    def after_iteration(x: np.ndarray, loss: float) -> None:
+        theta[...] = x
+        objective.observe(rows)
+        course.complete(loss, 0, objective=lambda: loss)
+        if course.progress.ending:
+            raise _Over
+
+    try:
+        if course.is_over:
+            return course.ended()
+        result = minimize_lbfgs(
+            evaluate,
+            theta,
+            tol=stopping.tol,
+            max_iter=stopping.max_iter - course.progress.n_iter,
+            max_fun=stopping.max_fun,
+            after_iteration=after_iteration,
+        )
+    except _Over:
+        return course.ended()
+    except KeyboardInterrupt:
+        if course.progress.n_iter == 0:
+            raise
+        return course.interrupted()
+    theta[...] = result.x
+    objective.observe(rows)
+    loss = float(result.fun)
+    if not (math.isfinite(loss) and np.isfinite(theta).all()):
+        return course.diverged(f"iteration {result.nit}", 'use dtype="float64"')
+    if course.progress.n_iter == 0:  # it started where the gradient is below tol
+        course.start_at(loss)
+    problem = _lbfgs_problem(result, stopping)
+    return course.ended(problem, "unconverged" if problem else "")
 
 
 def _lbfgs_problem(result: Any, stopping: Stopping) -> str | None:
     if result.status == 0:
         return None
-    what = (
-        f"raise max_iter (now {stopping.max_iter}) or max_fun (now {stopping.max_fun})"
-        if result.status == 1
-        else "raise tol"
-    )
+    if result.status == 1 and result.nfev >= stopping.max_fun:
+        what = f"raise max_fun (now {stopping.max_fun})"
+    elif result.status == 1:
+        what = f"raise max_iter (now {stopping.max_iter})"
+    else:
+        what = 'no step along the line of search was good enough: raise tol, use dtype="float64"'
     return (
         f"lbfgs failed to converge after {result.nit} iteration(s) (status={result.status}, "
         f"{result.message}): {what}, or scale the data (StandardScaler)."

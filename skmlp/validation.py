@@ -60,12 +60,18 @@ def sample_of(data: Data, rows: np.ndarray, most: int | None = None) -> Sample:
     Sample
         Copies of them, with weights of mean 1.
     """
-    if most is not None and len(rows) > most:
-        rows = rows[np.linspace(0, len(rows) - 1, most).astype(int)]
+    rows = rows if most is None else evenly_spaced(rows, most)
     weights = data.normalised_weights(rows)[0]
     return Sample(
         data.X[rows], data.Y[rows], data.y[rows], None if weights is None else weights[rows]
     )
+
+
+def evenly_spaced(rows: np.ndarray, most: int) -> np.ndarray:
+    """Return some of the rows, evenly spaced, where there are more than so many."""
+    if len(rows) <= most:
+        return rows
+    return rows[np.linspace(0, len(rows) - 1, most).astype(int)]
 
 
 # == scores ========================================================================================

@@ -32,15 +32,20 @@ ORDER = [
     "network",
     "objective",
     "solvers",
+    "state",
     "training",
+    "checkpoints",
     "parameters",
     "data",
     "validation",
+    "callbacks",
+    "answers",
+    "fitting",
     "perceptron",
     "estimators",
     "",
 ]
-SCIKIT_LEARN = {"data", "validation", "perceptron", "estimators"}
+SCIKIT_LEARN = {"data", "validation", "callbacks", "answers", "perceptron", "estimators"}
 
 
 def modules():

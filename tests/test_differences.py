@@ -631,6 +631,23 @@ def test_pickle_of_a_fit_has_no_solver_state(estimator):
 # ------------------------------------------------------- the page
 
 
+# 16: a fit that is no longer finite
+
+
+def test_fit_that_diverges_goes_back_to_half_the_rate():
+    X = np.random.RandomState(0).normal(size=(200, 5))
+    y = 10 * X[:, 0]
+    settings = {"hidden_layer_sizes": (20,), "solver": "sgd", "random_state": 0}
+    ours = skmlp.MLPRegressor(learning_rate_init=0.5, **settings)
+    with pytest.warns(RuntimeWarning, match="goes back to the best parameters so far"):
+        ours.fit(X, y)
+    assert ours.score(X, y) > 0.9
+    theirs = neural_network.MLPRegressor(learning_rate_init=0.5, **settings)
+    if DEFECTS_KNOWN:
+        with np.errstate(all="ignore"), pytest.raises(ValueError, match="non-finite"):
+            theirs.fit(X, y)
+
+
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "differences.md"
 
 
@@ -651,7 +668,7 @@ def all_tests():
 
 def test_every_difference_names_its_tests():
     rows = rows_of_the_page()
-    assert list(rows) == list(range(1, 16))
+    assert list(rows) == list(range(1, 17))
     for number, named in rows.items():
         assert named, f"difference {number} names no test"
         assert set(named) <= all_tests()

@@ -1,0 +1,237 @@
+"""Answers: what a fitted network computes of inputs, read off the published parameters.
+
+The law: predictions read `coefs_` and the other parameters where they stand. Buffers belong to the
+thread that runs, never to the estimator.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+from numbers import Integral
+from typing import Any, ClassVar
+from weakref import WeakKeyDictionary
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_is_fitted
+
+from .data import check_inputs, within
+from .engine import BATCH, ComputationGraph, Expression, Program, variable
+from .heads import Head
+from .network import Network
+from .objective import LossGraph, Objective
+from .parameters import takes_sparse
+from .validation import JUDGED_ROWS, evenly_spaced
+
+
+class _Programs(threading.local):
+    """The prediction programs of a thread, by estimator: buffers are never shared."""
+
+    def __init__(self) -> None:
+        self.by_estimator: WeakKeyDictionary[Any, dict[Any, Any]] = WeakKeyDictionary()
+
+
+_PROGRAMS = _Programs()
+
+
+class FittedNetwork(BaseEstimator):
+    """What a fitted network answers, whatever its targets.
+
+    A subclass checks data with targets (`_check_data`) and weighs their rows (`_weighted`).
+    """
+
+    head_: Head
+    coefs_: list[np.ndarray]
+    intercepts_: list[np.ndarray]
+    activation_parameters_: list[np.ndarray | None]
+    normalization_parameters_: list[np.ndarray | None]
+    normalization_statistics_: list[np.ndarray | None]
+    label_smoothing: float
+    _architecture: Network
+    _n_targets: int
+    _check_data: ClassVar[Any]
+    _weighted: ClassVar[Any]
+
+    @property
+    def _network(self) -> Network:
+        units = (self.coefs_[0].shape[0], *(len(b) for b in self.intercepts_))
+        return replace(self._architecture, layer_units=units)
+
+    @property
+    def _parts(self) -> list[np.ndarray]:
+        further = (
+            *self.activation_parameters_,
+            *self.normalization_parameters_,
+            *self.normalization_statistics_,
+        )
+        return [*self.coefs_, *self.intercepts_, *(part for part in further if part is not None)]
+
+    def _layer(self, X: Any, layer: int) -> np.ndarray:
+        """Compute a layer's outputs (-1: the raw outputs), with a program of this thread's."""
+        if not hasattr(self, "coefs_"):  # cheaper than check_is_fitted, which says it better
+            check_is_fitted(self)
+        X = check_inputs(self, X, reset=False)
+        parameters = self._parts
+        X = within(X, parameters[0].dtype, "X")
+        is_sparse = not isinstance(X, np.ndarray)
+        programs = _PROGRAMS.by_estimator.setdefault(self, {})
+        known, x, program = programs.get((layer, is_sparse), ([], None, None))
+        if len(known) != len(parameters) or any(
+            a is not b for a, b in zip(known, parameters, strict=True)
+        ):
+            x, program = layer_program(self._network, parameters, layer, is_sparse)
+            programs[layer, is_sparse] = (parameters, x, program)
+        return program.run({x: X})[0]
+
+    def hidden_layer_output(self, X: Any, layer: Any = -1) -> np.ndarray:
+        """Compute the learned features: the activations of a hidden layer.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+            Inputs.
+        layer : int, default=-1
+            Which hidden layer, 0 being the first; negative numbers count from the last.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, units of the layer)
+            Its outputs, after the activation.
+
+        Raises
+        ------
+        ValueError
+            If there is no such hidden layer.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_iris
+        >>> from skmlp import MLPClassifier
+        >>> X, y = load_iris(return_X_y=True)
+        >>> model = MLPClassifier((8, 3), solver="lbfgs", max_iter=500, random_state=0).fit(X, y)
+        >>> model.hidden_layer_output(X, layer=0).shape
+        (150, 8)
+        """
+        check_is_fitted(self)
+        depth = len(self._architecture.activations)
+        is_number = isinstance(layer, Integral) and not isinstance(layer, bool)
+        if not (is_number and -depth <= int(layer) < depth):
+            raise ValueError(
+                f"layer={layer!r} is not one of the {depth} hidden layers: give a whole number "
+                f"from {-depth} to {depth - 1}."
+                if depth
+                else f"layer={layer!r} does not exist: the network has no hidden layer."
+            )
+        return self._layer(X, int(layer) % depth)
+
+    def _gradient_norms(self, X: Any, y: Any, sample_weight: Any) -> dict[str, float]:
+        """Return the norm of each layer's gradient of the mean loss, on some of these samples."""
+        data = self._check_data(X, y, sample_weight, is_first=False, is_partial=True)
+        data.weights = self._weighted(data.Y, data.weights)
+        network, rows = self._network, evenly_spaced(data.rows, JUDGED_ROWS)
+        graph = LossGraph(
+            network,
+            self.head_,
+            self._n_targets,
+            is_weighted=data.weights is not None,
+            is_sparse=data.is_sparse,
+            label_smoothing=self.label_smoothing,
+        )
+        theta = np.concatenate([np.ravel(part) for part in self._parts])
+        weights = data.normalised_weights(rows)[0]
+        weights = None if weights is None else weights.astype(theta.dtype)
+        objective = Objective(graph, theta, data.X, data.Y, weights, penalty=0.0)
+        objective(rows)
+        layers = zip(*network.by_layer(network.split(objective.gradient))[:2], strict=True)
+        names = [f"hidden layer {i}" for i in range(1, network.depth)] + ["output layer"]
+        squares = (float(np.sum(W**2) + np.sum(b**2)) for W, b in layers)
+        return {name: float(np.sqrt(square)) for name, square in zip(names, squares, strict=True)}
+
+    def computation_graph(
+        self, X: Any = None, y: Any = None, sample_weight: Any = None
+    ) -> ComputationGraph:
+        """Show what the network computes, node by node.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_samples, n_features), optional
+            Inputs; with them, every node shows its value.
+        y : array-like, optional
+            Targets; with them, the graph goes on to the mean loss over the samples, and every
+            node shows the gradient of it.
+        sample_weight : array-like of shape (n_samples,), optional
+            Weights of the samples in the mean.
+
+        Returns
+        -------
+        ComputationGraph
+            Its nodes and edges as text (`str`), `to_dot()` and `to_mermaid()`; Jupyter draws it.
+            Without arguments, the graph of the loss, without values.
+
+        Raises
+        ------
+        ValueError
+            If targets are given without inputs, or weights without targets.
+        """
+        check_is_fitted(self)
+        if (X is None and y is not None) or (y is None and sample_weight is not None):
+            raise ValueError("computation_graph needs X for a y, and a y for a sample_weight.")
+        data = None
+        if y is not None:
+            data = self._check_data(X, y, sample_weight, is_first=False, is_partial=True)
+            data.weights = self._weighted(data.Y, data.weights)
+            if not len(data.rows):
+                raise ValueError("Sample weights must contain at least one non-zero number.")
+            X = data.X
+        elif X is not None:
+            X = check_inputs(self, X, reset=False)
+        graph = LossGraph(
+            self._network,
+            self.head_,
+            self._n_targets,
+            is_weighted=data is not None and data.weights is not None,
+            is_sparse=not (X is None or isinstance(X, np.ndarray)),
+            label_smoothing=self.label_smoothing,
+        )
+        if X is None:
+            return graph.objective.computation_graph()
+        values = {graph.x: X, **dict(zip(graph.parameters, self._parts, strict=True))}
+        if data is None:
+            return ComputationGraph(self.head_.predict(graph.raw), values)
+        values |= {graph.y: data.Y, graph.scale: 1.0 / len(data.Y)}
+        if data.weights is not None:
+            values[graph.w] = data.normalised_weights(np.arange(len(data.Y)))[0]
+        return graph.objective.computation_graph(values, gradients=True)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = takes_sparse(self)
+        return tags
+
+
+def published_parameters(network: Network, parts: list[np.ndarray]) -> dict[str, Any]:
+    """Return the attributes that predictions are made of."""
+    by_layer = network.by_layer(parts)
+    return {
+        "coefs_": by_layer.weights,
+        "intercepts_": by_layer.biases,
+        "activation_parameters_": by_layer.activation,
+        "normalization_parameters_": by_layer.normalization,
+        "normalization_statistics_": by_layer.statistics,
+        "n_layers_": network.depth + 1,
+        "n_outputs_": network.layer_units[-1],
+        "_architecture": network,
+    }
+
+
+def layer_program(
+    network: Network, parameters: list[np.ndarray], layer: int, is_sparse: bool
+) -> tuple[Expression, Program]:
+    """Make a program for a layer's outputs over these very parameter arrays."""
+    x = variable("x", (BATCH, network.layer_units[0]), is_sparse=is_sparse)
+    variables = network.parameters()
+    output = network.layers(x, variables)[layer]
+    dtype = parameters[0].dtype
+    arrays = [np.ascontiguousarray(part, dtype) for part in parameters]
+    return x, Program([output], dict(zip(variables, arrays, strict=True)), dtype=dtype)

@@ -1,0 +1,221 @@
+"""Where training stands, and when it ends.
+
+The law: `State` is everything that a fit goes on from. A warm start, a stream of `partial_fit` and
+a resumed fit differ in what they take over of it, and in nothing else.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from .objective import Units
+from .solvers import Average, Solver
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far training has come.
+
+    Attributes
+    ----------
+    n_iter : int
+        Complete epochs (iterations of lbfgs) of this fit.
+    samples_seen : int
+        Training samples seen since the parameters were drawn.
+    loss : float
+        The objective of the last epoch, its mean over the batches.
+    score : float or None
+        The validation score of the last epoch, where there is validation.
+    best_loss : float
+        The smallest loss of this fit.
+    best_score : float
+        The largest score of this fit.
+    best_iter : int
+        The epoch of this fit, or stream, that was the best, from 1; 0 before there is any.
+    no_improvement : int
+        Epochs in a row without an improvement by more than tol.
+    retreats : int
+        How often the fit went back to better parameters, at half the rate.
+    ending : {"", "converged", "stopped"}
+        Why there is no further epoch: nothing improves, or a callback said so.
+    """
+
+    n_iter: int = 0
+    samples_seen: int = 0
+    loss: float = math.nan
+    score: float | None = None
+    best_loss: float = math.inf
+    best_score: float = -math.inf
+    best_iter: int = 0
+    no_improvement: int = 0
+    retreats: int = 0
+    ending: str = ""
+
+    def restarted(self) -> Progress:
+        """Return the progress that a new fit with the same parameters starts from."""
+        return Progress(samples_seen=self.samples_seen)
+
+    def after_epoch(
+        self, loss: float, score: float | None, samples: int, stopping: Stopping
+    ) -> Progress:
+        """Return the progress after one more epoch; a NaN never improves on anything."""
+        if stopping.by_score and score is not None:
+            is_better = score >= self.best_score + stopping.tol
+        else:
+            is_better = loss <= self.best_loss - stopping.tol
+        return replace(
+            self,
+            n_iter=self.n_iter + 1,
+            samples_seen=self.samples_seen + samples,
+            loss=loss,
+            score=score,
+            best_loss=loss if loss < self.best_loss else self.best_loss,
+            best_score=score if score is not None and score > self.best_score else self.best_score,
+            no_improvement=0 if is_better else self.no_improvement + 1,
+        )
+
+
+@dataclass(frozen=True)
+class Stopping:
+    """When training ends, and with which parameters.
+
+    Attributes
+    ----------
+    max_iter : int
+        The most epochs.
+    tol : float
+        The smallest improvement that counts.
+    n_iter_no_change : float
+        How many epochs without one are borne.
+    by_score : bool
+        Whether the validation score has to improve, not the objective.
+    restore_best : bool
+        Whether the best parameters at the end of an epoch are kept instead of the last ones: by
+        validation score, where there is one, else by the objective over all training rows.
+    retreats : int
+        How often a fit that is no longer finite may go back to better parameters.
+    max_fun : int
+        The most evaluations of lbfgs.
+    """
+
+    max_iter: int
+    tol: float
+    n_iter_no_change: float
+    by_score: bool
+    restore_best: bool
+    retreats: int
+    max_fun: int = 15000
+
+
+@dataclass(frozen=True, eq=False)
+class Marks:
+    """Parameters that training may come back to.
+
+    Attributes
+    ----------
+    last : ndarray of shape (n_parameters,)
+        Those that the next epoch starts from.
+    last_iter : int
+        The epoch that ended with them; 0 for those that this fit began with.
+    good : ndarray of shape (n_parameters,)
+        Those from which the epoch of the smallest loss started: they are known to be good.
+    good_iter : int
+        The epoch that ended with them.
+    good_loss : float
+        That loss.
+    kept : ndarray of shape (n_parameters,)
+        Those to be published.
+    merit : float
+        How good the best ones so far are; more is better.
+    """
+
+    last: np.ndarray
+    last_iter: int
+    good: np.ndarray
+    good_iter: int
+    good_loss: float
+    kept: np.ndarray
+    merit: float
+
+    @classmethod
+    def at_start(cls, theta: np.ndarray, merit: float = -math.inf) -> Marks:
+        """Return the marks of a fit that starts from theta."""
+        start = theta.copy()
+        return cls(start, 0, start, 0, math.inf, start, merit)
+
+
+@dataclass(frozen=True, eq=False)
+class State:
+    """Everything that training goes on from.
+
+    Attributes
+    ----------
+    progress : Progress
+        How far it has come.
+    history : dict of str to list of float
+        What is known of every epoch of this fit, or stream.
+    earlier_losses, earlier_scores : sequence of float
+        The objectives and validation scores of the fits before.
+    settings : tuple
+        The parameters that the solver was made with.
+    rate : float or None
+        The rate of the next epoch.
+    solver : Solver or None
+        The solver, with its moments.
+    average : Average or None
+        The average of parameters.
+    marks : Marks or None
+        The parameters themselves, and others to come back to.
+    raw : ndarray of shape (n_parameters,) or None
+        The parameters behind an average, for a stream to go on from.
+    order : ndarray of int or None
+        The training rows in the order of the last epoch.
+    train, held_out : ndarray of int or None
+        The rows that are trained and validated on, where they were split.
+    generators : dict of str to dict
+        The state of every random generator, by its name.
+    units : Units or None
+        The units that training works in.
+    identity : dict of str to str
+        What the fit is, in words, where it is to be resumed.
+    """
+
+    progress: Progress = field(default_factory=Progress)
+    history: dict[str, list[float]] = field(default_factory=dict)
+    earlier_losses: Sequence[float] = ()
+    earlier_scores: Sequence[float] = ()
+    settings: tuple[Any, ...] = ()
+    rate: float | None = None
+    solver: Solver | None = None
+    average: Average | None = None
+    marks: Marks | None = None
+    raw: np.ndarray | None = None
+    order: np.ndarray | None = None
+    train: np.ndarray | None = None
+    held_out: np.ndarray | None = None
+    generators: dict[str, dict[str, Any]] = field(default_factory=dict)
+    units: Units | None = None
+    identity: dict[str, str] = field(default_factory=dict)
+
+    def restarted(self, losses: Sequence[float], scores: Sequence[float] | None) -> State:
+        """Return the state of a new fit with the same parameters, after fits with these curves."""
+        return State(self.progress.restarted(), {}, losses, scores or ())
+
+    def as_stream(self) -> State:
+        """Return what the next part of a stream goes on from, whatever its rows."""
+        return replace(
+            self,
+            progress=replace(self.progress, n_iter=0, ending=""),
+            marks=None,
+            raw=None if self.average is None or self.marks is None else self.marks.last,
+            order=None,
+            train=None,
+            held_out=None,
+            generators={k: v for k, v in self.generators.items() if k != "order"},
+            units=None,
+        )

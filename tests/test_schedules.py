@@ -1,0 +1,278 @@
+"""Schedules and solvers: rates of every step, decay, clipping and averages, against references."""
+
+import math
+
+import numpy as np
+import pytest
+from sklearn.datasets import make_classification, make_regression
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.neural_network import MLPRegressor as TheirRegressor
+
+from skmlp import MLPClassifier, MLPRegressor
+from skmlp.solvers import SCHEDULES, SGD, SOLVERS, Adam, AdamW, Average, clip_norm
+
+unconverged = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+KINDS = [MLPClassifier, MLPRegressor]
+OF_PROGRESS = [name for name, found in SCHEDULES.items() if not isinstance(found, type)]
+
+
+def data(kind, n=60):
+    if kind is MLPClassifier:
+        return make_classification(n, 5, random_state=0)
+    X, y = make_regression(n, 5, random_state=0)
+    return X, y / 50
+
+
+def quick(kind=MLPRegressor, **parameters):
+    settings = {"hidden_layer_sizes": (6,), "max_iter": 5, "random_state": 0, "batch_size": 25}
+    return kind(**(settings | {"learning_rate_init": 0.01} | parameters))
+
+
+def parameters_of(model):
+    return np.concatenate([part.ravel() for part in [*model.coefs_, *model.intercepts_]])
+
+
+def same(a, b):
+    return np.array_equal(parameters_of(a), parameters_of(b)) and a.loss_curve_ == b.loss_curve_
+
+
+# -------------------- schedules
+
+# Written out apart from the package, with t the share of training.
+REFERENCE = {
+    "cosine": lambda t: (1 + np.cos(np.pi * t)) / 2,
+    "linear": lambda t: 1 - t,
+    "one_cycle": lambda t: np.where(
+        t < 0.3,
+        1 / 25 + (1 - 1 / 25) * (1 - np.cos(np.pi * t / 0.3)) / 2,
+        4e-6 + (1 - 4e-6) * (1 + np.cos(np.pi * (t - 0.3) / 0.7)) / 2,
+    ),
+    "coslog4": lambda t: (1 - np.cos(2 * np.pi * np.log2(1 + 15 * t))) / 2,
+    "flat_cos": lambda t: np.where(t < 0.5, 1, (1 + np.cos(np.pi * (2 * t - 1))) / 2),
+}
+
+
+@pytest.mark.parametrize("name", OF_PROGRESS)
+def test_a_schedule_is_its_formula(name):
+    t = np.linspace(0, 1, 301)
+    np.testing.assert_allclose([SCHEDULES[name](x) for x in t], REFERENCE[name](t), atol=1e-12)
+    assert set(OF_PROGRESS) == set(REFERENCE)
+
+
+@unconverged
+@pytest.mark.parametrize("solver", SOLVERS)
+@pytest.mark.parametrize("warmup", [0.0, 0.3])
+@pytest.mark.parametrize(
+    "schedule",
+    [*OF_PROGRESS, "constant", lambda t: 0.3 + t],
+    ids=lambda s: s if isinstance(s, str) else "own",
+)
+def test_the_rate_of_every_step_goes_by_the_share_of_training(schedule, warmup, solver):
+    """A fit that is given every rate by hand, as the solver itself is stepped."""
+    X, y = data(MLPRegressor)
+    asked = []
+
+    def factor(t):
+        f = REFERENCE.get(schedule, schedule) if isinstance(schedule, str) else schedule
+        found = (1.0 if f == "constant" else float(f(t))) * (min(1, t / warmup) if warmup else 1)
+        asked.append(t)
+        return found
+
+    by_hand = quick(solver=solver, learning_rate=factor).fit(X, y)
+    model = quick(solver=solver, learning_rate=schedule, warmup=warmup).fit(X, y)
+    assert asked == pytest.approx(
+        [(60 * epoch + start) / 300 for epoch in range(5) for start in (0, 25, 50)]
+    )
+    np.testing.assert_allclose(parameters_of(model), parameters_of(by_hand), rtol=1e-9)
+    assert model.history_["learning_rate"] == pytest.approx(by_hand.history_["learning_rate"])
+    last = [0.01 * by_hand.learning_rate(t) for t in asked[2:15:3]]
+    assert by_hand.history_["learning_rate"] == pytest.approx(last)
+    if schedule != "constant" or warmup:
+        assert not same(model, quick(solver=solver).fit(X, y))
+
+
+@unconverged
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_a_factor_of_one_is_the_constant_rate(solver, kind):
+    X, y = data(kind)
+    plain = quick(kind, solver=solver).fit(X, y)
+    assert same(quick(kind, solver=solver, learning_rate=lambda t: 1).fit(X, y), plain)
+    assert not same(quick(kind, solver=solver, learning_rate=lambda t: 2).fit(X, y), plain)
+
+
+@unconverged
+@pytest.mark.parametrize("solver", ["sgd", "adam"])
+@pytest.mark.parametrize("schedule", ["constant", "invscaling", "adaptive"])
+def test_scikit_learns_schedules_are_for_sgd_alone_as_there(schedule, solver):
+    X, y = data(MLPRegressor)
+    settings = {"learning_rate": schedule, "solver": solver, "batch_size": 20, "max_iter": 12}
+    settings |= {"n_iter_no_change": 2, "tol": 0.01, "alpha": 0}
+    ours = quick(**settings).fit(X, y)
+    theirs = TheirRegressor(
+        hidden_layer_sizes=(6,), random_state=0, learning_rate_init=0.01, **settings
+    ).fit(X, y)
+    np.testing.assert_allclose(parameters_of(ours), parameters_of(theirs), rtol=1e-9)
+    if solver == "adam":
+        assert set(ours.history_["learning_rate"]) == {0.01}
+
+
+@pytest.mark.parametrize("bad", [-1.0, math.nan, math.inf])
+def test_a_schedule_that_returns_no_rate_is_refused(bad):
+    X, y = data(MLPRegressor)
+    model = quick(learning_rate=lambda t: 1.0 if t < 0.5 else bad)
+    with pytest.raises(ValueError, match=r"at progress 0\.566667 it returned (-1|nan|inf)"):
+        model.fit(X, y)
+    assert not hasattr(model, "coefs_")
+
+
+@pytest.mark.parametrize("schedule", OF_PROGRESS)
+def test_a_schedule_that_comes_to_rest_has_not_failed_to_converge(schedule):
+    X, y = data(MLPRegressor)
+    quick(learning_rate=schedule, n_iter_no_change=np.inf).fit(X, y)  # a warning is an error
+    with pytest.warns(ConvergenceWarning):
+        quick(n_iter_no_change=np.inf).fit(X, y)
+
+
+@unconverged
+@pytest.mark.parametrize("solver", SOLVERS)
+@pytest.mark.parametrize("extra", [{"learning_rate": "cosine"}, {"averaging": 0.8}])
+def test_steps_of_a_stream_are_the_epochs_of_a_fit(extra, solver):
+    X, y = data(MLPRegressor)
+    settings = {"solver": solver, "shuffle": False, "max_iter": 4} | extra
+    fitted, stream = quick(**settings).fit(X, y), quick(**settings)
+    for _ in range(4):
+        stream.partial_fit(X, y)
+    np.testing.assert_allclose(parameters_of(stream), parameters_of(fitted), rtol=1e-12)
+    assert stream.history_ == fitted.history_
+    assert stream.best_iter_ == fitted.best_iter_ == 4
+
+
+def test_another_rate_starts_a_streams_solver_anew():
+    X, y = data(MLPRegressor)
+    stream = quick().partial_fit(X, y)
+    stream.set_params(learning_rate_init=0.5).partial_fit(X, y)
+    assert stream.history_["learning_rate"] == [0.5]
+    stream.partial_fit(X, y)
+    assert stream.history_["learning_rate"] == [0.5, 0.5]
+    assert len(stream.loss_curve_) == 3
+
+
+# -------------------- solvers
+
+
+def test_adamw_is_adam_of_weights_that_shrink_first():
+    rng = np.random.RandomState(0)
+    theta = rng.normal(size=10)
+    ours, theirs = theta.copy(), theta.copy()
+    adamw = AdamW(ours, 0.1, 0.9, 0.999, 1e-8, 0.5, [slice(0, 6)])
+    adam = Adam(theirs, 0.1, 0.9, 0.999, 1e-8)
+    g, h = np.empty(10), np.empty(10)
+    decayed, plain = adamw.on(ours, g), adam.on(theirs, h)
+    for _ in range(5):
+        g[...] = h[...] = rng.normal(size=10)
+        decayed()
+        theirs[:6] *= 1 - 0.1 * 0.5
+        plain()
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_adamw_agrees_with_its_paper():
+    """Algorithm 2 of Loshchilov and Hutter, with epsilon beside the uncorrected root, as here."""
+    rng = np.random.RandomState(0)
+    theta = rng.normal(size=4)
+    solver, moved = AdamW(theta, 0.02, 0.9, 0.99, 1e-8, 0.3, [slice(0, 4)]), theta.copy()
+    m = v = np.zeros(4)
+    slope = np.empty(4)
+    step = solver.on(theta, slope)
+    for t in range(1, 8):
+        g = rng.normal(size=4)
+        m, v = 0.9 * m + 0.1 * g, 0.99 * v + 0.01 * g * g
+        along = (m / (1 - 0.9**t)) / np.sqrt(v / (1 - 0.99**t))
+        moved = moved - 0.02 * 0.3 * moved - 0.02 * along
+        slope[...] = g
+        step()
+        np.testing.assert_allclose(theta, moved, rtol=1e-5)
+
+
+@unconverged
+def test_weight_decay_is_for_weights_and_for_adamw_alone():
+    X, y = data(MLPRegressor)
+    settings = {"learning_rate": lambda t: 1.0, "max_iter": 1, "batch_size": 60, "alpha": 0}
+    none, some = (quick(solver="adamw", weight_decay=w, **settings).fit(X, y) for w in (0, 10))
+    for a, b in zip(none.intercepts_, some.intercepts_, strict=True):
+        np.testing.assert_array_equal(a, b)
+    for a, b in zip(none.coefs_, some.coefs_, strict=True):
+        assert np.linalg.norm(b) < np.linalg.norm(a)
+    adam = quick(**settings).fit(X, y)
+    assert same(none, adam)
+    assert same(quick(weight_decay=10, **settings).fit(X, y), adam)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("size", [1e-30, 1.0, 1e25])
+def test_a_gradient_is_scaled_down_to_the_largest_norm(size, dtype):
+    g = (size * np.random.RandomState(0).normal(size=50)).astype(dtype)
+    norm = np.linalg.norm(g.astype(np.float64))
+    clipped = g.copy()
+    assert clip_norm(clipped, 1.0)
+    np.testing.assert_allclose(clipped, g * min(1, 1 / norm), rtol=1e-5)
+    for bad in (np.nan, np.inf):
+        g[3] = bad
+        assert not clip_norm(g, 1.0)
+
+
+@unconverged
+def test_a_long_gradient_makes_a_short_step():
+    X, y = data(MLPRegressor)
+    settings = {"solver": "sgd", "momentum": 0, "max_iter": 1, "batch_size": 60, "alpha": 0}
+    start = quick(**settings, learning_rate=lambda t: 0).fit(X, 1e6 * y)
+    clipped = quick(**settings, max_grad_norm=0.5).fit(X, 1e6 * y)
+    assert np.linalg.norm(parameters_of(clipped) - parameters_of(start)) == pytest.approx(0.005)
+    loose = quick(**settings, max_grad_norm=1e30).fit(X, y)
+    assert same(loose, quick(**settings).fit(X, y))
+
+
+def test_an_average_is_the_weighted_mean_of_all_steps():
+    rng, decay = np.random.RandomState(0), 0.9
+    steps = rng.normal(size=(30, 40_000))
+    average = Average(steps[0], decay)
+    for t, theta in enumerate(steps, 1):
+        average.update(theta)
+        weights = decay ** np.arange(t - 1, -1, -1)
+        np.testing.assert_allclose(average.values, np.average(steps[:t], 0, weights), rtol=1e-9)
+
+
+@unconverged
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_the_average_is_what_is_validated_and_kept(solver, kind):
+    """One step an epoch, so that the parameters of every step can be fitted apart."""
+    X, y = data(kind)
+    settings = {"solver": solver, "batch_size": 60, "learning_rate_init": 0.05}
+    ends = [parameters_of(quick(kind, max_iter=n, **settings).fit(X, y)) for n in range(1, 6)]
+    model = quick(kind, averaging=0.7, **settings).fit(X, y, X_val=X, y_val=y)
+    expected = np.average(ends, 0, 0.7 ** np.arange(4, -1, -1))
+    np.testing.assert_allclose(parameters_of(model), expected, rtol=1e-9)
+    assert model.validation_scores_[-1] == pytest.approx(model.score(X, y))
+    np.testing.assert_allclose(model.loss_curve_, quick(kind, **settings).fit(X, y).loss_curve_)
+
+
+@unconverged
+@pytest.mark.parametrize("extra", [{"averaging": 0.9}, {"max_grad_norm": 1.0}, {"warmup": 0.5}])
+def test_lbfgs_takes_no_notice_of_what_is_for_steps(extra):
+    X, y = data(MLPRegressor)
+    assert same(quick(solver="lbfgs", **extra).fit(X, y), quick(solver="lbfgs").fit(X, y))
+
+
+def test_every_solver_moves_against_the_gradient():
+    for make in SOLVERS.values():
+        theta = np.array([1.0, -2.0])
+        g = np.empty(2)
+        step = make(theta, [slice(0, 2)], MLPRegressor(weight_decay=0)).on(theta, g)
+        for _ in range(3):
+            g[...] = [0.5, -0.5]
+            step()
+        assert theta[0] < 1
+        assert theta[1] > -2
+    assert SGD.by_epochs
