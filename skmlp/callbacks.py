@@ -158,11 +158,10 @@ class Callback:
     ...             print(context.task_id, len(fitted_estimator.loss_curve_))
     ...             return context.task_id == 1  # stop
     >>> from skmlp import MLPRegressor
-    >>> model = MLPRegressor((), max_iter=100, random_state=0)
-    >>> model.set_callbacks(Printed()).fit([[0.0], [1.0]], [0.0, 1.0])  # doctest: +SKIP
+    >>> model = MLPRegressor((), random_state=0).set_callbacks(Printed())
+    >>> model = model.fit([[0.0], [1.0]], [0.0, 1.0])
     0 1
     1 2
-    MLPRegressor(hidden_layer_sizes=(), max_iter=100, random_state=0)
     """
 
     def setup(self, estimator: Any, context: Any) -> None:
@@ -223,6 +222,18 @@ class EarlyStopping(_Remembering):
     ------
     ValueError
         If a parameter cannot be used; in `fit`, if the fit has no such column.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skmlp import MLPClassifier
+    >>> X, y = load_iris(return_X_y=True)
+    >>> model = MLPClassifier(learning_rate_init=0.1, random_state=0)
+    >>> model = model.set_callbacks(EarlyStopping("validation_loss", patience=3))
+    >>> model = model.fit(X[::2], y[::2], X_val=X[1::2], y_val=y[1::2])
+    >>> losses = model.history_["validation_loss"]
+    >>> model.best_iter_ == 1 + losses.index(min(losses)) == model.n_iter_ - 4
+    True
     """
 
     def __init__(
@@ -296,6 +307,13 @@ class TimeLimit(_Remembering):
     ------
     ValueError
         If `seconds` is not positive.
+
+    Examples
+    --------
+    >>> from skmlp import MLPRegressor
+    >>> model = MLPRegressor((), max_iter=10**9, random_state=0).set_callbacks(TimeLimit(1e-9))
+    >>> model.fit([[0.0], [1.0]], [0.0, 1.0]).n_iter_
+    1
     """
 
     def __init__(self, seconds: float) -> None:
@@ -335,6 +353,20 @@ class Checkpoint(_Remembering):
         If `epochs` or `seconds` cannot be used, or both are given.
     FileNotFoundError
         In `fit`, before any work, if there is no such folder.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from skmlp import MLPRegressor
+    >>> X, y = [[0.0], [1.0], [2.0]], [0.0, 1.0, 4.0]
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     begun = MLPRegressor(learning_rate="cosine", random_state=0)
+    ...     begun = begun.set_callbacks(TimeLimit(1e-9), Checkpoint(folder + "/fit.npz")).fit(X, y)
+    ...     resumed = MLPRegressor(learning_rate="cosine", random_state=0)
+    ...     resumed = resumed.resume(folder + "/fit.npz", X, y)
+    >>> whole = MLPRegressor(learning_rate="cosine", random_state=0).fit(X, y)
+    >>> begun.n_iter_, resumed.loss_curve_ == whole.loss_curve_
+    (1, True)
     """
 
     def __init__(
@@ -418,6 +450,15 @@ class GradientNorms(_Remembering):
     -----
     RuntimeWarning
         Once for each layer and fit, with the layer, the norm and what to try.
+
+    Examples
+    --------
+    >>> from skmlp import MLPRegressor
+    >>> norms = GradientNorms()
+    >>> model = MLPRegressor((5,), learning_rate="linear", max_iter=3, random_state=0)
+    >>> model = model.set_callbacks(norms).fit([[0.0], [1.0]], [0.0, 1.0])
+    >>> {layer: len(of_epochs) for layer, of_epochs in norms.norms_.items()}
+    {'hidden layer 1': 3, 'output layer': 3}
     """
 
     def __init__(self, *, vanishing: float = 1e-6, exploding: float = 1e4) -> None:
