@@ -16,13 +16,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Self
 
 import numpy as np
 
-from .engine import BATCH, Expression, Program, evaluate, gradient, variable
-from .heads import Head
-from .network import Network
+from .activations import ACTIVATIONS
+from .engine import BATCH, Expression, Plan, Program, evaluate, gradient, variable
+from .heads import HEADS, Head
+from .network import LAYERS, Network
 from .regularisers import STATISTICS_RATE, Noise, Training
 
 CHUNK = 1 << 15  # numbers of a flat vector that are updated together, to stay in the cache
@@ -154,14 +156,18 @@ class LossGraph:
         self.predicted = self.objective
         if self.training is not None and self.training.differs:
             self.predicted = self.scale * composed(None)[1]
+        self._plan: Plan | None = None
 
-    def gradients(self) -> list[Expression]:
-        """Derive the gradients of the data term with respect to the parameters.
-
-        The scale comes in at the raw outputs: a call on a few columns, instead of on each loss.
-        """
-        (slope,) = gradient(self.total, [self.raw])
-        return gradient(self.raw, self.parameters, self.scale * slope)
+    @property
+    def plan(self) -> Plan:
+        """The data term, its gradients, and the statistics of a batch, to be computed together."""
+        if self._plan is None:
+            # The scale comes in at the raw outputs: a call on a few columns, not on each loss.
+            (slope,) = gradient(self.total, [self.raw])
+            gradients = gradient(self.raw, self.parameters, self.scale * slope)
+            statistics = [] if self.training is None else self.training.statistics
+            self._plan = Plan([self.objective, *gradients, *statistics])
+        return self._plan
 
     def _total_loss(
         self, head: Head, raw: Expression, target: Expression, is_weighted: bool
@@ -174,6 +180,41 @@ class LossGraph:
             )
         loss.named("loss")
         return np.sum(self.w * loss if is_weighted else loss)
+
+
+_GRAPHS_KEPT = 16
+
+
+def loss_graph(network: Network, head: Head, n_targets: int, **settings: Any) -> LossGraph:
+    """Trace the data term of an objective, or return what was traced for the same before.
+
+    Fits of one shape, in a grid search say, so plan once. Kept is only what is made of skmlp's own
+    functions: one of the user's may read something that has changed since.
+
+    Parameters
+    ----------
+    network, head, n_targets
+        As for `LossGraph`.
+    **settings : object
+        Its other arguments.
+
+    Returns
+    -------
+    LossGraph
+        The graph; other fits may use it too.
+    """
+    ours = [*ACTIVATIONS.values(), *(type(layer) for layer in LAYERS.values())]
+    are_ours = all(any(f is g or type(f) is g for g in ours) for f in network.activations)
+    if are_ours and type(head) in HEADS.values():
+        return _kept_graph(network, head, n_targets, tuple(settings.items()))
+    return LossGraph(network, head, n_targets, **settings)
+
+
+@lru_cache(_GRAPHS_KEPT)
+def _kept_graph(
+    network: Network, head: Head, n_targets: int, settings: tuple[tuple[str, Any], ...]
+) -> LossGraph:
+    return LossGraph(network, head, n_targets, **dict(settings))
 
 
 class Objective:
@@ -227,7 +268,7 @@ class Objective:
             bound[graph.unit] = units.raw.astype(theta.dtype)
         statistics = [] if training is None else training.statistics
         self._program = Program(
-            [graph.objective, *graph.gradients(), *statistics],
+            graph.plan,
             bound,
             into=[None, *network.split(self.gradient), *([None] * len(statistics))],
             dtype=theta.dtype,

@@ -28,7 +28,7 @@ from .engine import running
 from .fitting import Plan, train
 from .heads import AUTOMATIC, HEADS, Head
 from .network import Network
-from .objective import LossGraph, Units
+from .objective import Units, loss_graph
 from .parameters import (
     SOLVER_PARAMETERS,
     check_parameters,
@@ -367,7 +367,7 @@ class MultilayerPerceptron(CallbackSupportMixin, FittedNetwork):
         split = None
         if self.early_stopping and validation is None:
             split = ValidationSplit(data.rows, self._strata(data.Y), self.validation_fraction)
-        graph = LossGraph(
+        graph = loss_graph(
             network,
             self.head_,
             self._n_targets,

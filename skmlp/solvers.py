@@ -20,6 +20,7 @@ from scipy import optimize
 from .objective import CHUNK, chunks
 
 SMALLEST_RATE = 1e-6  # where the adaptive schedule gives up, as scikit-learn's
+CLEARED_AFTER = 64  # steps, the numbers of a solver that are too small to matter are made 0
 
 
 # == schedules =====================================================================================
@@ -218,6 +219,40 @@ class Solver(Protocol):
         """Return the step: it moves theta by what then stands in g, and uses it up."""
 
 
+def clearing(dtype: Any) -> Callable[..., None]:
+    """Make what turns numbers into 0 that would soon be denormal: below 1e-26 in float32.
+
+    What never gets a gradient again, a dead unit's weights and moments, decays without end, and
+    arithmetic on denormal numbers is many times slower than on any others.
+
+    Parameters
+    ----------
+    dtype : dtype
+        The precision.
+
+    Returns
+    -------
+    callable
+        `(scratch, *vectors)`: clears the vectors, using up the scratch, of the same length.
+
+    Examples
+    --------
+    >>> moments = np.array([1e-3, -1e-40, 1e-310])
+    >>> clearing(np.float64)(np.empty(3), moments)
+    >>> moments
+    array([ 1.e-03, -1.e-40,  0.e+00])
+    """
+    least = np.array(np.finfo(dtype).tiny * 2.0**40, dtype)
+
+    def clear(scratch: np.ndarray, *vectors: np.ndarray) -> None:
+        for vector in vectors:
+            np.absolute(vector, scratch)
+            np.copyto(scratch, scratch >= least)
+            np.multiply(vector, scratch, vector)
+
+    return clear
+
+
 class SGD:
     r"""Stochastic gradient descent with momentum.
 
@@ -244,14 +279,17 @@ class SGD:
         self.rate = float(rate)
         self.momentum = float(momentum)
         self.nesterov = bool(nesterov)
+        self.steps = 0
         self.velocity = np.zeros_like(theta)
 
     def on(self, theta: np.ndarray, g: np.ndarray) -> Callable[[], None]:
         """Return the step: it moves theta by what then stands in g, and uses it up."""
         parts = list(chunks(theta, g, self.velocity))
         rate, momentum = (np.array(number, theta.dtype) for number in (self.rate, self.momentum))
+        clear = clearing(theta.dtype)
 
         def step() -> None:
+            self.steps += 1
             rate[...] = self.rate
             for theta_, g_, v in parts:
                 np.multiply(g_, rate, g_)
@@ -263,6 +301,8 @@ class SGD:
                     np.add(theta_, g_, theta_)
                 else:
                     np.add(theta_, v, theta_)
+                if self.steps % CLEARED_AFTER == 0:
+                    clear(g_, theta_, v)
 
         return step
 
@@ -308,6 +348,7 @@ class Adam:
         one, two = 1 - self.beta_1, 1 - self.beta_2
         numbers = (self.beta_1, self.beta_2, self.epsilon / math.sqrt(two), 0.0)
         beta_1, beta_2, epsilon, rate = (np.array(number, theta.dtype) for number in numbers)
+        clear = clearing(theta.dtype)
 
         def step() -> None:
             self.steps += 1
@@ -324,6 +365,8 @@ class Adam:
                 np.divide(m, g_, g_)
                 np.multiply(g_, rate, g_)
                 np.subtract(theta_, g_, theta_)
+                if self.steps % CLEARED_AFTER == 0:
+                    clear(g_, theta_, m, v)
 
         return step
 

@@ -9,7 +9,17 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPRegressor as TheirRegressor
 
 from skmlp import MLPClassifier, MLPRegressor
-from skmlp.solvers import SCHEDULES, SGD, SOLVERS, Adam, AdamW, Average, clip_norm
+from skmlp.solvers import (
+    CLEARED_AFTER,
+    SCHEDULES,
+    SGD,
+    SOLVERS,
+    Adam,
+    AdamW,
+    Average,
+    clearing,
+    clip_norm,
+)
 
 unconverged = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 KINDS = [MLPClassifier, MLPRegressor]
@@ -276,3 +286,30 @@ def test_every_solver_moves_against_the_gradient():
         assert theta[0] < 1
         assert theta[1] > -2
     assert SGD.by_epochs
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=str)
+@pytest.mark.parametrize("name", SOLVERS)
+def test_what_gets_no_gradient_any_more_does_not_become_denormal(name, dtype):
+    theta, g = np.ones(3, dtype), np.zeros(3, dtype)
+    solver = SOLVERS[name](theta, [slice(0, 1)], quick(weight_decay=0.01))
+    step = solver.on(theta, g)
+    theta[...] = [1.0, np.finfo(dtype).tiny / 8, 1e-20]
+    smallest = np.inf
+    for i in range(30_000):
+        g[...] = [1e-3, 0, 1e-5] if i == 0 else 0
+        step()
+        if i % 97 == 0 and i > CLEARED_AFTER:
+            vectors = [v for v in vars(solver).values() if isinstance(v, np.ndarray)]
+            numbers = np.abs(np.concatenate([theta, *vectors]))
+            smallest = min(smallest, np.min(numbers[numbers > 0]))
+    assert smallest >= np.finfo(dtype).tiny
+    assert np.all(theta[[0, 2]] != 0)
+
+
+def test_clearing_touches_nothing_that_matters():
+    numbers = np.array([1e-25, -1e-25, 1e-27, -1e-45, 0, 1, np.inf], np.float32)
+    clearing(np.float32)(np.empty_like(numbers), numbers)
+    np.testing.assert_array_equal(
+        numbers, np.array([1e-25, -1e-25, 0, 0, 0, 1, np.inf], np.float32)
+    )

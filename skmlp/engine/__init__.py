@@ -6,7 +6,7 @@ from .expression import BATCH, FUNCTIONS, Expression, constant, variable
 from .gradient import gradient
 from .graph import ComputationGraph
 from .primitives import PRIMITIVES, stop_gradient, straight_through
-from .program import Program, evaluate, running
+from .program import Plan, Program, evaluate, running
 
 __all__ = [
     "BATCH",
@@ -14,6 +14,7 @@ __all__ = [
     "PRIMITIVES",
     "ComputationGraph",
     "Expression",
+    "Plan",
     "Program",
     "check_gradient",
     "constant",

@@ -48,12 +48,46 @@ def running() -> Iterator[None]:
 Source = tuple[Expression, Any, bool]  # an input, its values, whether a row of them is a sample
 
 
+class Plan:
+    """What is to be computed, in which order: all that no array and no number of rows changes.
+
+    It is never written again, so that many programs, and threads, can use one.
+
+    Parameters
+    ----------
+    outputs : sequence of Expression
+        What to compute.
+
+    Attributes
+    ----------
+    asked : list of Expression
+        What was asked for.
+    outputs : list of Expression
+        The same, lowered, equal subexpressions shared.
+    order : list of Expression
+        Every node, after its inputs.
+    kinds : dict of Expression to str
+        How each depends on the rows of a batch: "fixed", "rows", "sum" or "whole".
+    roots : dict of Expression to Expression
+        Whose memory each stands in.
+    last_uses : dict of Expression to int
+        Where in the order that memory is read last.
+    """
+
+    def __init__(self, outputs: Sequence[Expression]) -> None:
+        self.asked = list(outputs)
+        self.outputs = share(_lower(outputs))
+        self.order = topological(self.outputs)
+        self.kinds = _row_kinds(self.order)
+        self.roots, self.last_uses = _lifetimes(self.order, self.outputs)
+
+
 class Program:
     """Expressions, planned to be computed many times.
 
     Parameters
     ----------
-    outputs : sequence of Expression
+    outputs : sequence of Expression, or Plan
         What to compute.
     parameters : mapping of Expression to ndarray, optional
         Arrays for variables without a batch axis. They are read where they stand, so changing
@@ -92,30 +126,31 @@ class Program:
 
     def __init__(
         self,
-        outputs: Sequence[Expression],
+        outputs: Sequence[Expression] | Plan,
         parameters: Mapping[Expression, np.ndarray] | None = None,
         *,
         into: Sequence[np.ndarray | None] | None = None,
         dtype: Any = np.float64,
         block_rows: int | None = None,
     ) -> None:
+        self.plan = outputs if isinstance(outputs, Plan) else Plan(outputs)
         self.dtype = np.dtype(dtype)
-        self.outputs = share(_lower(outputs))
-        self.order = topological(self.outputs)
+        self.outputs, self.order = self.plan.outputs, self.plan.order
         self.parameters = dict(parameters or {})
-        self.into = list(into or [None] * len(outputs))
+        self.into = list(into or [None] * len(self.outputs))
         self.inputs = [
             node
             for node in self.order
             if node.primitive is None and node.value is None and node not in self.parameters
         ]
-        for node, array in [*self.parameters.items(), *zip(outputs, self.into, strict=True)]:
+        asked = zip(self.plan.asked, self.into, strict=True)
+        for node, array in [*self.parameters.items(), *asked]:
             if array is not None and (array.shape != node.shape or array.dtype != self.dtype):
                 raise ValueError(
                     f"{node.label} is {shape_text(node.shape)} of {self.dtype}, "
                     f"got an array of {array.shape} of {array.dtype}"
                 )
-        self._kinds = _row_kinds(self.order)
+        self._kinds = self.plan.kinds
         self.block_rows = self._choose_block_rows(block_rows)
         self._steps: dict[int, Step] = {}
 
@@ -291,7 +326,7 @@ class Step:
             and output.primitive is not None
             and output.primitive.bind
         }
-        roots, last_uses = _lifetimes(program.order, program.outputs)
+        roots, last_uses = program.plan.roots, program.plan.last_uses
         for position, node in enumerate(program.order):
             if node in program.parameters:
                 self.arrays[node] = program.parameters[node]
