@@ -284,13 +284,12 @@ class Objective:
         self._running = [part for part in running if part is not None] if statistics else []
         self._observed: list[np.ndarray] = []
         self._programs: dict[tuple[Expression, ...], Program] = {}
-        self._penalty = float(penalty)
-        self._weights = [theta[part] for part in network.penalised]
-        self._scratch = np.empty(CHUNK, theta.dtype)
+        self._penalty, self._factor = float(penalty), np.array(penalty, theta.dtype)
+        scratch = np.empty(CHUNK, theta.dtype)
         self._chunks = [
-            chunk
+            (w, g, scratch[: len(w)])
             for part in network.penalised
-            for chunk in chunks(theta[part], self.gradient[part])
+            for w, g in chunks(theta[part], self.gradient[part])
         ]
 
     def __call__(self, rows: np.ndarray) -> float:
@@ -313,12 +312,12 @@ class Objective:
         value = float(results[0])
         if self._penalty == 0.0:
             return value
-        for w, g in self._chunks:
-            g += np.multiply(w, self._penalty, out=self._scratch[: len(w)])
-        return value + self._penalised()
-
-    def _penalised(self) -> float:
-        return 0.5 * self._penalty * sum((float(np.dot(w, w)) for w in self._weights), 0.0)
+        squares = 0.0
+        for w, g, scratch in self._chunks:
+            np.multiply(w, self._factor, scratch)
+            np.add(g, scratch, g)
+            squares += float(np.dot(w, w))
+        return value + 0.5 * self._penalty * squares
 
     def track(self) -> None:
         """Move the running statistics towards those of the last batch, if it had two rows.
@@ -361,7 +360,8 @@ class Objective:
             return self(rows)
         self._scale[...] = 1.0 / (len(rows) * self._loss_unit)
         value = float(self._forward([self._graph.predicted]).run(self._data, rows)[0])
-        return value + self._penalised()
+        squares = sum(float(np.dot(w, w)) for w, _, _ in self._chunks)
+        return value + 0.5 * self._penalty * squares
 
     def _forward(self, outputs: list[Expression]) -> Program:
         """Make a program without gradients, once."""

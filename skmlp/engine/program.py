@@ -153,6 +153,7 @@ class Program:
         self._kinds = self.plan.kinds
         self.block_rows = self._choose_block_rows(block_rows)
         self._steps: dict[int, Step] = {}
+        self._latest = -1
 
     def _choose_block_rows(self, block_rows: int | None) -> int:
         if any(self._kinds[x] == "whole" or BATCH in x.shape[1:] for x in self.outputs):
@@ -175,11 +176,12 @@ class Program:
         Step
             Buffers and calls for that many rows.
         """
-        step = self._steps.pop(rows, None) or Step(self, rows)
-        self._steps[rows] = step
-        if len(self._steps) > KEPT_STEPS:
-            del self._steps[next(iter(self._steps))]
-        return step
+        if rows != self._latest:
+            step = self._steps.pop(rows, None) or Step(self, rows)
+            self._steps[rows], self._latest = step, rows
+            if len(self._steps) > KEPT_STEPS:
+                del self._steps[next(iter(self._steps))]
+        return self._steps[rows]
 
     def run(
         self, values: Mapping[Expression, Any] | None = None, index: Any = None
