@@ -438,6 +438,17 @@ SOLVERS: dict[str, Callable[[np.ndarray, Sequence[slice], Any], Solver]] = {
 # == what stands before and behind a step ==========================================================
 
 
+def is_finite(g: np.ndarray) -> bool:
+    """Tell whether all numbers of a gradient are finite, mostly from the sum of their squares.
+
+    Examples
+    --------
+    >>> is_finite(np.array([1.0, 2.0])), is_finite(np.array([1.0, np.nan]))
+    (True, False)
+    """
+    return math.isfinite(np.dot(g, g)) or bool(np.isfinite(g).all())  # squares may overflow
+
+
 def clip_norm(g: np.ndarray, largest: float) -> bool:
     """Scale a gradient down, in place, to a norm of at most `largest`.
 

@@ -18,7 +18,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from .objective import Objective
-from .solvers import Average, Constant, Solver, clip_norm, minimize_lbfgs
+from .solvers import Average, Constant, Solver, clip_norm, is_finite, minimize_lbfgs
 from .state import Marks, Progress, State, Stopping
 
 Judge = Callable[[], dict[str, float]]  # "validation_score" where there is validation, and others
@@ -387,11 +387,13 @@ class Descent:
         max_norm, planned = self.how.max_grad_norm, self.how.planned_epochs * len(self.order)
 
         def step(start: int) -> bool:  # noqa: ARG001, only a full step goes by it
+            if not is_finite(g):
+                return False
             move()
             return True
 
         def full_step(start: int) -> bool:
-            if max_norm is not None and not clip_norm(g, max_norm):
+            if not (is_finite(g) if max_norm is None else clip_norm(g, max_norm)):
                 return False
             if factor is not None:
                 solver.rate = self.rate * _checked_factor(

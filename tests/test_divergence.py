@@ -1,7 +1,5 @@
 """Fits that are no longer finite: they go back, go on, and keep the best if they give up."""
 
-import warnings
-
 import numpy as np
 import pytest
 from sklearn.datasets import make_classification, make_regression
@@ -96,8 +94,7 @@ def test_a_gradient_that_is_not_finite_moves_nothing(clip):
     model = MLPRegressor(
         (), head=Rooted(), weight_init=lambda rng, a, b: np.zeros((a, b)), max_grad_norm=clip
     )
-    warned = pytest.warns(RuntimeWarning) if clip is None else warnings.catch_warnings()
-    with warned, pytest.raises(ValueError, match="non-finite"):
+    with pytest.raises(ValueError, match="non-finite"):
         model.fit(X, y)
     assert not hasattr(model, "coefs_")
 
