@@ -243,6 +243,8 @@ class Objective:
     ----------
     gradient : ndarray of shape (n_parameters,)
         The gradient at the last call; solvers may use it up.
+    program : Program
+        What computes the data term and its gradient.
     """
 
     def __init__(
@@ -267,7 +269,7 @@ class Objective:
             bound[graph.start] = units.start.astype(theta.dtype)
             bound[graph.unit] = units.raw.astype(theta.dtype)
         statistics = [] if training is None else training.statistics
-        self._program = Program(
+        self.program = Program(
             graph.plan,
             bound,
             into=[None, *network.split(self.gradient), *([None] * len(statistics))],
@@ -278,12 +280,12 @@ class Objective:
             data[graph.w] = weights
         if training is not None and random is not None:
             data |= training.drawn_from(random)
-        self._compute = self._program.on(data)
+        self._compute = self.program.on(data)
         self._graph, self._bound, self._data = graph, bound, data
         running = network.by_layer(network.split(theta)).statistics
         self._running = [part for part in running if part is not None] if statistics else []
         self._observed: list[np.ndarray] = []
-        self._programs: dict[tuple[Expression, ...], Program] = {}
+        self.programs: dict[tuple[Expression, ...], Program] = {}
         self._penalty, self._factor = float(penalty), np.array(penalty, theta.dtype)
         scratch = np.empty(CHUNK, theta.dtype)
         self._chunks = [
@@ -366,9 +368,9 @@ class Objective:
     def _forward(self, outputs: list[Expression]) -> Program:
         """Make a program without gradients, once."""
         key = tuple(outputs)
-        if key not in self._programs:
-            self._programs[key] = Program(outputs, self._bound, dtype=self.theta.dtype)
-        return self._programs[key]
+        if key not in self.programs:
+            self.programs[key] = Program(outputs, self._bound, dtype=self.theta.dtype)
+        return self.programs[key]
 
 
 def chunks(*vectors: np.ndarray) -> Iterator[tuple[np.ndarray, ...]]:

@@ -1,6 +1,7 @@
 """The benchmarks' contests are fair, and the check of their ratios can fail."""
 
 import os
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -17,6 +18,9 @@ import check  # noqa: E402
 import contenders  # noqa: E402
 import contest  # noqa: E402
 import networks  # noqa: E402
+import step  # noqa: E402
+
+from skmlp.engine import running  # noqa: E402
 
 INSTALLED = ("skmlp float64", "skmlp float32", "scikit-learn float64", "bare")
 
@@ -76,6 +80,18 @@ def test_the_bare_products_are_those_of_training():
     assert contenders.bare(job, X, y)().steps == job.steps == 2
     with pytest.raises(contest.NotHere, match="Adam and dense"):
         contenders.bare(networks.JOBS["sparse"], X, y)
+
+
+def test_the_profile_of_a_step_names_every_call(capsys):
+    job = replace(networks.JOBS["regression"], hidden=(3,), rows=64)
+    with running():
+        step.profile(job, np.float32)
+    printed = capsys.readouterr().out
+    objective, _ = step.objective_of(job, np.float32)
+    assert len(re.findall(r"^\| \w+ \|", printed, re.MULTILINE)) - 1 == len(
+        objective.program.step(job.batch).calls
+    )
+    assert "Matrix products" in printed
 
 
 # -- the check -------------------------------------------------------------------------------------
