@@ -7,6 +7,7 @@ thread that runs, never to the estimator.
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import replace
 from numbers import Integral
 from typing import Any, ClassVar
@@ -33,6 +34,7 @@ class _Programs(threading.local):
 
 
 _PROGRAMS = _Programs()
+_ANSWERED_ROWS = 1 << 14
 
 
 class FittedNetwork(BaseEstimator):
@@ -68,7 +70,26 @@ class FittedNetwork(BaseEstimator):
         return [*self.coefs_, *self.intercepts_, *(part for part in further if part is not None)]
 
     def _layer(self, X: Any, layer: int) -> np.ndarray:
-        """Compute a layer's outputs (-1: the raw outputs), with a program of this thread's."""
+        """Compute a layer's outputs (-1: the raw outputs)."""
+        x, program, X = self._checked(X, layer)
+        return program.run({x: X})[0]
+
+    def _answers(self, X: Any, answer: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+        """Compute what raw outputs say, so many rows at a time that memory is for answers alone."""
+        x, program, X = self._checked(X, -1)
+        n = X.shape[0]
+        answers = answer(program.run({x: X}, slice(0, _ANSWERED_ROWS))[0])
+        if n <= _ANSWERED_ROWS:
+            return answers
+        whole = np.empty((n, *answers.shape[1:]), answers.dtype)
+        whole[:_ANSWERED_ROWS] = answers
+        for start in range(_ANSWERED_ROWS, n, _ANSWERED_ROWS):
+            rows = slice(start, start + _ANSWERED_ROWS)
+            whole[rows] = answer(program.run({x: X}, rows)[0])
+        return whole
+
+    def _checked(self, X: Any, layer: int) -> tuple[Expression, Program, Any]:
+        """Check inputs, and find this thread's program for a layer and its variable for them."""
         if not hasattr(self, "coefs_"):  # cheaper than check_is_fitted, which says it better
             check_is_fitted(self)
         X = check_inputs(self, X, reset=False)
@@ -82,7 +103,7 @@ class FittedNetwork(BaseEstimator):
         ):
             x, program = layer_program(self._network, parameters, layer, is_sparse)
             programs[layer, is_sparse] = (parameters, x, program)
-        return program.run({x: X})[0]
+        return x, program, X
 
     def hidden_layer_output(self, X: Any, layer: Any = -1) -> np.ndarray:
         """Compute the learned features: the activations of a hidden layer.

@@ -289,8 +289,7 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):
             The most probable class (or as the head says); for labels 1 where the probability is
             above 1/2. Labels come as a CSR matrix where they were fitted as a sparse one.
         """
-        raw = self._layer(X, -1)
-        codes = self._classify(raw)
+        codes = self._answers(X, self._classify)
         if self._target == "multilabel":
             return csr_matrix(codes) if self._labels_are_sparse else codes
         return self.classes_[np.minimum(codes, len(self.classes_) - 1)]
@@ -310,11 +309,14 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):
             Probabilities, in the order of `classes_`. Those of classes sum to 1; those of labels
             are the probabilities of 1.
         """
-        raw = self._layer(X, -1)
-        p = self.head_.predict(raw)
-        if self._target != "binary" or self.head_.is_one_hot:
-            return p
-        return np.hstack([1 - p, p]) if len(self.classes_) > 1 else np.ones_like(p)
+
+        def probabilities(raw: np.ndarray) -> np.ndarray:
+            p = self.head_.predict(raw)
+            if self._target != "binary" or self.head_.is_one_hot:
+                return p
+            return np.hstack([1 - p, p]) if len(self.classes_) > 1 else np.ones_like(p)
+
+        return self._answers(X, probabilities)
 
     @available_if(_has("probabilities"))
     def predict_log_proba(self, X: Any) -> np.ndarray:
@@ -330,13 +332,16 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):
         ndarray of shape (n_samples, n_classes)
             Log-probabilities; finite wherever the raw outputs are.
         """
-        raw = self._layer(X, -1)
-        log_p = self.head_.log_probability(raw)
-        if self._target != "binary" or self.head_.is_one_hot:
-            return log_p
-        if len(self.classes_) == 1:
-            return np.zeros_like(log_p)
-        return np.hstack([self.head_.log_complement(raw), log_p])
+
+        def logarithms(raw: np.ndarray) -> np.ndarray:
+            log_p = self.head_.log_probability(raw)
+            if self._target != "binary" or self.head_.is_one_hot:
+                return log_p
+            if len(self.classes_) == 1:
+                return np.zeros_like(log_p)
+            return np.hstack([self.head_.log_complement(raw), log_p])
+
+        return self._answers(X, logarithms)
 
     @available_if(_has_scores_alone)
     def decision_function(self, X: Any) -> np.ndarray:
@@ -526,12 +531,15 @@ class MLPRegressor(RegressorMixin, MultilayerPerceptron):
         """
         if return_std and self._known_head is not None and not self._known_head.has_distribution:
             raise ValueError("return_std: " + _only_with("distribution", self._known_head))
-        raw = self._layer(X, -1)
-        predicted = _without_targets_axis(self.head_.predict(raw))
+
+        def predicted(raw: np.ndarray) -> np.ndarray:
+            return _without_targets_axis(self.head_.predict(raw))
+
         if not return_std:
-            return predicted
+            return self._answers(X, predicted)
+        raw = self._layer(X, -1)
         with np.errstate(over="ignore"):
-            return predicted, self._distribution(raw).std()
+            return predicted(raw), self._distribution(raw).std()
 
     def _distribution(self, raw: np.ndarray) -> Any:
         frozen = self.head_.distribution(raw)

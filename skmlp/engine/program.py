@@ -318,7 +318,7 @@ class Step:
         self.calls: list[Callable[[], Any]] = []
         self.number_of_bytes = 0
         self._dtype = program.dtype
-        self._free: list[np.ndarray] = []
+        self._free: dict[int, list[np.ndarray]] = {}  # by size, of which there are few
         self._memory: dict[Expression, np.ndarray] = {}
         targets = {
             output: target
@@ -348,7 +348,8 @@ class Step:
                 self.calls.append(node.primitive.bind(out, *arrays, **node.attributes))  # type: ignore[misc]
                 for root in dying:
                     if root in self._memory:
-                        self._free.append(self._memory.pop(root))
+                        memory = self._memory.pop(root)
+                        self._free.setdefault(memory.nbytes, []).append(memory)
         self._finish(program)
 
     def _leaf(self, node: Expression, rows: int) -> Any:
@@ -390,10 +391,11 @@ class Step:
                     memory = self._memory.pop(x)
                     break
         if memory is None:
-            fitting = [m for m in self._free if m.nbytes >= number_of_bytes]
+            fitting = [
+                size for size, free in self._free.items() if free and size >= number_of_bytes
+            ]
             if fitting:
-                memory = min(fitting, key=lambda m: m.nbytes)
-                self._free = [m for m in self._free if m is not memory]
+                memory = self._free[min(fitting)].pop()
             else:
                 memory = np.empty(number_of_bytes, np.uint8)
                 self.number_of_bytes += number_of_bytes
