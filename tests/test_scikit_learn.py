@@ -34,7 +34,7 @@ from sklearn.model_selection import (
 from sklearn.multioutput import MultiOutputRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils import get_tags
+from sklearn.utils import estimator_checks, get_tags
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skmlp import ACTIVATIONS, HEADS, LAYERS, MLPClassifier, MLPRegressor
@@ -84,6 +84,10 @@ EVERY_ACTIVATION = [
 ]
 
 
+# In old versions of scikit-learn; newer ones make two classes of three in another way.
+CLASSES_GO_BY_THE_FIRST_TARGET = "y.flat[0]" in inspect.getsource(estimator_checks)
+
+
 def expected_failures(estimator):
     """The checks that cannot hold for a setting, each with the reason."""
     expected = {}
@@ -112,6 +116,10 @@ def expected_failures(estimator):
         and HEADS[estimator.head]().positive_only
     ):
         expected["check_regressor_multioutput"] = "the check's targets are negative"
+    if estimator.head in ("logistic", "brier") and CLASSES_GO_BY_THE_FIRST_TARGET:
+        first = "the check makes two classes by the first target, which repetition changes"
+        expected["check_sample_weight_equivalence_on_dense_data"] = first
+        expected["check_sample_weight_equivalence_on_sparse_data"] = first
     if estimator.head == "ordinal":
         expected["check_classifiers_train"] = (
             "the class that minimises the expected absolute error need not be the most probable"
