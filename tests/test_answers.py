@@ -1,5 +1,9 @@
 """Answers of many rows: computed a part at a time, and the same."""
 
+import os
+import warnings
+from contextlib import ExitStack
+
 import numpy as np
 import pytest
 from scipy import sparse
@@ -46,3 +50,21 @@ def test_answers_of_sparse_rows_and_labels_come_in_parts_too(monkeypatch):
     whole = model.predict(X)
     monkeypatch.setattr(answers, "_ANSWERED_ROWS", 6)
     np.testing.assert_array_equal(model.predict(X), whole)
+
+
+@unconverged
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_copy_of_the_process_takes_turns_of_its_own():
+    X = np.zeros((answers._ANSWERED_ROWS + 1, 2))
+    model = MLPRegressor((2,), max_iter=1, random_state=0).fit(X[:5], np.arange(5.0))
+    with ExitStack() as held, warnings.catch_warnings():
+        for _ in range(answers._TURNS._free._initial_value):
+            held.enter_context(answers._TURNS)
+        warnings.simplefilter(
+            "ignore", DeprecationWarning
+        )  # of other threads of the test's process
+        child = os.fork()
+        if child == 0:
+            os._exit(int(model.predict(X).shape != (len(X),)))
+        assert os.waitpid(child, 0)[1] == 0
+    assert model.predict(X).shape == (len(X),)
