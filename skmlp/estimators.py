@@ -289,10 +289,16 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):
             The most probable class (or as the head says); for labels 1 where the probability is
             above 1/2. Labels come as a CSR matrix where they were fitted as a sparse one.
         """
-        codes = self._answers(X, self._classify)
-        if self._target == "multilabel":
-            return csr_matrix(codes) if self._labels_are_sparse else codes
-        return self.classes_[np.minimum(codes, len(self.classes_) - 1)]
+
+        def classes(raw: np.ndarray) -> np.ndarray:
+            codes = self._classify(raw)
+            if self._target == "multilabel":
+                return codes
+            return self.classes_[np.minimum(codes, len(self.classes_) - 1)]
+
+        answers = self._answers(X, classes)
+        is_sparse = self._target == "multilabel" and self._labels_are_sparse
+        return csr_matrix(answers) if is_sparse else answers
 
     @available_if(_has("probabilities"))
     def predict_proba(self, X: Any) -> np.ndarray:
