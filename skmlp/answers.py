@@ -194,7 +194,7 @@ class FittedNetwork(BaseEstimator):
             is_sparse=data.is_sparse,
             label_smoothing=self.label_smoothing,
         )
-        theta = np.concatenate([np.ravel(part) for part in self._parts])
+        theta = network.packed(self._parts)
         weights = data.normalised_weights(rows)[0]
         weights = None if weights is None else weights.astype(theta.dtype)
         objective = Objective(graph, theta, data.X, data.Y, weights, penalty=0.0)

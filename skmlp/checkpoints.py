@@ -20,7 +20,7 @@ from .objective import Units
 from .solvers import Average, Solver
 from .state import Marks, Progress, State
 
-FORMAT = "skmlp checkpoint 1"
+FORMAT = "skmlp checkpoint 2"
 
 _ARRAYS = ("order", "train", "held_out")  # of a State
 _PLAIN = ("history", "earlier_losses", "earlier_scores", "rate", "generators", "identity")

@@ -2,8 +2,11 @@
 
 h_1 = f_1(x W_1 + b_1), ..., raw = h_D W_(D+1) + b_(D+1)
 
-theta = every weight matrix, row by row, then every bias, then what activations learn, what
+theta = W_(D+1), ..., W_1, row by row, b_1, ..., b_(D+1), then what activations learn, what
 normalisation learns, and its running statistics, which no gradient moves
+
+So all weights are one stretch, for the penalty, and b_1 is one more row under W_1, for the
+product [x, 1] [W_1; b_1].
 
 A hidden layer that is no function of x W + b is a `Layer`, such as `RadialBasis`: it makes its own
 sense of the same W and b.
@@ -354,11 +357,6 @@ class Network:
             yield from ((i, rows) for i, rows in enumerate(kind) if rows)
 
     @property
-    def n_weights(self) -> int:
-        """How many numbers of theta are weights; they come first."""
-        return sum(a * b for a, b in pairwise(self.layer_units))
-
-    @property
     def n_parameters(self) -> int:
         """The length of theta."""
         return sum(int(np.prod(shape)) for shape in self.shapes)
@@ -366,25 +364,42 @@ class Network:
     @property
     def penalised(self) -> list[slice]:
         """The stretches of theta that the L2 penalty is for: weight matrices, those of no Layer."""
-        stretches, start = [slice(0, 0)], 0
-        for i, shape in enumerate(pairwise(self.layer_units)):
-            stop = start + int(np.prod(shape))
-            if not self._is_layer(i):
-                if stretches[-1].stop == start:
-                    stretches[-1] = slice(stretches[-1].start, stop)
-                else:
-                    stretches.append(slice(start, stop))
-            start = stop
-        return [stretch for stretch in stretches if stretch.stop > stretch.start]
+        stretches: list[slice] = []
+        for i, stretch in reversed(list(enumerate(self._stretches()[: self.depth]))):
+            if self._is_layer(i):
+                continue
+            if stretches and stretches[-1].stop == stretch.start:
+                stretch = slice(stretches.pop().start, stretch.stop)
+            stretches.append(stretch)
+        return stretches
+
+    def _stretches(self) -> list[slice]:
+        """Tell where in theta each part stands."""
+        sizes = [int(np.prod(shape)) for shape in self.shapes]
+        order = [*reversed(range(self.depth)), *range(self.depth, len(sizes))]
+        stops = np.cumsum([sizes[k] for k in order]).tolist()
+        stretches = {k: slice(stop - sizes[k], stop) for k, stop in zip(order, stops, strict=True)}
+        return [stretches[k] for k in range(len(sizes))]
 
     def split(self, theta: np.ndarray) -> list[np.ndarray]:
         """View theta (or a gradient) as its parts, of `shapes`."""
-        views, start = [], 0
-        for shape in self.shapes:
-            stop = start + int(np.prod(shape))
-            views.append(theta[start:stop].reshape(shape))
-            start = stop
-        return views
+        return [
+            theta[stretch].reshape(shape)
+            for stretch, shape in zip(self._stretches(), self.shapes, strict=True)
+        ]
+
+    def packed(self, parts: Sequence[np.ndarray]) -> np.ndarray:
+        """Copy parts, of `shapes`, into a new theta; undoes `split`."""
+        theta = np.empty(self.n_parameters, np.result_type(*parts))
+        for view, part in zip(self.split(theta), parts, strict=True):
+            view[...] = part
+        return theta
+
+    def first_layer(self, theta: np.ndarray) -> np.ndarray:
+        """View the weight matrix of the first layer, with its bias as one more row below."""
+        stretches, (inputs, units) = self._stretches(), self.layer_units[:2]
+        W, b = stretches[0], stretches[self.depth]
+        return theta[W.start : b.stop].reshape(inputs + 1, units)
 
     def last_layer(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """View the weight matrix and the bias of the raw outputs in theta."""

@@ -22,7 +22,8 @@ from typing import Any, Self
 import numpy as np
 
 from .activations import ACTIVATIONS
-from .engine import BATCH, Expression, Plan, Program, evaluate, gradient, variable
+from .engine import BATCH, PRIMITIVES, Expression, Plan, Program, evaluate, gradient, variable
+from .engine.expression import share, topological
 from .heads import HEADS, Head
 from .network import LAYERS, Network
 from .regularisers import STATISTICS_RATE, Noise, Training
@@ -110,6 +111,11 @@ class LossGraph:
         The variables for `Units`; in the graph where it has them.
     parameters : list of Expression
         Weight matrices, then biases.
+    stacked : Expression
+        The variable for the first layer's W with its b as one more row.
+    trained : list of Expression
+        What `plan` computes gradients for: `parameters`, or with `stacked` in place of the first
+        layer's two, where [x, 1] [W; b] is cheaper than x W + b.
     raw : Expression
         The raw outputs.
     total : Expression
@@ -152,6 +158,13 @@ class LossGraph:
             return raw, self._total_loss(head, raw, target, is_weighted)
 
         self.raw, self.total = composed(self.training)
+        inputs, units = network.layer_units[:2]
+        self.stacked = variable("W1 over b1", (inputs + 1, units))
+        self._affine = self._first_affine() if inputs <= units and not is_sparse else None
+        self.trained = self.parameters
+        if self._affine is not None:
+            rest = (x for k, x in enumerate(self.parameters) if k not in (0, network.depth))
+            self.trained = [self.stacked, *rest]
         self.objective = (self.scale * self.total).named("objective")
         self.predicted = self.objective
         if self.training is not None and self.training.differs:
@@ -162,12 +175,33 @@ class LossGraph:
     def plan(self) -> Plan:
         """The data term, its gradients, and the statistics of a batch, to be computed together."""
         if self._plan is None:
-            # The scale comes in at the raw outputs: a call on a few columns, not on each loss.
-            (slope,) = gradient(self.total, [self.raw])
-            gradients = gradient(self.raw, self.parameters, self.scale * slope)
             statistics = [] if self.training is None else self.training.statistics
-            self._plan = Plan([self.objective, *gradients, *statistics])
+            nodes = [self.objective, self.total, self.raw, *statistics]
+            if self._affine is not None:  # the bias is added, and its gradient summed, within
+                x = self._affine.inputs[0].inputs[0]
+                product = np.concatenate([x, np.ones((1, 1))], axis=1) @ self.stacked
+                nodes = share(nodes, {self._affine: product})
+            objective, total, raw, *statistics = nodes
+            # The scale comes in at the raw outputs: a call on a few columns, not on each loss.
+            (slope,) = gradient(total, [raw])
+            gradients = gradient(raw, self.trained, self.scale * slope)
+            self._plan = Plan([objective, *gradients, *statistics])
         return self._plan
+
+    def _first_affine(self) -> Expression | None:
+        """Find x W + b of the first layer, if that is how it begins."""
+        W, b = self.parameters[0], self.parameters[self.network.depth]
+        for node in topological([self.raw]):
+            if node.primitive is PRIMITIVES["add"] and node.inputs[1] is b:
+                product = node.inputs[0]
+                if product.primitive is PRIMITIVES["matmul"] and product.inputs[1] is W:
+                    return node
+        return None
+
+    def views(self, theta: np.ndarray) -> dict[Expression, np.ndarray]:
+        """View theta, or a gradient, as the values of `parameters` and `stacked`."""
+        parts = zip(self.parameters, self.network.split(theta), strict=True)
+        return {**dict(parts), self.stacked: self.network.first_layer(theta)}
 
     def _total_loss(
         self, head: Head, raw: Expression, target: Expression, is_weighted: bool
@@ -263,16 +297,17 @@ class Objective:
         self.gradient = np.empty_like(theta)
         self._scale = np.ones((), theta.dtype)
         self._loss_unit = 1.0 if units is None else units.loss
-        bound = dict(zip(graph.parameters, network.split(theta), strict=True))
+        bound = graph.views(theta)
         bound[graph.scale] = self._scale
         if units is not None:
             bound[graph.start] = units.start.astype(theta.dtype)
             bound[graph.unit] = units.raw.astype(theta.dtype)
         statistics = [] if training is None else training.statistics
+        gradients = graph.views(self.gradient)
         self.program = Program(
             graph.plan,
             bound,
-            into=[None, *network.split(self.gradient), *([None] * len(statistics))],
+            into=[None, *(gradients[x] for x in graph.trained), *([None] * len(statistics))],
             dtype=theta.dtype,
         )
         data: dict[Expression, Any] = {graph.x: X, graph.y: Y}

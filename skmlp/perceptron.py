@@ -609,7 +609,7 @@ class MultilayerPerceptron(CallbackSupportMixin, FittedNetwork):
                 f"the fitted network has {has}, but the parameters and data now ask for {asks}: "
                 "set warm_start=False or fit a clone."
             )
-        theta = np.concatenate([np.ravel(part) for part in parts]).astype(dtype, copy=False)
+        theta = network.packed(parts).astype(dtype, copy=False)
         if self._units is not None:
             self._units.unfold(*network.last_layer(theta))
         return theta

@@ -105,7 +105,7 @@ def network_of(*kinds, inputs=3, units=4):
 @pytest.mark.parametrize(
     "kinds", [(), ("relu",), ("prelu",), ("tanh", two_slopes), (two_slopes, "rbf", snake)]
 )
-def test_scikit_learns_parameters_are_the_first_of_theta(kinds):
+def test_theta_is_weights_from_the_last_layer_to_the_first_then_biases_then_the_rest(kinds):
     network = network_of(*kinds)
     theta = np.arange(float(network.n_parameters))
     weights, biases, learned, *_ = network.by_layer(network.split(theta))
@@ -117,9 +117,12 @@ def test_scikit_learns_parameters_are_the_first_of_theta(kinds):
     for part, f, n in zip(learned, network.activations, units[1:], strict=False):
         assert (part is None) == (f not in arguments)
         assert part is None or part.shape == (arguments[f], n)
-    parts = [*weights, *biases, *(part for part in learned if part is not None)]
+    parts = [*reversed(weights), *biases, *(part for part in learned if part is not None)]
     np.testing.assert_array_equal(np.concatenate([part.ravel() for part in parts]), theta)
-    assert network.n_weights == sum(W.size for W in weights)
+    np.testing.assert_array_equal(network.packed(network.split(theta)), theta)
+    first = network.first_layer(theta)
+    np.testing.assert_array_equal(first, np.vstack([weights[0], biases[0]]))
+    assert np.shares_memory(first, theta)
 
 
 def objective_of(network, theta, penalty=0.0):

@@ -467,13 +467,17 @@ def topological(outputs: Sequence[Expression]) -> list[Expression]:
     return order
 
 
-def share(outputs: Sequence[Expression]) -> list[Expression]:
+def share(
+    outputs: Sequence[Expression], instead: Mapping[Expression, Expression] | None = None
+) -> list[Expression]:
     """Rebuild expressions so that equal subexpressions are one node.
 
     Parameters
     ----------
     outputs : sequence of Expression
         What to rebuild.
+    instead : mapping of Expression to Expression, optional
+        What stands in place of some nodes, of the same shapes.
 
     Returns
     -------
@@ -483,7 +487,11 @@ def share(outputs: Sequence[Expression]) -> list[Expression]:
     """
     canonical: dict[Expression, Expression] = {}
     known: dict[Any, Expression] = {}
-    for node in topological(outputs):
+    instead = instead or {}
+    for node in topological([*instead.values(), *outputs]):
+        if node in instead:
+            canonical[node] = canonical[instead[node]]
+            continue
         inputs = tuple(canonical[x] for x in node.inputs)
         if node.value is not None:
             key: Any = (node.value.tobytes(), node.value.shape, node.is_boolean)

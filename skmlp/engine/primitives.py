@@ -58,6 +58,8 @@ def _bind_multiply(
     # Truth values are sooner written as numbers first; mixed calls never run in place.
     if a.dtype != b.dtype:
         mask, other = (a, b) if a.dtype == bool else (b, a)
+        if _is_constant(other) and other == 1:
+            return partial(np.copyto, out, mask)
         return partial(_multiply_masked, out, mask, other)
     return _bind_ufunc(ufunc, out, a, b)
 
@@ -68,15 +70,14 @@ def _multiply_masked(out: np.ndarray, mask: np.ndarray, other: np.ndarray) -> No
 
 
 def _bind_extremum(ufunc: np.ufunc, out: np.ndarray, *arrays: np.ndarray) -> Callable[[], Any]:
-    # NumPy compares with an array several times faster than with a number. A constant is known by
-    # being read-only and nobody's view.
-    wide = (
-        np.full(out.shape, a, a.dtype)
-        if a.ndim == 0 and not a.flags.writeable and a.base is None
-        else a
-        for a in arrays
-    )
+    # NumPy compares with an array several times faster than with a number.
+    wide = (np.full(out.shape, a, a.dtype) if _is_constant(a) else a for a in arrays)
     return partial(ufunc, *wide, out=out)
+
+
+def _is_constant(a: np.ndarray) -> bool:
+    """Tell whether an array is a constant number: those are read-only and nobody's view."""
+    return a.ndim == 0 and not a.flags.writeable and a.base is None
 
 
 def _elementwise(
@@ -212,7 +213,11 @@ _elementwise(np.log1p, lambda g, y, a: g / (1 + a))
 
 
 def _softplus(z: Expression) -> Any:
-    return np.maximum(z, np.log1p(np.exp(np.minimum(z, 80))))  # beyond 80 it is z, in float64 too
+    return np.maximum(z, np.log1p(_grown(z)))
+
+
+def _grown(z: Expression) -> Any:
+    return np.exp(np.minimum(z, 80))  # beyond 80 the softplus is z, in float64 too
 
 
 def _lower_logaddexp(a: Expression, b: Expression) -> Any:
@@ -222,7 +227,9 @@ def _lower_logaddexp(a: Expression, b: Expression) -> Any:
 
 
 def _pull_logaddexp(g: Expression, y: Expression, a: Expression, b: Expression) -> Any:
-    return g * (-np.expm1(-y) if _is(b, 0) else special.expit(a - b))
+    if not _is(b, 0):
+        return g * special.expit(a - b)
+    return g * (_grown(a) / (1 + _grown(a)))  # computed once, for the softplus too
 
 
 _elementwise(
@@ -808,12 +815,10 @@ def sum_to(g: Expression, shape: Shape) -> Expression:
     if g.shape == shape:
         return g
     leading = g.ndim - len(shape)
-    axes = tuple(range(leading)) + tuple(
-        leading + i for i, d in enumerate(shape) if d == 1 and g.shape[leading + i] != 1
-    )
-    summed = np.sum(g, axis=axes, keepdims=True)
-    key = (0,) * leading + (slice(None),) * len(shape)
-    return summed[key] if leading else summed
+    if leading:
+        g = np.sum(g, axis=tuple(range(leading)))
+    axes = tuple(i for i, d in enumerate(shape) if d == 1 and g.shape[i] != 1)
+    return np.sum(g, axis=axes, keepdims=True) if axes else g
 
 
 FUNCTIONS[np.broadcast_to] = lambda a, shape, subok=False: broadcast_to(a, shape)

@@ -15,6 +15,7 @@ A program's buffers serve one thread at a time: give each thread its own.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -23,7 +24,7 @@ from typing import Any
 import numpy as np
 
 from .expression import BATCH, Expression, apply, concrete, shape_text, share, size, topological
-from .primitives import ROWS
+from .primitives import BROADCAST_TO, CONCATENATE, MATMUL, PRIMITIVES, ROWS, TRANSPOSE
 
 BLOCK_NUMBERS = 1 << 15  # a block's widest array holds about so many numbers, to stay in the cache,
 LEAST_BLOCK_ROWS = 256  # but a block has at least so many rows, and as many as that array columns
@@ -68,6 +69,8 @@ class Plan:
         Every node, after its inputs.
     kinds : dict of Expression to str
         How each depends on the rows of a batch: "fixed", "rows", "sum" or "whole".
+    joined : dict of Expression to (Expression, int)
+        Inputs that stand in the node which joins them to other columns, and from which on.
     roots : dict of Expression to Expression
         Whose memory each stands in.
     last_uses : dict of Expression to int
@@ -76,9 +79,10 @@ class Plan:
 
     def __init__(self, outputs: Sequence[Expression]) -> None:
         self.asked = list(outputs)
-        self.outputs = share(_lower(outputs))
+        self.outputs = share(_factored(share(_lower(outputs))))
         self.order = topological(self.outputs)
         self.kinds = _row_kinds(self.order)
+        self.joined = _joined(self.order)
         self.roots, self.last_uses = _lifetimes(self.order, self.outputs)
 
 
@@ -258,7 +262,7 @@ class Program:
     def _run_block(self, sources: list[Source], taken: range | np.ndarray) -> list[np.ndarray]:
         step = self.step(len(taken))
         for x, source, has_rows in sources:
-            _load(step.arrays[x], source, taken if has_rows else None)
+            _load(step.arrays[x], step.gathered.get(x), source, taken if has_rows else None)
         step.run()
         return step.outputs
 
@@ -305,6 +309,8 @@ class Step:
     arrays : dict of Expression to array
         Where every node's value stands; buffers are reused, so after a run only inputs and
         outputs still hold theirs.
+    gathered : dict of Expression to ndarray
+        Where rows of an input are gathered before they are put among other columns.
     outputs : list of ndarray
         Where the outputs stand.
     calls : list of callables
@@ -315,6 +321,7 @@ class Step:
 
     def __init__(self, program: Program, rows: int) -> None:
         self.arrays: dict[Expression, Any] = {}
+        self.gathered: dict[Expression, np.ndarray] = {}
         self.calls: list[Callable[[], Any]] = []
         self.number_of_bytes = 0
         self._dtype = program.dtype
@@ -332,7 +339,11 @@ class Step:
         for position, node in enumerate(program.order):
             if node in program.parameters:
                 self.arrays[node] = program.parameters[node]
-            elif node.primitive is None or node.primitive is ROWS:
+            elif node in program.plan.joined:
+                self._join(node, rows, *program.plan.joined[node])
+            elif node in self.arrays:  # what joins inputs to constants, which are written once
+                _fill(self.arrays[node], [self.arrays[x] for x in node.inputs])
+            elif node.primitive is None or node.primitive is ROWS or _is_constant(node):
                 self.arrays[node] = self._leaf(node, rows)
             elif node.primitive.view is not None:
                 self.arrays[node] = node.primitive.view(
@@ -360,12 +371,24 @@ class Step:
                 array = node.value.astype(bool if node.is_boolean else self._dtype)
         elif node.primitive is ROWS:
             array = np.array(rows, self._dtype)
+        elif node.primitive is not None:
+            value = node.inputs[0].value
+            dtype = bool if node.is_boolean else self._dtype
+            array = np.full(concrete(node.shape, rows), value, dtype)
         else:
             array = np.empty(concrete(node.shape, rows), self._dtype)
             self.number_of_bytes += array.nbytes
             return array
         array.flags.writeable = False
         return array
+
+    def _join(self, x: Expression, rows: int, whole: Expression, start: int) -> None:
+        """Let an input stand among the columns that it is joined to."""
+        if whole not in self.arrays:
+            self.arrays[whole] = np.empty(concrete(whole.shape, rows), self._dtype)
+        columns = self.arrays[whole][:, start : start + int(x.shape[1])]
+        self.arrays[x], self.gathered[x] = columns, np.empty(columns.shape, self._dtype)
+        self.number_of_bytes += columns.nbytes + self.gathered[x].nbytes
 
     def _place(
         self,
@@ -485,6 +508,64 @@ def _lower(outputs: Sequence[Expression]) -> list[Expression]:
     return [lowered[output] for output in outputs]
 
 
+def _factored(outputs: list[Expression]) -> list[Expression]:
+    """Take what scales rows and columns out of products: x.T (c r * m) = (c * x).T m * r.
+
+    The gradient behind a network of one output is such a product: c is the slope at the output, r
+    the weights of the last layer, and m the slope of the activation. Where x has fewer columns
+    than m, that spares forming c r, a number for each sample and unit, and multiplying by it.
+    """
+    order = topological(outputs)
+    users = Counter(x for node in order for x in node.inputs)
+    users.update(outputs)
+    instead = {}
+    for node in order:
+        if node.primitive is MATMUL and node.inputs[0].primitive is TRANSPOSE:
+            (x,), scaled = node.inputs[0].inputs, node.inputs[1]
+            found = _outer_product(scaled, users)
+            if found and not x.is_sparse and x.shape[1] <= node.shape[1]:  # type: ignore[operator]
+                c, r, m = found
+                instead[node] = ((x * c).T @ m) * r
+    return share(outputs, instead) if instead else outputs
+
+
+def _outer_product(
+    node: Expression, users: Mapping[Expression, int]
+) -> tuple[Expression, Expression, Expression] | None:
+    """Write a node, read once, as c r * m, with a column c and a row r, if it is so."""
+    if node.primitive is not PRIMITIVES["multiply"] or users[node] != 1:
+        return None
+    for scaled, m in (node.inputs, node.inputs[::-1]):
+        if scaled.shape != node.shape or users[scaled] != 1:
+            continue
+        if m.shape == node.shape and scaled.primitive is MATMUL and scaled.inputs[1].shape[0] == 1:
+            return *scaled.inputs, m * 1.0 if m.is_boolean else m
+        if found := _outer_product(scaled, users):
+            c, r, inner = found
+            return c, r, inner * m
+    return None
+
+
+def _is_constant(node: Expression) -> bool:
+    """Tell whether a node is the same number or row for all rows."""
+    return node.primitive is BROADCAST_TO and node.inputs[0].value is not None
+
+
+def _joined(order: Sequence[Expression]) -> dict[Expression, tuple[Expression, int]]:
+    """Find the inputs that are joined to constant columns, or each other: no copy is needed."""
+    joined: dict[Expression, tuple[Expression, int]] = {}
+    for node in order:
+        if node.primitive is not CONCATENATE or node.attributes["axis"] != 1:
+            continue
+        starts = np.cumsum([0, *(int(x.shape[1]) for x in node.inputs)]).tolist()
+        places = {x: (node, start) for x, start in zip(node.inputs, starts, strict=False)}
+        inputs = {x: places[x] for x in places if x.primitive is None and x.value is None}
+        are_free = len(places) == len(node.inputs) and not inputs.keys() & joined.keys()
+        if are_free and all(x in inputs or _is_constant(x) for x in places):
+            joined |= inputs
+    return joined
+
+
 def _lifetimes(
     order: Sequence[Expression], outputs: Sequence[Expression]
 ) -> tuple[dict[Expression, Expression], dict[Expression, int]]:
@@ -544,7 +625,19 @@ def _taken(total: int, index: Any) -> range | np.ndarray:
     return np.flatnonzero(index) if index.dtype == bool else index
 
 
-def _load(buffer: Any, source: Any, taken: range | np.ndarray | None) -> None:
+def _fill(whole: np.ndarray, parts: Sequence[np.ndarray]) -> None:
+    """Write those columns of a whole that do not stand there already."""
+    start = 0
+    for part in parts:
+        stop = start + part.shape[1]
+        if part.base is not whole:
+            whole[:, start:stop] = part
+        start = stop
+
+
+def _load(
+    buffer: Any, gathered: np.ndarray | None, source: Any, taken: range | np.ndarray | None
+) -> None:
     """Gather the rows of a batch straight into an input's buffer, or have it filled."""
     if callable(source):
         source(buffer)
@@ -556,7 +649,10 @@ def _load(buffer: Any, source: Any, taken: range | np.ndarray | None) -> None:
     elif taken is not None:
         is_dense = isinstance(buffer, np.ndarray)
         if is_dense and source.dtype == buffer.dtype and source.flags.c_contiguous:
-            source.take(taken, 0, buffer, "wrap")  # "raise", or another order, would copy it all
+            # "raise", or an array in another order, would make it copy all of it.
+            source.take(taken, 0, buffer if gathered is None else gathered, "wrap")
+            if gathered is not None:
+                np.copyto(buffer, gathered)
             return
         source = source[taken]
     if isinstance(buffer, SparseRows):
