@@ -179,7 +179,7 @@ class LossGraph:
             nodes = [self.objective, self.total, self.raw, *statistics]
             if self._affine is not None:  # the bias is added, and its gradient summed, within
                 x = self._affine.inputs[0].inputs[0]
-                product = np.concatenate([x, np.ones((1, 1))], axis=1) @ self.stacked
+                product: Any = np.concatenate([x, np.ones((1, 1))], axis=1) @ self.stacked
                 nodes = share(nodes, {self._affine: product})
             objective, total, raw, *statistics = nodes
             # The scale comes in at the raw outputs: a call on a few columns, not on each loss.
@@ -200,8 +200,9 @@ class LossGraph:
 
     def views(self, theta: np.ndarray) -> dict[Expression, np.ndarray]:
         """View theta, or a gradient, as the values of `parameters` and `stacked`."""
-        parts = zip(self.parameters, self.network.split(theta), strict=True)
-        return {**dict(parts), self.stacked: self.network.first_layer(theta)}
+        views = dict(zip(self.parameters, self.network.split(theta), strict=True))
+        views[self.stacked] = self.network.first_layer(theta)
+        return views
 
     def _total_loss(
         self, head: Head, raw: Expression, target: Expression, is_weighted: bool

@@ -133,6 +133,23 @@ def objective_of(network, theta, penalty=0.0):
     return Objective(graph, theta, X, Y, None, penalty)
 
 
+@pytest.mark.parametrize("units", [2, 3, 7])
+@pytest.mark.parametrize("kinds", [(), ("relu",), ("tanh", "prelu"), ("rbf",)])
+def test_a_first_layer_with_its_bias_in_the_product_has_the_same_gradient(kinds, units):
+    network = network_of(*kinds, units=units)
+    theta = started(network)
+    objective, rows = objective_of(network, theta), np.arange(12)
+    graph = objective._graph
+    value = objective(rows)
+    derived = gradient(graph.objective, graph.parameters)
+    want = Program([graph.objective, *derived], objective._bound).run(objective._data, rows)
+    np.testing.assert_allclose(value, want[0], rtol=1e-13)
+    for g, w in zip(network.split(objective.gradient), want[1:], strict=True):
+        np.testing.assert_allclose(g, w, rtol=1e-12, atol=1e-15)
+    is_stacked = any(x is graph.stacked for x in graph.trained)
+    assert is_stacked == ("rbf" not in kinds and network.layer_units[1] >= 3)
+
+
 def started(network, seed=0, **options):
     X = np.random.default_rng(2).normal(size=(30, network.layer_units[0]))
     return network.initial_theta(np.random.RandomState(seed), np.float64, X=X, **options)

@@ -226,7 +226,12 @@ def _lower_logaddexp(a: Expression, b: Expression) -> Any:
     return np.maximum(a, b) + np.log1p(np.exp(-np.abs(a - b)))
 
 
-def _pull_logaddexp(g: Expression, y: Expression, a: Expression, b: Expression) -> Any:
+def _pull_logaddexp(
+    g: Expression,
+    y: Expression,  # noqa: ARG001
+    a: Expression,
+    b: Expression,
+) -> Any:
     if not _is(b, 0):
         return g * special.expit(a - b)
     return g * (_grown(a) / (1 + _grown(a)))  # computed once, for the softplus too

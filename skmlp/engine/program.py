@@ -530,7 +530,7 @@ def _factored(outputs: list[Expression]) -> list[Expression]:
 
 
 def _outer_product(
-    node: Expression, users: Mapping[Expression, int]
+    node: Expression, users: Mapping[Any, int]
 ) -> tuple[Expression, Expression, Expression] | None:
     """Write a node, read once, as c r * m, with a column c and a row r, if it is so."""
     if node.primitive is not PRIMITIVES["multiply"] or users[node] != 1:
@@ -539,7 +539,7 @@ def _outer_product(
         if scaled.shape != node.shape or users[scaled] != 1:
             continue
         if m.shape == node.shape and scaled.primitive is MATMUL and scaled.inputs[1].shape[0] == 1:
-            return *scaled.inputs, m * 1.0 if m.is_boolean else m
+            return scaled.inputs[0], scaled.inputs[1], m * 1.0 if m.is_boolean else m
         if found := _outer_product(scaled, users):
             c, r, inner = found
             return c, r, inner * m

@@ -222,6 +222,17 @@ def test_what_changes_the_shape_stays(form):
     np.testing.assert_array_equal(evaluate(form(z), {z: np.ones(3)}), form(np.ones(3)))
 
 
+def test_nodes_are_replaced_wherever_they_are_used():
+    z, w = variable("z", (3,)), variable("w", (3,))
+    inner = np.exp(z)
+    (changed,) = share([inner * np.tanh(inner) + z], {inner: np.sqrt(w) + 1.0})
+    at = {z: np.array([1.0, 2.0, 3.0]), w: np.array([4.0, 9.0, 16.0])}
+    np.testing.assert_allclose(
+        evaluate(changed, at), (np.sqrt(at[w]) + 1) * np.tanh(np.sqrt(at[w]) + 1) + at[z]
+    )
+    assert "exp" not in names([changed])
+
+
 def test_the_gradient_shares_the_forward_pass():
     z = variable("z", (BATCH, 3))
     loss = np.sum(z * np.tanh(np.logaddexp(0, z)))

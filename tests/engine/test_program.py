@@ -423,6 +423,77 @@ def test_an_index_takes_the_rows_that_numpy_takes(name, block_rows):
         assert_close(array, want)
 
 
+# -- inputs that are joined to other columns -------------------------------------------------------
+
+JOINED = {
+    "a constant column": lambda x, y: [x, np.ones_like(y[:, :1])],
+    "constants around": lambda x, y: [np.ones_like(x), x, np.full_like(x[:, :2], 3.0)],
+    "two inputs": lambda x, y: [y, np.zeros_like(x[:, :1]), x],
+    "an input twice": lambda x, y: [x, x],
+    "an input and a computed value": lambda x, y: [x, np.tanh(y)],
+}
+
+
+@pytest.mark.parametrize("index", [None, slice(3, 17, 2), np.array([7, 0, 7, 19])])
+@pytest.mark.parametrize("source", [np.float32, np.float64])
+@pytest.mark.parametrize("name", JOINED)
+def test_joined_inputs_are_those_of_numpy(name, source, index):
+    rng = np.random.default_rng(0)
+    x, y, W = variable("x", (BATCH, 3)), variable("y", (BATCH, 2)), variable("W", (3, 2))
+    values = {x: rng.normal(size=(20, 3)).astype(source), y: rng.normal(size=(20, 2))}
+    weights = rng.normal(size=(3, 2))
+
+    def outputs(x, y, W):
+        joined = np.concatenate(JOINED[name](x, y), axis=1)
+        again = np.concatenate([np.ones_like(x), x], axis=1)
+        return joined, np.tanh(joined), again, x @ W + y
+
+    program = Program(outputs(x, y, W), {W: weights})
+    rows = slice(None) if index is None else index
+    taken = [values[v][rows].astype(np.float64) for v in (x, y)]
+    for _ in range(2):
+        for got, want in zip(program.run(values, index), outputs(*taken, weights), strict=True):
+            np.testing.assert_allclose(got, want, rtol=1e-13)
+
+
+def test_joining_inputs_to_constants_takes_no_call():
+    x, W = variable("x", (BATCH, 3)), variable("W", (4, 2))
+    joined = np.concatenate([x, np.ones((1, 1))], axis=1)
+    assert len(Program([joined @ W], {W: np.ones((4, 2))}).step(5).calls) == 1
+    assert len(Program([np.concatenate([np.tanh(x), np.ones((1, 1))], 1)]).step(5).calls) == 2
+
+
+# -- products of what scales rows and columns ------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", PRECISIONS)
+@pytest.mark.parametrize("columns", [2, 5, 9])
+@pytest.mark.parametrize("slope", ["greater", "tanh", "two"])
+def test_scaled_products_are_those_of_numpy(slope, columns, dtype):
+    rng = np.random.default_rng(columns)
+    x, z = variable("x", (BATCH, columns)), variable("z", (BATCH, 5))
+    c, r = variable("c", (BATCH, 1)), variable("r", (5, 1))
+    slopes = {
+        "greater": lambda z: z > 0,
+        "tanh": lambda z: 1 - np.tanh(z) ** 2,
+        "two": np.exp,
+    }[slope]
+    scaled = (c @ r.T) * slopes(z)
+    scaled = scaled * (z > 0.1) if slope == "two" else scaled
+    values = {v: rng.normal(size=concrete(v.shape, 40)).astype(dtype) for v in (x, z, c)}
+    column = rng.normal(size=(5, 1)).astype(dtype)
+    g = (values[c] @ column.T) * slopes(values[z])
+    g = g * (values[z] > 0.1) if slope == "two" else g
+    program = Program([x.T @ scaled], {r: column}, dtype=dtype)
+    assert_close(program.run(values)[0], values[x].T @ g, dtype, 40)
+    is_formed = any(n.primitive is PRIMITIVES["matmul"] and n.inputs[0] is c for n in program.order)
+    assert is_formed == (columns > 5)
+    program = Program([x.T @ scaled, scaled @ np.ones((5, 2))], {r: column}, dtype=dtype)
+    for got, want in zip(program.run(values), (values[x].T @ g, g @ np.ones((5, 2))), strict=True):
+        assert_close(got, want, dtype, 40)
+    assert any(n.primitive is PRIMITIVES["matmul"] and n.inputs[0] is c for n in program.order)
+
+
 def test_values_without_rows_are_not_indexed():
     x, w = variable("x", (BATCH, 2)), variable("w", (2,))
     values = data_for([x, w], 5)
