@@ -14,7 +14,7 @@ and losses are divided by a number. The parameters of the last layer are then th
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Self
@@ -278,6 +278,9 @@ class Objective:
     ----------
     gradient : ndarray of shape (n_parameters,)
         The gradient at the last call; solvers may use it up.
+    penalties : list of callables
+        For each of the `chunks_of` theta what adds the gradient of its penalty to the data term's
+        there, and returns its value.
     program : Program
         What computes the data term and its gradient.
     """
@@ -322,13 +325,27 @@ class Objective:
         self._running = [part for part in running if part is not None] if statistics else []
         self._observed: list[np.ndarray] = []
         self.programs: dict[tuple[Expression, ...], Program] = {}
-        self._penalty, self._factor = float(penalty), np.array(penalty, theta.dtype)
-        scratch = np.empty(CHUNK, theta.dtype)
-        self._chunks = [
-            (w, g, scratch[: len(w)])
-            for part in network.penalised
-            for w, g in chunks(theta[part], self.gradient[part])
+        self._penalty = float(penalty)
+        scratch = np.empty(min(CHUNK, len(theta)), theta.dtype)
+        self.penalties = [
+            self._penalty_on(stretches_in(chunk, network.penalised), scratch)
+            for chunk in chunks_of(len(theta))
         ]
+
+    def _penalty_on(self, stretches: list[slice], scratch: np.ndarray) -> Callable[[], float]:
+        """Make what adds the penalty's gradient on some stretches and returns its value there."""
+        parts = [(self.theta[s], self.gradient[s], scratch[: s.stop - s.start]) for s in stretches]
+        half, factor = 0.5 * self._penalty, np.array(self._penalty, scratch.dtype)
+
+        def penalise() -> float:
+            squares = 0.0
+            for w, g, scratch in parts:
+                np.multiply(w, factor, scratch)
+                np.add(g, scratch, g)
+                squares += float(np.dot(w, w))
+            return half * squares
+
+        return penalise if self._penalty and parts else float
 
     def __call__(self, rows: np.ndarray) -> float:
         """Compute the objective over a batch, and its gradient into `gradient`.
@@ -343,19 +360,16 @@ class Objective:
         float
             F(theta; rows), losses in their unit.
         """
+        value = self.data_term(rows)
+        return value + sum([penalise() for penalise in self.penalties])
+
+    def data_term(self, rows: np.ndarray) -> float:
+        """Compute the objective without its penalty, and its gradient; `penalties` add the rest."""
         self._scale[...] = 1.0 / (len(rows) * self._loss_unit)
         results = self._compute(rows)
         if self._running:
             self._observed = results[-len(self._running) :] if len(rows) > 1 else []
-        value = float(results[0])
-        if self._penalty == 0.0:
-            return value
-        squares = 0.0
-        for w, g, scratch in self._chunks:
-            np.multiply(w, self._factor, scratch)
-            np.add(g, scratch, g)
-            squares += float(np.dot(w, w))
-        return value + 0.5 * self._penalty * squares
+        return float(results[0])
 
     def track(self) -> None:
         """Move the running statistics towards those of the last batch, if it had two rows.
@@ -398,7 +412,8 @@ class Objective:
             return self(rows)
         self._scale[...] = 1.0 / (len(rows) * self._loss_unit)
         value = float(self._forward([self._graph.predicted]).run(self._data, rows)[0])
-        squares = sum(float(np.dot(w, w)) for w, _, _ in self._chunks)
+        weights = (self.theta[stretch] for stretch in self._graph.network.penalised)
+        squares = sum(float(np.dot(w, w)) for w in weights)
         return value + 0.5 * self._penalty * squares
 
     def _forward(self, outputs: list[Expression]) -> Program:
@@ -409,7 +424,18 @@ class Objective:
         return self.programs[key]
 
 
-def chunks(*vectors: np.ndarray) -> Iterator[tuple[np.ndarray, ...]]:
-    """Cut equally long vectors into chunks that fit the cache."""
-    for start in range(0, len(vectors[0]), CHUNK):
-        yield tuple(vector[start : start + CHUNK] for vector in vectors)
+def chunks_of(length: int) -> list[slice]:
+    """Cut a flat vector into chunks that fit the cache."""
+    return [slice(start, min(start + CHUNK, length)) for start in range(0, length, CHUNK)]
+
+
+def stretches_in(chunk: slice, stretches: Iterable[slice]) -> list[slice]:
+    """Cut from stretches of a flat vector what is within a chunk.
+
+    Examples
+    --------
+    >>> stretches_in(slice(10, 20), [slice(0, 12), slice(15, 17), slice(20, 30)])
+    [slice(10, 12, None), slice(15, 17, None)]
+    """
+    cut = (slice(max(s.start, chunk.start), min(s.stop, chunk.stop)) for s in stretches)
+    return [s for s in cut if s.start < s.stop]

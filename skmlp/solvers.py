@@ -1,7 +1,7 @@
 """Solvers: rules that move the flat vector theta, and schedules for their rates.
 
-The law of a stochastic solver: `on(theta, g)` returns the step, a call without arguments that moves
-theta in place by one gradient, which it uses up, at the solver's `rate`, which a schedule sets. The
+The law of a stochastic solver: `on(theta, g)` returns the `Move`, which moves theta in place, chunk
+by chunk, by one gradient, which it uses up, at the solver's `rate`, which a schedule sets. The
 solver's attributes are its whole state, so keeping the object is keeping the state.
 
 `SOLVERS` and `SCHEDULES` stand right under their definitions.
@@ -12,12 +12,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
 from scipy import optimize
 
-from .objective import CHUNK, chunks
+from .objective import CHUNK, chunks_of, stretches_in
 
 SMALLEST_RATE = 1e-6  # where the adaptive schedule gives up, as scikit-learn's
 CLEARED_AFTER = 64  # steps, the numbers of a solver that are too small to matter are made 0
@@ -201,6 +202,28 @@ def comes_to_rest(learning_rate: Any) -> bool:
 # == stochastic solvers ============================================================================
 
 
+@dataclass(frozen=True)
+class Move:
+    """A step of a solver on a vector.
+
+    Attributes
+    ----------
+    begin : callable
+        Called first: counts the step and sets its rate.
+    chunks : list of callables
+        Called next, in any order: each moves one of the `chunks_of` theta.
+    """
+
+    begin: Callable[[], None]
+    chunks: list[Callable[[], None]]
+
+    def __call__(self) -> None:
+        """Take the whole step."""
+        self.begin()
+        for move_chunk in self.chunks:
+            move_chunk()
+
+
 class Solver(Protocol):
     """What training asks of a stochastic solver.
 
@@ -208,15 +231,18 @@ class Solver(Protocol):
     ----------
     rate : float
         The rate of the next step.
+    steps : int
+        How many have been taken.
     by_epochs : bool
         Whether it goes by scikit-learn's three schedules.
     """
 
     rate: float
+    steps: int
     by_epochs: ClassVar[bool]
 
-    def on(self, theta: np.ndarray, g: np.ndarray) -> Callable[[], None]:
-        """Return the step: it moves theta by what then stands in g, and uses it up."""
+    def on(self, theta: np.ndarray, g: np.ndarray) -> Move:
+        """Return the move: it steps by what then stands in g, and uses g up."""
 
 
 def clearing(dtype: Any) -> Callable[..., None]:
@@ -253,6 +279,12 @@ def clearing(dtype: Any) -> Callable[..., None]:
     return clear
 
 
+def _on_chunks(move: Callable[..., None], *vectors: np.ndarray) -> list[Callable[[], None]]:
+    """Bind a move to each chunk of some vectors of one length."""
+    chunks = chunks_of(len(vectors[0]))
+    return [partial(move, *(vector[chunk] for vector in vectors)) for chunk in chunks]
+
+
 class SGD:
     r"""Stochastic gradient descent with momentum.
 
@@ -282,29 +314,29 @@ class SGD:
         self.steps = 0
         self.velocity = np.zeros_like(theta)
 
-    def on(self, theta: np.ndarray, g: np.ndarray) -> Callable[[], None]:
-        """Return the step: it moves theta by what then stands in g, and uses it up."""
-        parts = list(chunks(theta, g, self.velocity))
+    def on(self, theta: np.ndarray, g: np.ndarray) -> Move:
+        """Return the move: it steps by what then stands in g, and uses g up."""
         rate, momentum = (np.array(number, theta.dtype) for number in (self.rate, self.momentum))
         clear = clearing(theta.dtype)
 
-        def step() -> None:
+        def begin() -> None:
             self.steps += 1
             rate[...] = self.rate
-            for theta_, g_, v in parts:
-                np.multiply(g_, rate, g_)
-                np.multiply(v, momentum, v)
-                np.subtract(v, g_, v)
-                if self.nesterov:
-                    np.subtract(theta_, g_, theta_)
-                    np.multiply(v, momentum, g_)
-                    np.add(theta_, g_, theta_)
-                else:
-                    np.add(theta_, v, theta_)
-                if self.steps % CLEARED_AFTER == 0:
-                    clear(g_, theta_, v)
 
-        return step
+        def move(theta: np.ndarray, g: np.ndarray, v: np.ndarray) -> None:
+            np.multiply(g, rate, g)
+            np.multiply(v, momentum, v)
+            np.subtract(v, g, v)
+            if self.nesterov:
+                np.subtract(theta, g, theta)
+                np.multiply(v, momentum, g)
+                np.add(theta, g, theta)
+            else:
+                np.add(theta, v, theta)
+            if self.steps % CLEARED_AFTER == 0:
+                clear(g, theta, v)
+
+        return Move(begin, _on_chunks(move, theta, g, self.velocity))
 
 
 class Adam:
@@ -342,33 +374,33 @@ class Adam:
         self.first_moment = np.zeros_like(theta)
         self.second_moment = np.zeros_like(theta)
 
-    def on(self, theta: np.ndarray, g: np.ndarray) -> Callable[[], None]:
-        """Return the step: it moves theta by what then stands in g, and uses it up."""
-        parts = list(chunks(theta, g, self.first_moment, self.second_moment))
+    def on(self, theta: np.ndarray, g: np.ndarray) -> Move:
+        """Return the move: it steps by what then stands in g, and uses g up."""
         one, two = 1 - self.beta_1, 1 - self.beta_2
         numbers = (self.beta_1, self.beta_2, self.epsilon / math.sqrt(two), 0.0)
         beta_1, beta_2, epsilon, rate = (np.array(number, theta.dtype) for number in numbers)
         clear = clearing(theta.dtype)
 
-        def step() -> None:
+        def begin() -> None:
             self.steps += 1
             corrections = math.sqrt(1 - self.beta_2**self.steps) / (1 - self.beta_1**self.steps)
             rate[...] = self.rate * corrections * one / math.sqrt(two)
-            for theta_, g_, m, v in parts:
-                np.multiply(m, beta_1, m)
-                np.add(m, g_, m)
-                np.multiply(g_, g_, g_)
-                np.multiply(v, beta_2, v)
-                np.add(v, g_, v)
-                np.sqrt(v, g_)
-                np.add(g_, epsilon, g_)
-                np.divide(m, g_, g_)
-                np.multiply(g_, rate, g_)
-                np.subtract(theta_, g_, theta_)
-                if self.steps % CLEARED_AFTER == 0:
-                    clear(g_, theta_, m, v)
 
-        return step
+        def move(theta: np.ndarray, g: np.ndarray, m: np.ndarray, v: np.ndarray) -> None:
+            np.multiply(m, beta_1, m)
+            np.add(m, g, m)
+            np.multiply(g, g, g)
+            np.multiply(v, beta_2, v)
+            np.add(v, g, v)
+            np.sqrt(v, g)
+            np.add(g, epsilon, g)
+            np.divide(m, g, g)
+            np.multiply(g, rate, g)
+            np.subtract(theta, g, theta)
+            if self.steps % CLEARED_AFTER == 0:
+                clear(g, theta, m, v)
+
+        return Move(begin, _on_chunks(move, theta, g, self.first_moment, self.second_moment))
 
 
 class AdamW(Adam):
@@ -409,16 +441,22 @@ class AdamW(Adam):
         self.weight_decay = float(weight_decay)
         self.weights = list(weights)
 
-    def on(self, theta: np.ndarray, g: np.ndarray) -> Callable[[], None]:
-        """Return the step: it moves theta by what then stands in g, and uses it up."""
-        weights, move = [theta[stretch] for stretch in self.weights], super().on(theta, g)
+    def on(self, theta: np.ndarray, g: np.ndarray) -> Move:
+        """Return the move: it steps by what then stands in g, and uses g up."""
+        adam = super().on(theta, g)
 
-        def step() -> None:
-            for W in weights:
-                W *= 1 - self.rate * self.weight_decay
-            move()
+        def decayed(move: Callable[[], None], chunk: slice) -> Callable[[], None]:
+            weights = [theta[stretch] for stretch in stretches_in(chunk, self.weights)]
 
-        return step
+            def decay_and_move() -> None:
+                for W in weights:
+                    W *= 1 - self.rate * self.weight_decay
+                move()
+
+            return decay_and_move
+
+        chunks = zip(adam.chunks, chunks_of(len(theta)), strict=True)
+        return Move(adam.begin, [decayed(move, chunk) for move, chunk in chunks])
 
 
 # What makes a solver for theta, some stretches of which are weights, of an estimator's parameters.
@@ -528,8 +566,9 @@ class Average:
         self.steps += 1
         share = (1 - self.decay) / (1 - self.decay**self.steps)
         scratch = np.empty(min(CHUNK, len(theta)), theta.dtype)
-        for theta_, a in chunks(theta, self.values):
-            change = np.subtract(theta_, a, out=scratch[: len(a)])
+        for chunk in chunks_of(len(theta)):
+            a = self.values[chunk]
+            change = np.subtract(theta[chunk], a, out=scratch[: len(a)])
             change *= share
             a += change
 

@@ -371,41 +371,54 @@ class Descent:
         step, total = self._step(epochs_before * n), 0.0
         for start in range(0, n, size):
             batch = order[start : start + size]
-            loss = objective(batch)
-            if not (math.isfinite(loss) and step(start)):
+            loss = objective.data_term(batch)
+            if not math.isfinite(loss):
                 return math.nan
+            loss += step(start)
             objective.track()
             total += loss * len(batch)
         return total / n if np.isfinite(objective.theta).all() else math.nan
 
-    def _step(self, seen: int) -> Callable[[int], bool]:
-        """Make what steps after `start` more samples, unless the gradient is not finite."""
-        theta, g = self.objective.theta, self.objective.gradient
-        solver, move = self.solver, self._move
-        average, factor = self.average, self.schedule.factor
+    def _step(self, seen: int) -> Callable[[int], float]:
+        """Make what steps after `start` more samples, and returns the penalty; NaN if it cannot.
+
+        A gradient that is not finite is seen at once in the first step, and where it is clipped;
+        else in the parameters, by the end of the epoch.
+        """
+        solver, average, factor = self.solver, self.average, self.schedule.factor
         solver.rate = self.rate
         max_norm, planned = self.how.max_grad_norm, self.how.planned_epochs * len(self.order)
+        theta, g = self.objective.theta, self.objective.gradient
+        penalties, move = self.objective.penalties, self._move
+        chunks = list(zip(penalties, move.chunks, strict=True))
 
-        def step(start: int) -> bool:  # noqa: ARG001, only a full step goes by it
-            if not is_finite(g):
-                return False
+        def penalised_step() -> float:
+            move.begin()
+            penalty = 0.0
+            for penalise, move_chunk in chunks:  # both while a chunk is in the cache
+                penalty += penalise()
+                move_chunk()
+            return penalty
+
+        def clipped_step(max_norm: float) -> float:
+            penalty = sum([penalise() for penalise in penalties])
+            if not clip_norm(g, max_norm):
+                return math.nan
             move()
-            return True
+            return penalty
 
-        def full_step(start: int) -> bool:
-            if not (is_finite(g) if max_norm is None else clip_norm(g, max_norm)):
-                return False
+        def step(start: int) -> float:
+            if solver.steps == 0 and not is_finite(g):
+                return math.nan
             if factor is not None:
-                solver.rate = self.rate * _checked_factor(
-                    factor, min(1.0, (seen + start) / planned)
-                )
-            move()
+                progress = min(1.0, (seen + start) / planned)
+                solver.rate = self.rate * _checked_factor(factor, progress)
+            penalty = penalised_step() if max_norm is None else clipped_step(max_norm)
             if average is not None:
                 average.update(theta)
-            return True
+            return penalty
 
-        is_plain = max_norm is None and factor is None and average is None
-        return step if is_plain else full_step
+        return step
 
     def after_epoch(self, samples_seen: int) -> None:
         """Set the rate of the next epoch."""

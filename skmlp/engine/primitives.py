@@ -55,12 +55,13 @@ def _bind_ufunc(ufunc: np.ufunc, out: np.ndarray, *arrays: np.ndarray) -> Callab
 def _bind_multiply(
     ufunc: np.ufunc, out: np.ndarray, a: np.ndarray, b: np.ndarray
 ) -> Callable[[], Any]:
-    # Truth values are sooner written as numbers first; mixed calls never run in place.
+    # Truth values are sooner written as numbers first, but where they are multiplied in place.
     if a.dtype != b.dtype:
         mask, other = (a, b) if a.dtype == bool else (b, a)
         if _is_constant(other) and other == 1:
             return partial(np.copyto, out, mask)
-        return partial(_multiply_masked, out, mask, other)
+        if not np.may_share_memory(out, other):
+            return partial(_multiply_masked, out, mask, other)
     return _bind_ufunc(ufunc, out, a, b)
 
 

@@ -28,7 +28,7 @@ from .primitives import BROADCAST_TO, CONCATENATE, MATMUL, PRIMITIVES, ROWS, TRA
 
 BLOCK_NUMBERS = 1 << 15  # a block's widest array holds about so many numbers, to stay in the cache,
 LEAST_BLOCK_ROWS = 256  # but a block has at least so many rows, and as many as that array columns
-CAST_NUMBERS = 512  # NumPy's own buffer for calls that mix precisions or broadcast
+CAST_NUMBERS = 1024  # NumPy's own buffer for calls that mix precisions or broadcast
 KEPT_STEPS = 4  # numbers of rows that a program stays bound to
 
 
@@ -401,13 +401,13 @@ class Step:
         dtype = np.dtype(bool) if node.is_boolean else self._dtype
         number_of_bytes = math.prod(shape) * dtype.itemsize
         memory = None
-        in_place = node.primitive.in_place  # type: ignore[union-attr]
-        if in_place and all(self.arrays[x].dtype == dtype for x in node.inputs):
+        if node.primitive.in_place:  # type: ignore[union-attr]
             for x in node.inputs:
                 others = (other for other in node.inputs if other is not x)
                 if (
                     x in self._memory
                     and x in dying
+                    and self.arrays[x].dtype == dtype
                     and self.arrays[x].shape == shape
                     and not any(roots[other] is x for other in others)
                 ):
