@@ -14,9 +14,10 @@ sense of the same W and b.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -314,6 +315,7 @@ class Network:
     normalization: str | None = None
     residual: bool = False
     further: tuple[list[dict[str, float]], ...] = field(init=False, repr=False, compare=False)
+    _stretches: list[slice] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Look up what each hidden layer learns beside weights and bias, and where it starts."""
@@ -331,6 +333,7 @@ class Network:
             running = NORMALISATIONS[self.normalization].running
         hidden = len(self.activations)
         object.__setattr__(self, "further", (found, [scales] * hidden, [running] * hidden))
+        object.__setattr__(self, "_stretches", self._laid_out())
 
     @property
     def depth(self) -> int:
@@ -359,13 +362,13 @@ class Network:
     @property
     def n_parameters(self) -> int:
         """The length of theta."""
-        return sum(int(np.prod(shape)) for shape in self.shapes)
+        return self._stretches[-1].stop
 
     @property
     def penalised(self) -> list[slice]:
         """The stretches of theta that the L2 penalty is for: weight matrices, those of no Layer."""
         stretches: list[slice] = []
-        for i, stretch in reversed(list(enumerate(self._stretches()[: self.depth]))):
+        for i, stretch in reversed(list(enumerate(self._stretches[: self.depth]))):
             if self._is_layer(i):
                 continue
             if stretches and stretches[-1].stop == stretch.start:
@@ -373,11 +376,11 @@ class Network:
             stretches.append(stretch)
         return stretches
 
-    def _stretches(self) -> list[slice]:
+    def _laid_out(self) -> list[slice]:
         """Tell where in theta each part stands."""
-        sizes = [int(np.prod(shape)) for shape in self.shapes]
+        sizes = [math.prod(shape) for shape in self.shapes]
         order = [*reversed(range(self.depth)), *range(self.depth, len(sizes))]
-        stops = np.cumsum([sizes[k] for k in order]).tolist()
+        stops = accumulate(sizes[k] for k in order)
         stretches = {k: slice(stop - sizes[k], stop) for k, stop in zip(order, stops, strict=True)}
         return [stretches[k] for k in range(len(sizes))]
 
@@ -385,7 +388,7 @@ class Network:
         """View theta (or a gradient) as its parts, of `shapes`."""
         return [
             theta[stretch].reshape(shape)
-            for stretch, shape in zip(self._stretches(), self.shapes, strict=True)
+            for stretch, shape in zip(self._stretches, self.shapes, strict=True)
         ]
 
     def packed(self, parts: Sequence[np.ndarray]) -> np.ndarray:
@@ -397,8 +400,8 @@ class Network:
 
     def first_layer(self, theta: np.ndarray) -> np.ndarray:
         """View the weight matrix of the first layer, with its bias as one more row below."""
-        stretches, (inputs, units) = self._stretches(), self.layer_units[:2]
-        W, b = stretches[0], stretches[self.depth]
+        inputs, units = self.layer_units[:2]
+        W, b = self._stretches[0], self._stretches[self.depth]
         return theta[W.start : b.stop].reshape(inputs + 1, units)
 
     def last_layer(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

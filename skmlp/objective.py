@@ -28,7 +28,7 @@ from .heads import HEADS, Head
 from .network import LAYERS, Network
 from .regularisers import STATISTICS_RATE, Noise, Training
 
-CHUNK = 1 << 15  # numbers of a flat vector that are updated together, to stay in the cache
+CHUNK = 1 << 16  # numbers of a flat vector that are updated together, to stay in the cache
 
 
 @dataclass(frozen=True, eq=False)
@@ -173,19 +173,22 @@ class LossGraph:
 
     @property
     def plan(self) -> Plan:
-        """The data term, its gradients, and the statistics of a batch, to be computed together."""
+        """The total, the data term's gradients, and the statistics of a batch, to be computed.
+
+        The gradients are with respect to `trained`, in their order.
+        """
         if self._plan is None:
             statistics = [] if self.training is None else self.training.statistics
-            nodes = [self.objective, self.total, self.raw, *statistics]
+            nodes = [self.total, self.raw, *statistics]
             if self._affine is not None:  # the bias is added, and its gradient summed, within
                 x = self._affine.inputs[0].inputs[0]
                 product: Any = np.concatenate([x, np.ones((1, 1))], axis=1) @ self.stacked
                 nodes = share(nodes, {self._affine: product})
-            objective, total, raw, *statistics = nodes
+            total, raw, *statistics = nodes
             # The scale comes in at the raw outputs: a call on a few columns, not on each loss.
             (slope,) = gradient(total, [raw])
             gradients = gradient(raw, self.trained, self.scale * slope)
-            self._plan = Plan([objective, *gradients, *statistics])
+            self._plan = Plan([total, *gradients, *statistics])
         return self._plan
 
     def _first_affine(self) -> Expression | None:
@@ -365,11 +368,12 @@ class Objective:
 
     def data_term(self, rows: np.ndarray) -> float:
         """Compute the objective without its penalty, and its gradient; `penalties` add the rest."""
-        self._scale[...] = 1.0 / (len(rows) * self._loss_unit)
+        scale = 1.0 / (len(rows) * self._loss_unit)
+        self._scale[...] = scale
         results = self._compute(rows)
         if self._running:
             self._observed = results[-len(self._running) :] if len(rows) > 1 else []
-        return float(results[0])
+        return scale * float(results[0])
 
     def track(self) -> None:
         """Move the running statistics towards those of the last batch, if it had two rows.

@@ -49,7 +49,9 @@ def _register(primitive: Primitive) -> Primitive:
 
 
 def _bind_ufunc(ufunc: np.ufunc, out: np.ndarray, *arrays: np.ndarray) -> Callable[[], Any]:
-    return partial(ufunc, *arrays, out)  # a third faster than out=out for a few numbers
+    # One number is sooner taken as such than repeated along axes.
+    inputs = (a.reshape(()) if a.size == 1 < out.size else a for a in arrays)
+    return partial(ufunc, *inputs, out)  # a third faster than out=out for a few numbers
 
 
 def _bind_multiply(
@@ -113,9 +115,10 @@ def _combine(primitive: Primitive, *inputs: Any) -> Expression:
             f"{primitive.name} takes {len(primitive.pullbacks)} inputs, got {len(inputs)}"
         )
     nodes = [constant(x) for x in inputs]
-    if len(nodes) == 1 and nodes[0].primitive is BROADCAST_TO:
-        return broadcast_to(_combine(primitive, nodes[0].inputs[0]), nodes[0].shape)
     shape = broadcast(*(node.shape for node in nodes))
+    small = [node.inputs[0] if node.primitive is BROADCAST_TO else node for node in nodes]
+    if broadcast(*(node.shape for node in small)) != shape:  # combined before it is repeated
+        return broadcast_to(_combine(primitive, *small), shape)
     for position, node in enumerate(nodes):
         if node.primitive is BROADCAST_TO:
             others = (x.shape for i, x in enumerate(nodes) if i != position)
@@ -138,7 +141,19 @@ def _simpler_multiply(a: Expression, b: Expression) -> Expression | None:
             return other
         if _is(factor, -1):
             return -other
+        if other.primitive is PRIMITIVES["multiply"]:
+            for inner, rest in (other.inputs, other.inputs[::-1]):
+                powers = _power_of_two(factor), _power_of_two(inner)
+                if None not in powers:  # of two, so that rounding is the same
+                    return math.prod(powers) * rest  # type: ignore[arg-type]
     return None
+
+
+def _power_of_two(node: Expression) -> float | None:
+    if node.value is None or node.value.ndim or node.is_boolean:
+        return None
+    number = abs(float(node.value))
+    return float(node.value) if math.frexp(number)[0] == 0.5 and 1e-9 < number < 1e9 else None
 
 
 def _simpler_power(a: Expression, b: Expression) -> Any:
@@ -543,6 +558,9 @@ def _reduction(
     return primitive
 
 
+SHORT = 1024  # numbers; NumPy adds up more of them with less rounding than BLAS does
+
+
 def _bind_sum(
     out: np.ndarray, a: np.ndarray, axis: tuple[int, ...], keepdims: bool
 ) -> Callable[[], Any]:
@@ -553,6 +571,8 @@ def _bind_sum(
         return partial(np.dot, np.ones(a.shape[0], a.dtype), a, out.reshape(a.shape[1]))
     if a.ndim == 2 and axis == (1,) and a.shape[1] <= 32 and a.flags.c_contiguous:
         return partial(np.dot, a, np.ones(a.shape[1], a.dtype), out.reshape(a.shape[0]))
+    if a.ndim == 1 and a.size <= SHORT and a.flags.c_contiguous:
+        return partial(np.dot, a, np.ones_like(a), out.reshape(()))
     return partial(np.add.reduce, a, axis=axis, out=out, keepdims=keepdims)
 
 

@@ -46,7 +46,7 @@ def running() -> Iterator[None]:
         np.setbufsize(cast_numbers)
 
 
-Source = tuple[Expression, Any, bool]  # an input, its values, whether a row of them is a sample
+Load = Callable[..., None]  # (buffer, where rows are gathered first, rows to take)
 
 
 class Plan:
@@ -225,15 +225,16 @@ class Program:
             `index -> outputs`, as `run`, to be called inside `running`.
         """
         total = self._count_rows(values)
-        sources = [(x, values[x], BATCH in x.shape) for x in self.inputs]
+        loads = {x: _loader(x, values[x], self.dtype) for x in self.inputs}
         are_rows = [self._kinds[output] == "rows" for output in self.outputs]
+        has_rows = any(are_rows)
 
         def compute(index: Any = None) -> list[np.ndarray]:
             taken = _taken(total, index)
             if len(taken) > self.block_rows:
-                return self._run_blocks(sources, taken)
-            results = self._run_block(sources, taken)
-            if not any(are_rows):
+                return self._run_blocks(loads, taken)
+            results = self._run_block(loads, taken)
+            if not has_rows:
                 return results
             return [
                 np.array(x) if is_rows else x for x, is_rows in zip(results, are_rows, strict=True)
@@ -259,18 +260,22 @@ class Program:
             raise ValueError(f"the inputs have different numbers of rows: {sorted(counts)}")
         return int(counts.pop()) if counts else 1
 
-    def _run_block(self, sources: list[Source], taken: range | np.ndarray) -> list[np.ndarray]:
+    def _run_block(
+        self, loads: Mapping[Expression, Load], taken: range | np.ndarray
+    ) -> list[np.ndarray]:
         step = self.step(len(taken))
-        for x, source, has_rows in sources:
-            _load(step.arrays[x], step.gathered.get(x), source, taken if has_rows else None)
+        for x, load in loads.items():
+            load(step.arrays[x], step.gathered.get(x), taken)
         step.run()
         return step.outputs
 
-    def _run_blocks(self, sources: list[Source], taken: range | np.ndarray) -> list[np.ndarray]:
+    def _run_blocks(
+        self, loads: Mapping[Expression, Load], taken: range | np.ndarray
+    ) -> list[np.ndarray]:
         totals: list[np.ndarray] = []
         for start in range(0, len(taken), self.block_rows):
             block = taken[start : start + self.block_rows]
-            results = self._run_block(sources, block)
+            results = self._run_block(loads, block)
             if not totals:
                 totals = [
                     np.empty(concrete(output.shape, len(taken)), result.dtype)
@@ -635,27 +640,31 @@ def _fill(whole: np.ndarray, parts: Sequence[np.ndarray]) -> None:
         start = stop
 
 
-def _load(
-    buffer: Any, gathered: np.ndarray | None, source: Any, taken: range | np.ndarray | None
-) -> None:
-    """Gather the rows of a batch straight into an input's buffer, or have it filled."""
+def _loader(x: Expression, source: Any, dtype: Any) -> Load:
+    """Make what gathers some rows of a source straight into a buffer, or fills it."""
     if callable(source):
-        source(buffer)
-        return
-    if isinstance(taken, range):
-        if taken != range(source.shape[0]):
-            stop = taken.stop if taken.stop >= 0 else None
-            source = source[taken.start : stop : taken.step]
-    elif taken is not None:
-        is_dense = isinstance(buffer, np.ndarray)
-        if is_dense and source.dtype == buffer.dtype and source.flags.c_contiguous:
+        return lambda buffer, gathered, taken: source(buffer)
+    if BATCH not in x.shape:
+        return lambda buffer, gathered, taken: np.copyto(buffer, source, casting="same_kind")
+    is_ready = isinstance(source, np.ndarray) and source.flags.c_contiguous
+    can_take = is_ready and source.dtype == dtype and not x.is_sparse
+
+    def load(buffer: Any, gathered: np.ndarray | None, taken: range | np.ndarray) -> None:
+        if can_take and not isinstance(taken, range):
             # "raise", or an array in another order, would make it copy all of it.
             source.take(taken, 0, buffer if gathered is None else gathered, "wrap")
             if gathered is not None:
                 np.copyto(buffer, gathered)
             return
-        source = source[taken]
-    if isinstance(buffer, SparseRows):
-        buffer.rows = source
-    else:
-        np.copyto(buffer, source, casting="same_kind")
+        if not isinstance(taken, range):
+            rows = source[taken]
+        elif taken == range(source.shape[0]):
+            rows = source
+        else:
+            rows = source[taken.start : taken.stop if taken.stop >= 0 else None : taken.step]
+        if isinstance(buffer, SparseRows):
+            buffer.rows = rows
+        else:
+            np.copyto(buffer, rows, casting="same_kind")
+
+    return load
