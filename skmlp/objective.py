@@ -20,6 +20,7 @@ from functools import lru_cache
 from typing import Any, Self
 
 import numpy as np
+from scipy.linalg import get_blas_funcs
 
 from .activations import ACTIVATIONS
 from .engine import BATCH, PRIMITIVES, Expression, Plan, Program, evaluate, gradient, variable
@@ -28,7 +29,9 @@ from .heads import HEADS, Head
 from .network import LAYERS, Network
 from .regularisers import STATISTICS_RATE, Noise, Training
 
-CHUNK = 1 << 16  # numbers of a flat vector that are updated together, to stay in the cache
+# Numbers of a flat vector that are updated together, to stay in the cache. From 10,000 on, SciPy's
+# BLAS works in threads, which would compete with those of NumPy's BLAS, a library of its own.
+CHUNK = 9984
 
 
 @dataclass(frozen=True, eq=False)
@@ -329,24 +332,21 @@ class Objective:
         self._observed: list[np.ndarray] = []
         self.programs: dict[tuple[Expression, ...], Program] = {}
         self._penalty = float(penalty)
-        scratch = np.empty(min(CHUNK, len(theta)), theta.dtype)
         self.penalties = [
-            self._penalty_on(stretches_in(chunk, network.penalised), scratch)
-            for chunk in chunks_of(len(theta))
+            self._penalty_on(stretches_in(chunk, network.penalised)) for chunk in chunks_of(theta)
         ]
 
-    def _penalty_on(self, stretches: list[slice], scratch: np.ndarray) -> Callable[[], float]:
+    def _penalty_on(self, stretches: list[slice]) -> Callable[[], float]:
         """Make what adds the penalty's gradient on some stretches and returns its value there."""
-        parts = [(self.theta[s], self.gradient[s], scratch[: s.stop - s.start]) for s in stretches]
-        half, factor = 0.5 * self._penalty, np.array(self._penalty, scratch.dtype)
+        parts = [(self.theta[stretch], self.gradient[stretch]) for stretch in stretches]
+        axpy, dot = get_blas_funcs(("axpy", "dot"), dtype=self.theta.dtype)
 
         def penalise() -> float:
             squares = 0.0
-            for w, g, scratch in parts:
-                np.multiply(w, factor, scratch)
-                np.add(g, scratch, g)
-                squares += float(np.dot(w, w))
-            return half * squares
+            for w, g in parts:
+                axpy(w, g, a=self._penalty)
+                squares += dot(w, w)
+            return 0.5 * self._penalty * squares
 
         return penalise if self._penalty and parts else float
 
@@ -428,8 +428,9 @@ class Objective:
         return self.programs[key]
 
 
-def chunks_of(length: int) -> list[slice]:
+def chunks_of(vector: np.ndarray) -> list[slice]:
     """Cut a flat vector into chunks that fit the cache."""
+    length = len(vector)
     return [slice(start, min(start + CHUNK, length)) for start in range(0, length, CHUNK)]
 
 

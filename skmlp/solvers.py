@@ -17,8 +17,9 @@ from typing import Any, ClassVar, Protocol
 
 import numpy as np
 from scipy import optimize
+from scipy.linalg import get_blas_funcs
 
-from .objective import CHUNK, chunks_of, stretches_in
+from .objective import chunks_of, stretches_in
 
 SMALLEST_RATE = 1e-6  # where the adaptive schedule gives up, as scikit-learn's
 CLEARED_AFTER = 64  # steps, the numbers of a solver that are too small to matter are made 0
@@ -281,7 +282,7 @@ def clearing(dtype: Any) -> Callable[..., None]:
 
 def _on_chunks(move: Callable[..., None], *vectors: np.ndarray) -> list[Callable[[], None]]:
     """Bind a move to each chunk of some vectors of one length."""
-    chunks = chunks_of(len(vectors[0]))
+    chunks = chunks_of(vectors[0])
     return [partial(move, *(vector[chunk] for vector in vectors)) for chunk in chunks]
 
 
@@ -316,23 +317,20 @@ class SGD:
 
     def on(self, theta: np.ndarray, g: np.ndarray) -> Move:
         """Return the move: it steps by what then stands in g, and uses g up."""
-        rate, momentum = (np.array(number, theta.dtype) for number in (self.rate, self.momentum))
+        axpy, scal = get_blas_funcs(("axpy", "scal"), dtype=theta.dtype)
         clear = clearing(theta.dtype)
 
         def begin() -> None:
             self.steps += 1
-            rate[...] = self.rate
 
         def move(theta: np.ndarray, g: np.ndarray, v: np.ndarray) -> None:
-            np.multiply(g, rate, g)
-            np.multiply(v, momentum, v)
-            np.subtract(v, g, v)
+            scal(self.momentum, v)
+            axpy(g, v, a=-self.rate)
             if self.nesterov:
-                np.subtract(theta, g, theta)
-                np.multiply(v, momentum, g)
-                np.add(theta, g, theta)
+                axpy(v, theta, a=self.momentum)
+                axpy(g, theta, a=-self.rate)
             else:
-                np.add(theta, v, theta)
+                axpy(v, theta)
             if self.steps % CLEARED_AFTER == 0:
                 clear(g, theta, v)
 
@@ -376,27 +374,27 @@ class Adam:
 
     def on(self, theta: np.ndarray, g: np.ndarray) -> Move:
         """Return the move: it steps by what then stands in g, and uses g up."""
-        one, two = 1 - self.beta_1, 1 - self.beta_2
-        numbers = (self.beta_1, self.beta_2, self.epsilon / math.sqrt(two), 0.0)
-        beta_1, beta_2, epsilon, rate = (np.array(number, theta.dtype) for number in numbers)
+        axpy, scal = get_blas_funcs(("axpy", "scal"), dtype=theta.dtype)
+        one, two = 1 - self.beta_1, math.sqrt(1 - self.beta_2)
+        epsilon, rate = np.array(self.epsilon / two, theta.dtype), 0.0
         clear = clearing(theta.dtype)
 
         def begin() -> None:
+            nonlocal rate
             self.steps += 1
             corrections = math.sqrt(1 - self.beta_2**self.steps) / (1 - self.beta_1**self.steps)
-            rate[...] = self.rate * corrections * one / math.sqrt(two)
+            rate = self.rate * corrections * one / two
 
         def move(theta: np.ndarray, g: np.ndarray, m: np.ndarray, v: np.ndarray) -> None:
-            np.multiply(m, beta_1, m)
-            np.add(m, g, m)
-            np.multiply(g, g, g)
-            np.multiply(v, beta_2, v)
-            np.add(v, g, v)
+            scal(self.beta_1, m)
+            axpy(g, m)
+            np.square(g, g)
+            scal(self.beta_2, v)
+            axpy(g, v)
             np.sqrt(v, g)
             np.add(g, epsilon, g)
             np.divide(m, g, g)
-            np.multiply(g, rate, g)
-            np.subtract(theta, g, theta)
+            axpy(g, theta, a=-rate)
             if self.steps % CLEARED_AFTER == 0:
                 clear(g, theta, m, v)
 
@@ -443,19 +441,19 @@ class AdamW(Adam):
 
     def on(self, theta: np.ndarray, g: np.ndarray) -> Move:
         """Return the move: it steps by what then stands in g, and uses g up."""
-        adam = super().on(theta, g)
+        adam, (scal,) = super().on(theta, g), get_blas_funcs(("scal",), dtype=theta.dtype)
 
         def decayed(move: Callable[[], None], chunk: slice) -> Callable[[], None]:
             weights = [theta[stretch] for stretch in stretches_in(chunk, self.weights)]
 
             def decay_and_move() -> None:
                 for W in weights:
-                    W *= 1 - self.rate * self.weight_decay
+                    scal(1 - self.rate * self.weight_decay, W)
                 move()
 
             return decay_and_move
 
-        chunks = zip(adam.chunks, chunks_of(len(theta)), strict=True)
+        chunks = zip(adam.chunks, chunks_of(theta), strict=True)
         return Move(adam.begin, [decayed(move, chunk) for move, chunk in chunks])
 
 
@@ -565,12 +563,10 @@ class Average:
         """Take in the parameters after one more step."""
         self.steps += 1
         share = (1 - self.decay) / (1 - self.decay**self.steps)
-        scratch = np.empty(min(CHUNK, len(theta)), theta.dtype)
-        for chunk in chunks_of(len(theta)):
-            a = self.values[chunk]
-            change = np.subtract(theta[chunk], a, out=scratch[: len(a)])
-            change *= share
-            a += change
+        axpy, scal = get_blas_funcs(("axpy", "scal"), dtype=theta.dtype)
+        for chunk in chunks_of(theta):
+            scal(1 - share, self.values[chunk])
+            axpy(theta[chunk], self.values[chunk], a=share)
 
 
 # == the full-batch solver =========================================================================
