@@ -183,14 +183,16 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):
         """Turn classes into the columns that the head learns."""
         kind = type_of_target(y)
         _refuse_no_classes(y, kind)
-        check_classification_targets(y)
+        are_plain = kind in ("binary", "multiclass") and y.dtype.kind in "biuf"
+        if not are_plain:  # else there is nothing to check
+            check_classification_targets(y)
         if kind == "multiclass-multioutput":
             raise ValueError(
                 "Multioutput target data with several classes is not supported: fit one "
                 "classifier a column (sklearn.multioutput.MultiOutputClassifier)."
             )
         is_multilabel = kind.startswith("multilabel")
-        labels = unique_labels(y)
+        labels = np.unique(y) if are_plain else unique_labels(y)
         if (
             classes is not None
             and not is_first

@@ -375,6 +375,11 @@ class Objective:
             self._observed = results[-len(self._running) :] if len(rows) > 1 else []
         return scale * float(results[0])
 
+    @property
+    def has_statistics(self) -> bool:
+        """Whether there are running statistics to `track`."""
+        return bool(self._running)
+
     def track(self) -> None:
         """Move the running statistics towards those of the last batch, if it had two rows.
 

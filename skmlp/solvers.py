@@ -381,8 +381,8 @@ class Adam:
 
         def begin() -> None:
             nonlocal rate
-            self.steps += 1
-            corrections = math.sqrt(1 - self.beta_2**self.steps) / (1 - self.beta_1**self.steps)
+            self.steps = t = self.steps + 1
+            corrections = math.sqrt(1 - self.beta_2**t) / (1 - self.beta_1**t)
             rate = self.rate * corrections * one / two
 
         def move(theta: np.ndarray, g: np.ndarray, m: np.ndarray, v: np.ndarray) -> None:

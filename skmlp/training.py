@@ -375,7 +375,8 @@ class Descent:
             if not math.isfinite(loss):
                 return math.nan
             loss += step(start)
-            objective.track()
+            if objective.has_statistics:
+                objective.track()
             total += loss * len(batch)
         return total / n if np.isfinite(objective.theta).all() else math.nan
 

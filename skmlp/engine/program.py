@@ -314,8 +314,9 @@ class Step:
     arrays : dict of Expression to array
         Where every node's value stands; buffers are reused, so after a run only inputs and
         outputs still hold theirs.
-    gathered : dict of Expression to ndarray
-        Where rows of an input are gathered before they are put among other columns.
+    gathered : dict of Expression to (ndarray, ndarray, ndarray)
+        Where rows of an input are gathered that stand among other columns; and, with each row as
+        one item, the same array, and the place that they are copied to.
     outputs : list of ndarray
         Where the outputs stand.
     calls : list of callables
@@ -326,7 +327,7 @@ class Step:
 
     def __init__(self, program: Program, rows: int) -> None:
         self.arrays: dict[Expression, Any] = {}
-        self.gathered: dict[Expression, np.ndarray] = {}
+        self.gathered: dict[Expression, tuple[np.ndarray, np.ndarray, np.ndarray]] = {}
         self.calls: list[Callable[[], Any]] = []
         self.number_of_bytes = 0
         self._dtype = program.dtype
@@ -392,8 +393,11 @@ class Step:
         if whole not in self.arrays:
             self.arrays[whole] = np.empty(concrete(whole.shape, rows), self._dtype)
         columns = self.arrays[whole][:, start : start + int(x.shape[1])]
-        self.arrays[x], self.gathered[x] = columns, np.empty(columns.shape, self._dtype)
-        self.number_of_bytes += columns.nbytes + self.gathered[x].nbytes
+        rows_alone = np.empty(columns.shape, self._dtype)
+        item = np.dtype((np.void, columns.shape[1] * columns.itemsize))
+        self.arrays[x] = columns
+        self.gathered[x] = rows_alone, rows_alone.view(item), columns.view(item)
+        self.number_of_bytes += columns.nbytes + rows_alone.nbytes
 
     def _place(
         self,
@@ -560,11 +564,15 @@ def _joined(order: Sequence[Expression]) -> dict[Expression, tuple[Expression, i
     """Find the inputs that are joined to constant columns, or each other: no copy is needed."""
     joined: dict[Expression, tuple[Expression, int]] = {}
     for node in order:
-        if node.primitive is not CONCATENATE or node.attributes["axis"] != 1:
+        if node.primitive is not CONCATENATE or node.ndim != 2 or node.attributes["axis"] != 1:
             continue
         starts = np.cumsum([0, *(int(x.shape[1]) for x in node.inputs)]).tolist()
         places = {x: (node, start) for x, start in zip(node.inputs, starts, strict=False)}
-        inputs = {x: places[x] for x in places if x.primitive is None and x.value is None}
+        inputs = {
+            x: place
+            for x, place in places.items()
+            if x.primitive is None and x.value is None and x.shape[1] != 0
+        }
         are_free = len(places) == len(node.inputs) and not inputs.keys() & joined.keys()
         if are_free and all(x in inputs or _is_constant(x) for x in places):
             joined |= inputs
@@ -627,7 +635,7 @@ def _taken(total: int, index: Any) -> range | np.ndarray:
     if index is None or isinstance(index, slice):
         return range(total) if index is None else range(total)[index]
     index = np.asarray(index)
-    return np.flatnonzero(index) if index.dtype == bool else index
+    return np.flatnonzero(index) if index.dtype.kind == "b" else index
 
 
 def _fill(whole: np.ndarray, parts: Sequence[np.ndarray]) -> None:
@@ -649,12 +657,12 @@ def _loader(x: Expression, source: Any, dtype: Any) -> Load:
     is_ready = isinstance(source, np.ndarray) and source.flags.c_contiguous
     can_take = is_ready and source.dtype == dtype and not x.is_sparse
 
-    def load(buffer: Any, gathered: np.ndarray | None, taken: range | np.ndarray) -> None:
+    def load(buffer: Any, gathered: Any, taken: range | np.ndarray) -> None:
         if can_take and not isinstance(taken, range):
             # "raise", or an array in another order, would make it copy all of it.
-            source.take(taken, 0, buffer if gathered is None else gathered, "wrap")
+            source.take(taken, 0, buffer if gathered is None else gathered[0], "wrap")
             if gathered is not None:
-                np.copyto(buffer, gathered)
+                np.copyto(gathered[2], gathered[1])
             return
         if not isinstance(taken, range):
             rows = source[taken]
