@@ -24,7 +24,7 @@ import numpy as np
 from scipy.spatial.distance import pdist
 
 from .activations import ACTIVATIONS, RECOMMENDED_INITIALISERS, learned_arguments
-from .engine import Expression, stop_gradient, variable
+from .engine import Expression, aligned, stop_gradient, variable
 from .engine.expression import shape_text
 from .regularisers import NORMALISATIONS, Occasion, Prediction, normalised
 
@@ -393,7 +393,7 @@ class Network:
 
     def packed(self, parts: Sequence[np.ndarray]) -> np.ndarray:
         """Copy parts, of `shapes`, into a new theta; undoes `split`."""
-        theta = np.empty(self.n_parameters, np.result_type(*parts))
+        theta = aligned(self.n_parameters, np.result_type(*parts))
         for view, part in zip(self.split(theta), parts, strict=True):
             view[...] = part
         return theta
@@ -551,7 +551,7 @@ class Network:
             If an initialiser or a Layer starts with anything but finite numbers of the right
             shape, or a Layer is given sparse inputs.
         """
-        theta = np.empty(self.n_parameters, dtype)
+        theta = aligned(self.n_parameters, dtype)
         parts = self.split(theta)
         weights, biases, *_ = self.by_layer(parts)
         for part, (_, starts) in zip(parts[2 * self.depth :], self._further_parts(), strict=True):

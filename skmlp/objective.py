@@ -23,7 +23,17 @@ import numpy as np
 from scipy.linalg import get_blas_funcs
 
 from .activations import ACTIVATIONS
-from .engine import BATCH, PRIMITIVES, Expression, Plan, Program, evaluate, gradient, variable
+from .engine import (
+    BATCH,
+    PRIMITIVES,
+    Expression,
+    Plan,
+    Program,
+    aligned,
+    evaluate,
+    gradient,
+    variable,
+)
 from .engine.expression import share, topological
 from .heads import HEADS, Head
 from .network import LAYERS, Network
@@ -304,7 +314,7 @@ class Objective:
     ) -> None:
         network, training = graph.network, graph.training
         self.theta = theta
-        self.gradient = np.empty_like(theta)
+        self.gradient = aligned(theta.shape, theta.dtype)
         self._scale = np.ones((), theta.dtype)
         self._loss_unit = 1.0 if units is None else units.loss
         bound = graph.views(theta)

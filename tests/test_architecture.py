@@ -11,6 +11,7 @@ import skmlp
 PACKAGE = Path(skmlp.__file__).parent
 # Every module with the modules of the package that it may import, from the ground up.
 ORDER = [
+    "engine.memory",
     "engine.expression",
     "engine.primitives",
     "engine.composites",

@@ -5,6 +5,7 @@ from .composites import log_softmax, logsumexp, softmax
 from .expression import BATCH, FUNCTIONS, Expression, constant, variable
 from .gradient import gradient
 from .graph import ComputationGraph
+from .memory import aligned
 from .primitives import PRIMITIVES, stop_gradient, straight_through
 from .program import Plan, Program, evaluate, running
 
@@ -16,6 +17,7 @@ __all__ = [
     "Expression",
     "Plan",
     "Program",
+    "aligned",
     "check_gradient",
     "constant",
     "evaluate",

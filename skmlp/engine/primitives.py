@@ -34,6 +34,7 @@ from .expression import (
     constant,
     shape_text,
 )
+from .memory import aligned
 
 PRIMITIVES: dict[str, Primitive] = {}
 
@@ -74,8 +75,14 @@ def _multiply_masked(out: np.ndarray, mask: np.ndarray, other: np.ndarray) -> No
 
 def _bind_extremum(ufunc: np.ufunc, out: np.ndarray, *arrays: np.ndarray) -> Callable[[], Any]:
     # NumPy compares with an array several times faster than with a number.
-    wide = (np.full(out.shape, a, a.dtype) if _is_constant(a) else a for a in arrays)
+    wide = (_repeated(a, out.shape) if _is_constant(a) else a for a in arrays)
     return partial(ufunc, *wide, out=out)
+
+
+def _repeated(a: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    array = aligned(shape, a.dtype)
+    array[...] = a
+    return array
 
 
 def _is_constant(a: np.ndarray) -> bool:
@@ -580,9 +587,7 @@ def _bind_reduce(
     ufunc: Any, out: np.ndarray, a: np.ndarray, axis: tuple[int, ...], keepdims: bool
 ) -> Callable[[], Any]:
     if a.ndim == 2 and axis == (1,) and a.shape[1] <= 32:
-        return partial(
-            _reduce_transposed, ufunc, a.T, np.empty(a.shape[::-1], a.dtype), out.ravel()
-        )
+        return partial(_reduce_transposed, ufunc, a.T, aligned(a.shape[::-1], a.dtype), out.ravel())
     return partial(ufunc.reduce, a, axis, None, out, keepdims)
 
 

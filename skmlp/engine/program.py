@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 
 from .expression import BATCH, Expression, apply, concrete, shape_text, share, size, topological
+from .memory import aligned
 from .primitives import BROADCAST_TO, CONCATENATE, MATMUL, PRIMITIVES, ROWS, TRANSPOSE
 
 BLOCK_NUMBERS = 1 << 15  # a block's widest array holds about so many numbers, to stay in the cache,
@@ -380,9 +381,10 @@ class Step:
         elif node.primitive is not None:
             value = node.inputs[0].value
             dtype = bool if node.is_boolean else self._dtype
-            array = np.full(concrete(node.shape, rows), value, dtype)
+            array = aligned(concrete(node.shape, rows), dtype)
+            array[...] = value
         else:
-            array = np.empty(concrete(node.shape, rows), self._dtype)
+            array = aligned(concrete(node.shape, rows), self._dtype)
             self.number_of_bytes += array.nbytes
             return array
         array.flags.writeable = False
@@ -391,9 +393,9 @@ class Step:
     def _join(self, x: Expression, rows: int, whole: Expression, start: int) -> None:
         """Let an input stand among the columns that it is joined to."""
         if whole not in self.arrays:
-            self.arrays[whole] = np.empty(concrete(whole.shape, rows), self._dtype)
+            self.arrays[whole] = aligned(concrete(whole.shape, rows), self._dtype)
         columns = self.arrays[whole][:, start : start + int(x.shape[1])]
-        rows_alone = np.empty(columns.shape, self._dtype)
+        rows_alone = aligned(columns.shape, self._dtype)
         item = np.dtype((np.void, columns.shape[1] * columns.itemsize))
         self.arrays[x] = columns
         self.gathered[x] = rows_alone, rows_alone.view(item), columns.view(item)
@@ -429,7 +431,7 @@ class Step:
             if fitting:
                 memory = self._free[min(fitting)].pop()
             else:
-                memory = np.empty(number_of_bytes, np.uint8)
+                memory = aligned(number_of_bytes, np.uint8)
                 self.number_of_bytes += number_of_bytes
         self._memory[node] = memory
         return memory[:number_of_bytes].view(dtype).reshape(shape)
