@@ -73,9 +73,13 @@ def _multiply_masked(out: np.ndarray, mask: np.ndarray, other: np.ndarray) -> No
     np.multiply(out, other, out)
 
 
+REPEATED_BYTES = 1 << 18
+
+
 def _bind_extremum(ufunc: np.ufunc, out: np.ndarray, *arrays: np.ndarray) -> Callable[[], Any]:
-    # NumPy compares with an array several times faster than with a number.
-    wide = (_repeated(a, out.shape) if _is_constant(a) else a for a in arrays)
+    # NumPy compares with an array in half the time, but where that drives others from the cache.
+    is_small = out.nbytes <= REPEATED_BYTES
+    wide = (_repeated(a, out.shape) if is_small and _is_constant(a) else a for a in arrays)
     return partial(ufunc, *wide, out=out)
 
 

@@ -81,7 +81,7 @@ class Plan:
     def __init__(self, outputs: Sequence[Expression]) -> None:
         self.asked = list(outputs)
         self.outputs = share(_factored(share(_lower(outputs))))
-        self.order = topological(self.outputs)
+        self.order = _comparisons_first(topological(self.outputs))
         self.kinds = _row_kinds(self.order)
         self.joined = _joined(self.order)
         self.roots, self.last_uses = _lifetimes(self.order, self.outputs)
@@ -555,6 +555,22 @@ def _outer_product(
             c, r, inner = found
             return c, r, inner * m
     return None
+
+
+def _comparisons_first(order: list[Expression]) -> list[Expression]:
+    """Compare as soon as the numbers are there: they are in the cache, truth values take less."""
+    comparing: dict[Expression, list[Expression]] = {}
+    for node in order:
+        if node.is_boolean and len(node.inputs) == 2 and node.inputs[1].value is not None:
+            comparing.setdefault(node.inputs[0], []).append(node)
+    moved = {test for tests in comparing.values() for test in tests}
+    sooner = []
+    for node in order:
+        if node not in moved:
+            sooner.append(node)
+            tests = comparing.get(node, [])
+            sooner += [x for test in tests for x in (test.inputs[1], test)]
+    return list(dict.fromkeys(sooner))
 
 
 def _is_constant(node: Expression) -> bool:
