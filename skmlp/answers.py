@@ -1,17 +1,19 @@
 """Answers: what a fitted network computes of inputs, read off the published parameters.
 
-The law: predictions read `coefs_` and the other parameters where they stand. Buffers belong to the
-thread that runs, never to the estimator.
+The law: predictions read `coefs_` and the other parameters where they stand. Buffers belong to one
+prediction at a time, never to the estimator.
 """
 
 from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from numbers import Integral
-from typing import Any, ClassVar
+from operator import is_
+from typing import Any, ClassVar, NamedTuple
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -27,18 +29,25 @@ from .parameters import takes_sparse
 from .validation import JUDGED_ROWS, evenly_spaced
 
 
-class _Programs(threading.local):
-    """The prediction programs of a thread, by estimator: buffers are never shared."""
+class _Answering(NamedTuple):
+    """A program for a layer's outputs, its variable for inputs, and the parameters it reads."""
 
-    def __init__(self) -> None:
-        self.by_estimator: WeakKeyDictionary[Any, dict[Any, Any]] = WeakKeyDictionary()
+    parameters: list[np.ndarray]
+    x: Expression
+    program: Program
+
+    def reads(self, parameters: list[np.ndarray]) -> bool:
+        """Tell whether these are its parameters, the very arrays."""
+        return len(parameters) == len(self.parameters) and all(
+            map(is_, parameters, self.parameters)
+        )
 
 
-_PROGRAMS = _Programs()
+# The programs that nobody uses now, by estimator: two threads never share one, but its buffers may
+# be in the cache of the thread that comes next.
+_IDLE: WeakKeyDictionary[Any, dict[Any, list[_Answering]]] = WeakKeyDictionary()
 _ANSWERED_ROWS = 1 << 14
-_BLOCK_BYTES = (
-    1 << 20
-)  # of a block's widest array; calls of two threads get in each other's way less
+_BLOCK_BYTES = 1 << 20  # of a block's widest array; threads get in each other's way less
 
 
 class _Turns:
@@ -102,43 +111,47 @@ class FittedNetwork(BaseEstimator):
 
     def _layer(self, X: Any, layer: int) -> np.ndarray:
         """Compute a layer's outputs (-1: the raw outputs)."""
-        x, program, X = self._checked(X, layer)
-        return program.run({x: X})[0]
+        X = self._checked(X)
+        with self._answering(X, layer) as (_, x, program):
+            return program.run({x: X})[0]
 
     def _answers(self, X: Any, answer: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
         """Compute what raw outputs say, so many rows at a time that memory is for answers alone."""
-        x, program, X = self._checked(X, -1)
-        n = X.shape[0]
+        with _TURNS if _is_long(X) else nullcontext():
+            X = self._checked(X)
+            with self._answering(X, -1) as (_, x, program):
+                answers, n = answer(program.run({x: X}, slice(0, _ANSWERED_ROWS))[0]), X.shape[0]
+                if n <= _ANSWERED_ROWS:
+                    return answers
+                whole = np.empty((n, *answers.shape[1:]), answers.dtype)
+                whole[:_ANSWERED_ROWS] = answers
+                for start in range(_ANSWERED_ROWS, n, _ANSWERED_ROWS):
+                    part = slice(start, start + _ANSWERED_ROWS)
+                    whole[part] = answer(program.run({x: X}, part)[0])
+                return whole
 
-        def part(start: int) -> np.ndarray:
-            return answer(program.run({x: X}, slice(start, start + _ANSWERED_ROWS))[0])
-
-        if n <= _ANSWERED_ROWS:
-            return part(0)
-        with _TURNS:
-            answers = part(0)
-            whole = np.empty((n, *answers.shape[1:]), answers.dtype)
-            whole[:_ANSWERED_ROWS] = answers
-            for start in range(_ANSWERED_ROWS, n, _ANSWERED_ROWS):
-                whole[start : start + _ANSWERED_ROWS] = part(start)
-        return whole
-
-    def _checked(self, X: Any, layer: int) -> tuple[Expression, Program, Any]:
-        """Check inputs, and find this thread's program for a layer and its variable for them."""
+    def _checked(self, X: Any) -> Any:
+        """Check inputs, and that there is a network to answer for them."""
         if not hasattr(self, "coefs_"):  # cheaper than check_is_fitted, which says it better
             check_is_fitted(self)
         X = check_inputs(self, X, reset=False)
-        parameters = self._parts
-        X = within(X, parameters[0].dtype, "X")
-        is_sparse = not isinstance(X, np.ndarray)
-        programs = _PROGRAMS.by_estimator.setdefault(self, {})
-        known, x, program = programs.get((layer, is_sparse), ([], None, None))
-        if len(known) != len(parameters) or any(
-            a is not b for a, b in zip(known, parameters, strict=True)
-        ):
-            x, program = layer_program(self._network, parameters, layer, is_sparse)
-            programs[layer, is_sparse] = (parameters, x, program)
-        return x, program, X
+        return within(X, self.coefs_[0].dtype, "X")
+
+    @contextmanager
+    def _answering(self, X: Any, layer: int) -> Iterator[_Answering]:
+        """Take a program for a layer that nobody uses, or make one, and give it back."""
+        parameters, is_sparse = self._parts, not isinstance(X, np.ndarray)
+        idle = _IDLE.setdefault(self, {}).setdefault((layer, is_sparse), [])
+        try:
+            found = idle.pop()
+        except IndexError:
+            found = None
+        if found is None or not found.reads(parameters):  # an array may have been replaced since
+            idle.clear()
+            made = layer_program(self._network, parameters, layer, is_sparse)
+            found = _Answering(parameters, *made)
+        yield found
+        idle.append(found)
 
     def hidden_layer_output(self, X: Any, layer: Any = -1) -> np.ndarray:
         """Compute the learned features: the activations of a hidden layer.
@@ -264,6 +277,12 @@ class FittedNetwork(BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = takes_sparse(self)
         return tags
+
+
+def _is_long(X: Any) -> bool:
+    """Tell whether inputs, as they were given, have many rows."""
+    shape = getattr(X, "shape", None)
+    return isinstance(shape, tuple) and len(shape) > 1 and shape[0] > _ANSWERED_ROWS
 
 
 def published_parameters(network: Network, parts: list[np.ndarray]) -> dict[str, Any]:

@@ -342,9 +342,9 @@ class Objective:
         self._observed: list[np.ndarray] = []
         self.programs: dict[tuple[Expression, ...], Program] = {}
         self._penalty = float(penalty)
-        weights = network.penalised
+        penalised = network.penalised
         self.penalties = [
-            self._penalty_on(stretches_in(chunk, weights)) for chunk in chunks_of(theta)
+            self._penalty_on(stretches_in(chunk, penalised)) for chunk in chunks_of(theta)
         ]
 
     def _penalty_on(self, stretches: list[slice]) -> Callable[[], float]:

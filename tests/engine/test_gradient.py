@@ -222,6 +222,27 @@ def test_what_changes_the_shape_stays(form):
     np.testing.assert_array_equal(evaluate(form(z), {z: np.ones(3)}), form(np.ones(3)))
 
 
+def test_numbers_are_combined_before_they_are_repeated():
+    z = variable("z", ("n", 3))
+    half = 0.5 * np.ones_like(z)
+    assert half.primitive.name == "broadcast_to"
+    assert half.inputs[0].value == 0.5
+    assert names([half * (2 * z)]) == names([z])
+    assert names([np.ones_like(z) + np.ones_like(z)]) == names([half])
+    at = {z: np.array([[1.0, 2.0, 3.0]])}
+    np.testing.assert_array_equal(evaluate(half * (2 * z), at), at[z])
+    np.testing.assert_array_equal(evaluate(np.ones_like(z) / 4, at), np.full((1, 3), 0.25))
+
+
+@pytest.mark.parametrize(("a", "b", "calls"), [(0.5, 2.0, 0), (4.0, -0.25, 1), (0.1, 3.0, 2)])
+def test_factors_are_joined_where_rounding_is_the_same(a, b, calls):
+    z = variable("z", (5,))
+    value = np.array([0.1, -3.3, 1e300, 1e-300, np.inf])
+    joined = a * (b * z)
+    assert len(Program([joined]).step(1).calls) == calls
+    np.testing.assert_array_equal(evaluate(joined, {z: value}), a * (b * value))
+
+
 def test_nodes_are_replaced_wherever_they_are_used():
     z, w = variable("z", (3,)), variable("w", (3,))
     inner = np.exp(z)

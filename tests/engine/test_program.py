@@ -463,6 +463,22 @@ def test_joining_inputs_to_constants_takes_no_call():
     assert len(Program([np.concatenate([np.tanh(x), np.ones((1, 1))], 1)]).step(5).calls) == 2
 
 
+# -- the order of calls ---------------------------------------------------------------------------
+
+
+def test_comparisons_come_right_behind_what_they_compare():
+    x, W = variable("x", (BATCH, 4)), variable("W", (4, 3))
+    h = np.maximum(x @ W, 0)
+    (slope,) = gradient(np.sum(np.exp(np.tanh(h))), [W])
+    order = Program([np.sum(h), slope]).order
+    at = {node: position for position, node in enumerate(order)}
+    (test,) = (node for node in order if node.is_boolean)
+    compared, number = test.inputs
+    assert set(order[at[compared] : at[test] + 1]) <= {compared, number, test}
+    assert all(at[x] < at[node] for node in order for x in node.inputs)
+    assert len(at) == len(order)
+
+
 # -- products of what scales rows and columns ------------------------------------------------------
 
 
