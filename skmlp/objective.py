@@ -14,13 +14,12 @@ and losses are divided by a number. The parameters of the last layer are then th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Self
 
 import numpy as np
-from scipy.linalg import get_blas_funcs
 
 from .activations import ACTIVATIONS
 from .engine import (
@@ -38,10 +37,7 @@ from .engine.expression import share, topological
 from .heads import HEADS, Head
 from .network import LAYERS, Network
 from .regularisers import STATISTICS_RATE, Noise, Training
-
-# Numbers of a flat vector that are updated together, to stay in the cache. From 10,000 on, SciPy's
-# BLAS works in threads, which would compete with those of NumPy's BLAS, a library of its own.
-CHUNK = 9984
+from .vectors import blas, chunks_of, stretches_in
 
 
 @dataclass(frozen=True, eq=False)
@@ -350,7 +346,7 @@ class Objective:
     def _penalty_on(self, stretches: list[slice]) -> Callable[[], float]:
         """Make what adds the penalty's gradient on some stretches and returns its value there."""
         parts = [(self.theta[stretch], self.gradient[stretch]) for stretch in stretches]
-        axpy, dot = get_blas_funcs(("axpy", "dot"), dtype=self.theta.dtype)
+        axpy, _, dot = blas(self.theta.dtype)
 
         def penalise() -> float:
             squares = 0.0
@@ -442,21 +438,3 @@ class Objective:
         if key not in self.programs:
             self.programs[key] = Program(outputs, self._bound, dtype=self.theta.dtype)
         return self.programs[key]
-
-
-def chunks_of(vector: np.ndarray) -> list[slice]:
-    """Cut a flat vector into chunks that fit the cache."""
-    length = len(vector)
-    return [slice(start, min(start + CHUNK, length)) for start in range(0, length, CHUNK)]
-
-
-def stretches_in(chunk: slice, stretches: Iterable[slice]) -> list[slice]:
-    """Cut from stretches of a flat vector what is within a chunk.
-
-    Examples
-    --------
-    >>> stretches_in(slice(10, 20), [slice(0, 12), slice(15, 17), slice(20, 30)])
-    [slice(10, 12, None), slice(15, 17, None)]
-    """
-    cut = (slice(max(s.start, chunk.start), min(s.stop, chunk.stop)) for s in stretches)
-    return [s for s in cut if s.start < s.stop]

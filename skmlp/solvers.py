@@ -17,10 +17,9 @@ from typing import Any, ClassVar, Protocol
 
 import numpy as np
 from scipy import optimize
-from scipy.linalg import get_blas_funcs
 
 from .engine import aligned
-from .objective import chunks_of, stretches_in
+from .vectors import blas, chunks_of, stretches_in
 
 SMALLEST_RATE = 1e-6  # where the adaptive schedule gives up, as scikit-learn's
 CLEARED_AFTER = 64  # steps, the numbers of a solver that are too small to matter are made 0
@@ -324,7 +323,7 @@ class SGD:
 
     def on(self, theta: np.ndarray, g: np.ndarray) -> Move:
         """Return the move: it steps by what then stands in g, and uses g up."""
-        axpy, scal = get_blas_funcs(("axpy", "scal"), dtype=theta.dtype)
+        axpy, scal, _ = blas(theta.dtype)
         clear = clearing(theta.dtype)
 
         def begin() -> None:
@@ -381,7 +380,7 @@ class Adam:
 
     def on(self, theta: np.ndarray, g: np.ndarray) -> Move:
         """Return the move: it steps by what then stands in g, and uses g up."""
-        axpy, scal = get_blas_funcs(("axpy", "scal"), dtype=theta.dtype)
+        axpy, scal, _ = blas(theta.dtype)
         one, two = 1 - self.beta_1, math.sqrt(1 - self.beta_2)
         epsilon, rate = np.array(self.epsilon / two, theta.dtype), 0.0
         clear = clearing(theta.dtype)
@@ -448,7 +447,7 @@ class AdamW(Adam):
 
     def on(self, theta: np.ndarray, g: np.ndarray) -> Move:
         """Return the move: it steps by what then stands in g, and uses g up."""
-        adam, (scal,) = super().on(theta, g), get_blas_funcs(("scal",), dtype=theta.dtype)
+        adam, scal = super().on(theta, g), blas(theta.dtype).scal
 
         def decayed(move: Callable[[], None], chunk: slice) -> Callable[[], None]:
             weights = [theta[stretch] for stretch in stretches_in(chunk, self.weights)]
@@ -570,7 +569,7 @@ class Average:
         """Take in the parameters after one more step."""
         self.steps += 1
         share = (1 - self.decay) / (1 - self.decay**self.steps)
-        axpy, scal = get_blas_funcs(("axpy", "scal"), dtype=theta.dtype)
+        axpy, scal, _ = blas(theta.dtype)
         for chunk in chunks_of(theta):
             scal(1 - share, self.values[chunk])
             axpy(theta[chunk], self.values[chunk], a=share)

@@ -372,9 +372,10 @@ class Descent:
         for start in range(0, n, size):
             batch = order[start : start + size]
             loss = objective.data_term(batch)
+            if math.isfinite(loss):
+                loss += step(start)
             if not math.isfinite(loss):
                 return math.nan
-            loss += step(start)
             if objective.has_statistics:
                 objective.track()
             total += loss * len(batch)

@@ -31,6 +31,7 @@ ORDER = [
     "heads",
     "regularisers",
     "network",
+    "vectors",
     "objective",
     "solvers",
     "state",
