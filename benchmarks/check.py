@@ -31,7 +31,7 @@ from networks import JOBS, RATIOS, data
 RECORDED = Path(__file__).with_name("recorded.json")
 TOLERATED = 0.75  # of the recorded ratio
 ATTEMPTS = 3
-MARGIN = 0.9  # of what is measured, when recording
+MARGIN = 0.8  # of what is measured, when recording: machines differ
 
 Measure = Callable[[int], float]  # rounds -> a ratio; the larger, the faster is skmlp
 
