@@ -349,7 +349,8 @@ class Step:
             elif node in program.plan.joined:
                 self._join(node, rows, *program.plan.joined[node])
             elif node in self.arrays:  # what joins inputs to constants, which are written once
-                _fill(self.arrays[node], [self.arrays[x] for x in node.inputs])
+                parts = [self.arrays[x] for x in node.inputs]
+                self.arrays[node][...] = np.concatenate(parts, axis=1)
             elif node.primitive is None or node.primitive is ROWS or _is_constant(node):
                 self.arrays[node] = self._leaf(node, rows)
             elif node.primitive.view is not None:
@@ -561,8 +562,10 @@ def _comparisons_first(order: list[Expression]) -> list[Expression]:
     """Compare as soon as the numbers are there: they are in the cache, truth values take less."""
     comparing: dict[Expression, list[Expression]] = {}
     for node in order:
-        if node.is_boolean and len(node.inputs) == 2 and node.inputs[1].value is not None:
-            comparing.setdefault(node.inputs[0], []).append(node)
+        if node.is_boolean and len(node.inputs) == 2:
+            compared, number = node.inputs
+            if number.value is not None and not compared.is_boolean:
+                comparing.setdefault(compared, []).append(node)
     moved = {test for tests in comparing.values() for test in tests}
     sooner = []
     for node in order:
@@ -589,7 +592,7 @@ def _joined(order: Sequence[Expression]) -> dict[Expression, tuple[Expression, i
         inputs = {
             x: place
             for x, place in places.items()
-            if x.primitive is None and x.value is None and x.shape[1] != 0
+            if x.primitive is None and x.shape[0] == BATCH and x.shape[1] != 0
         }
         are_free = len(places) == len(node.inputs) and not inputs.keys() & joined.keys()
         if are_free and all(x in inputs or _is_constant(x) for x in places):
@@ -656,20 +659,16 @@ def _taken(total: int, index: Any) -> range | np.ndarray:
     return np.flatnonzero(index) if index.dtype.kind == "b" else index
 
 
-def _fill(whole: np.ndarray, parts: Sequence[np.ndarray]) -> None:
-    """Write those columns of a whole that do not stand there already."""
-    start = 0
-    for part in parts:
-        stop = start + part.shape[1]
-        if part.base is not whole:
-            whole[:, start:stop] = part
-        start = stop
-
-
 def _loader(x: Expression, source: Any, dtype: Any) -> Load:
     """Make what gathers some rows of a source straight into a buffer, or fills it."""
     if callable(source):
-        return lambda buffer, gathered, taken: source(buffer)
+
+        def fill(buffer: Any, gathered: Any, taken: Any) -> None:  # noqa: ARG001
+            source(buffer if gathered is None else gathered[0])
+            if gathered is not None:
+                np.copyto(gathered[2], gathered[1])
+
+        return fill
     if BATCH not in x.shape:
         return lambda buffer, gathered, taken: np.copyto(buffer, source, casting="same_kind")
     is_ready = isinstance(source, np.ndarray) and source.flags.c_contiguous

@@ -456,6 +456,26 @@ def test_joined_inputs_are_those_of_numpy(name, source, index):
             np.testing.assert_allclose(got, want, rtol=1e-13)
 
 
+def test_joined_inputs_are_filled_by_functions_too():
+    x = variable("x", (BATCH, 3))
+    program = Program([np.concatenate([x, np.ones((1, 1))], axis=1), np.tanh(x)])
+    y = variable("y", (BATCH, 1))
+    rng = np.random.default_rng(0)
+    joined, _ = program.run({x: lambda out: rng.standard_normal(out=out), y: np.ones((5, 1))})
+    want = np.random.default_rng(0).standard_normal((5, 3))
+    np.testing.assert_array_equal(joined, np.concatenate([want, np.ones((5, 1))], axis=1))
+
+
+def test_joined_parameters_are_read_where_they_stand():
+    x, W, V = variable("x", (BATCH, 2)), variable("W", (2, 1)), variable("V", (2, 2))
+    weights = np.ones((2, 1))
+    program = Program([x @ np.concatenate([W, V], axis=1)], {W: weights})
+    values = {x: np.eye(2), V: np.full((2, 2), 2.0)}
+    for weight in (1.0, 5.0):
+        weights[...] = weight
+        np.testing.assert_array_equal(program.run(values)[0], [[weight, 2, 2]] * 2)
+
+
 def test_joining_inputs_to_constants_takes_no_call():
     x, W = variable("x", (BATCH, 3)), variable("W", (4, 2))
     joined = np.concatenate([x, np.ones((1, 1))], axis=1)
@@ -477,6 +497,15 @@ def test_comparisons_come_right_behind_what_they_compare():
     assert set(order[at[compared] : at[test] + 1]) <= {compared, number, test}
     assert all(at[x] < at[node] for node in order for x in node.inputs)
     assert len(at) == len(order)
+
+
+def test_truth_values_may_be_compared_too():
+    x = variable("x", (BATCH, 3))
+    test = np.logical_or(np.equal(x > 0, True), x < -1)
+    values = np.random.default_rng(0).normal(size=(9, 3))
+    got = evaluate(np.where(test, x, 0.5) + (x > 0), {x: values})
+    want = np.where((values > 0) | (values < -1), values, 0.5) + (values > 0)
+    np.testing.assert_array_equal(got, want)
 
 
 # -- products of what scales rows and columns ------------------------------------------------------
