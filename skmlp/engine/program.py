@@ -380,10 +380,9 @@ class Step:
         elif node.primitive is ROWS:
             array = np.array(rows, self._dtype)
         elif node.primitive is not None:
-            value = node.inputs[0].value
             dtype = bool if node.is_boolean else self._dtype
             array = aligned(concrete(node.shape, rows), dtype)
-            array[...] = value
+            array[...] = self.arrays[node.inputs[0]]
         else:
             array = aligned(concrete(node.shape, rows), self._dtype)
             self.number_of_bytes += array.nbytes

@@ -330,6 +330,13 @@ def test_inputs_of_other_types_are_cast(source, index):
         np.testing.assert_array_equal(got, points[index if index is not None else ...] + 0.5)
 
 
+def test_repeated_constants_beyond_the_range_of_float32_are_infinite():
+    z = variable("z", (BATCH, 2))
+    joined = np.concatenate([z, np.full_like(z, 1e300)], axis=1)
+    (got,) = Program([joined], dtype=np.float32).run({z: np.zeros((3, 2), np.float32)})
+    np.testing.assert_array_equal(got, [[0, 0, np.inf, np.inf]] * 3)
+
+
 def test_constants_beyond_the_range_of_float32_are_infinite():
     x = variable("x", (BATCH,))
     (got,) = Program([np.minimum(x, 1e300)], dtype=np.float32).run({x: np.ones(2, np.float32)})
