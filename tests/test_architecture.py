@@ -16,6 +16,7 @@ ORDER = [
     "engine.primitives",
     "engine.composites",
     "engine.gradient",
+    "engine.plan",
     "engine.program",
     "engine.check",
     "engine.graph",

@@ -6,8 +6,9 @@ from .expression import BATCH, FUNCTIONS, Expression, constant, variable
 from .gradient import gradient
 from .graph import ComputationGraph
 from .memory import aligned
+from .plan import Plan
 from .primitives import PRIMITIVES, stop_gradient, straight_through
-from .program import Plan, Program, evaluate, running
+from .program import Program, evaluate, running
 
 __all__ = [
     "BATCH",

@@ -21,7 +21,8 @@ from skmlp.engine import (
     variable,
 )
 from skmlp.engine.expression import concrete, topological
-from skmlp.engine.program import KEPT_STEPS, _row_kinds, running
+from skmlp.engine.plan import _row_kinds
+from skmlp.engine.program import KEPT_STEPS, running
 
 PRECISIONS = [np.float32, np.float64]
 TOLERANCE = {np.float32: 2e-4, np.float64: 1e-11}
