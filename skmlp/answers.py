@@ -151,7 +151,8 @@ class FittedNetwork(BaseEstimator):
             made = layer_program(self._network, parameters, layer, is_sparse)
             found = _Answering(parameters, *made)
         yield found
-        idle.append(found)
+        if found.reads(self._parts):
+            idle.append(found)
 
     def hidden_layer_output(self, X: Any, layer: Any = -1) -> np.ndarray:
         """Compute the learned features: the activations of a hidden layer.

@@ -14,6 +14,7 @@ and losses are divided by a number. The parameters of the last layer are then th
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -201,13 +202,16 @@ class LossGraph:
         return self._plan
 
     def _first_affine(self) -> Expression | None:
-        """Find x W + b of the first layer, if that is how it begins."""
+        """Find x W + b of the first layer, if that is the one thing made of its W and b."""
         W, b = self.parameters[0], self.parameters[self.network.depth]
-        for node in topological([self.raw]):
+        statistics = [] if self.training is None else self.training.statistics
+        nodes = topological([self.total, self.raw, *statistics])
+        users = Counter(x for node in nodes for x in node.inputs)
+        for node in nodes:
             if node.primitive is PRIMITIVES["add"] and node.inputs[1] is b:
                 product = node.inputs[0]
                 if product.primitive is PRIMITIVES["matmul"] and product.inputs[1] is W:
-                    return node
+                    return node if users[W] == users[b] == users[product] == 1 else None
         return None
 
     def views(self, theta: np.ndarray) -> dict[Expression, np.ndarray]:

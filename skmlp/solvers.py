@@ -19,7 +19,7 @@ import numpy as np
 from scipy import optimize
 
 from .engine import aligned
-from .vectors import blas, chunks_of, stretches_in
+from .vectors import CHUNK, blas, chunks_of, stretches_in
 
 SMALLEST_RATE = 1e-6  # where the adaptive schedule gives up, as scikit-learn's
 CLEARED_AFTER = 64  # steps, the numbers of a solver that are too small to matter are made 0
@@ -569,10 +569,10 @@ class Average:
         """Take in the parameters after one more step."""
         self.steps += 1
         share = (1 - self.decay) / (1 - self.decay**self.steps)
-        axpy, scal, _ = blas(theta.dtype)
+        axpy, scratch = blas(theta.dtype).axpy, np.empty(min(CHUNK, len(theta)), theta.dtype)
         for chunk in chunks_of(theta):
-            scal(1 - share, self.values[chunk])
-            axpy(theta[chunk], self.values[chunk], a=share)
+            a = self.values[chunk]
+            axpy(np.subtract(theta[chunk], a, scratch[: len(a)]), a, a=share)
 
 
 # == the full-batch solver =========================================================================

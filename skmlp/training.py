@@ -416,7 +416,7 @@ class Descent:
                 progress = min(1.0, (seen + start) / planned)
                 solver.rate = self.rate * _checked_factor(factor, progress)
             penalty = penalised_step() if max_norm is None else clipped_step(max_norm)
-            if average is not None:
+            if average is not None and math.isfinite(penalty):
                 average.update(theta)
             return penalty
 

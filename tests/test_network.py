@@ -133,8 +133,33 @@ def objective_of(network, theta, penalty=0.0):
     return Objective(graph, theta, X, Y, None, penalty)
 
 
+@dataclass(frozen=True)
+class Made(Layer):
+    """A layer made of a function of x, W and b."""
+
+    function: object
+
+    def outputs(self, x, W, b):
+        return self.function(x, W, b)
+
+    def initial(self, rng, x, units):
+        return rng.normal(size=(x.shape[1], units)), np.full(units, 0.5)
+
+
+# Layers that read W or b beside x W + b, so that it may not stand for them.
+MIXED = [
+    Made(lambda x, W, b: np.tanh(x @ W + b) * b),
+    Made(lambda x, W, b: np.tanh(x @ W + b) * np.sum(W * W, axis=0)),
+    Made(lambda x, W, b: (x @ W + b) * np.tanh(x @ W)),
+    Made(lambda x, W, b: np.tanh(x @ W + b) + np.tanh((x * x) @ W + b)),
+    Made(lambda x, W, b: np.tanh((x * np.sum(b)) @ W + b)),
+]
+
+
 @pytest.mark.parametrize("units", [2, 3, 7])
-@pytest.mark.parametrize("kinds", [(), ("relu",), ("tanh", "prelu"), ("rbf",)])
+@pytest.mark.parametrize(
+    "kinds", [(), ("relu",), ("tanh", "prelu"), ("rbf",), *((layer,) for layer in MIXED)]
+)
 def test_a_first_layer_with_its_bias_in_the_product_has_the_same_gradient(kinds, units):
     network = network_of(*kinds, units=units)
     theta = started(network)
@@ -147,7 +172,8 @@ def test_a_first_layer_with_its_bias_in_the_product_has_the_same_gradient(kinds,
     for g, w in zip(network.split(objective.gradient), want[1:], strict=True):
         np.testing.assert_allclose(g, w, rtol=1e-12, atol=1e-15)
     is_stacked = any(x is graph.stacked for x in graph.trained)
-    assert is_stacked == ("rbf" not in kinds and network.layer_units[1] >= 3)
+    is_affine = not isinstance(network.activations[0], Layer) if kinds else True
+    assert is_stacked == (is_affine and network.layer_units[1] >= 3)
 
 
 def started(network, seed=0, **options):

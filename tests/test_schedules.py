@@ -243,6 +243,16 @@ def test_a_long_gradient_makes_a_short_step():
     assert same(loose, quick(**settings).fit(X, y))
 
 
+@pytest.mark.parametrize("decay", [0.9, 0.999, 0.99999])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_average_of_what_does_not_change_is_that(dtype, decay):
+    theta = np.random.default_rng(0).normal(size=50).astype(dtype)
+    average = Average(theta, decay)
+    for _ in range(3000):
+        average.update(theta)
+    np.testing.assert_array_equal(average.values, theta)
+
+
 def test_an_average_is_the_weighted_mean_of_all_steps():
     rng, decay = np.random.RandomState(0), 0.9
     steps = rng.normal(size=(30, 40_000))

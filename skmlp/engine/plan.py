@@ -86,7 +86,9 @@ def _factored(outputs: list[Expression]) -> list[Expression]:
         if node.primitive is MATMUL and node.inputs[0].primitive is TRANSPOSE:
             (x,), scaled = node.inputs[0].inputs, node.inputs[1]
             found = _outer_product(scaled, users)
-            if found and not x.is_sparse and x.shape[1] <= node.shape[1]:  # type: ignore[operator]
+            columns = [x.shape[1], node.shape[1]]
+            is_narrow = BATCH not in columns and int(columns[0]) <= int(columns[1])
+            if found and is_narrow and not x.is_sparse:
                 c, r, m = found
                 instead[node] = ((x * c).T @ m) * r
     return share(outputs, instead) if instead else outputs

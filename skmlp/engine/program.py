@@ -346,6 +346,7 @@ class Step:
             dtype = bool if node.is_boolean else self._dtype
             array = aligned(concrete(node.shape, rows), dtype)
             array[...] = self.arrays[node.inputs[0]]
+            self.number_of_bytes += array.nbytes
         else:
             array = aligned(concrete(node.shape, rows), self._dtype)
             self.number_of_bytes += array.nbytes
@@ -357,12 +358,13 @@ class Step:
         """Let an input stand among the columns that it is joined to."""
         if whole not in self.arrays:
             self.arrays[whole] = aligned(concrete(whole.shape, rows), self._dtype)
+            self.number_of_bytes += self.arrays[whole].nbytes
         columns = self.arrays[whole][:, start : start + int(x.shape[1])]
         rows_alone = aligned(columns.shape, self._dtype)
         item = np.dtype((np.void, columns.shape[1] * columns.itemsize))
         self.arrays[x] = columns
         self.gathered[x] = rows_alone, rows_alone.view(item), columns.view(item)
-        self.number_of_bytes += columns.nbytes + rows_alone.nbytes
+        self.number_of_bytes += rows_alone.nbytes
 
     def _place(
         self,

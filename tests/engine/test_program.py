@@ -491,6 +491,24 @@ def test_joining_inputs_to_constants_takes_no_call():
     assert len(Program([np.concatenate([np.tanh(x), np.ones((1, 1))], 1)]).step(5).calls) == 2
 
 
+def test_products_that_sum_over_columns_of_a_batch():
+    rng = np.random.default_rng(0)
+    x, W = variable("x", (BATCH, 3)), variable("W", (5, 3))
+    c, r, u = variable("c", (5, 1)), variable("r", (1, 4)), variable("u", (BATCH, 1))
+    m = variable("m", (5, 4))
+    one = variable("one", (1, 5))
+    values = {v: rng.normal(size=concrete(v.shape, 7)) for v in (x, W, c, r, u, m, one)}
+    X, w, C, R, U, M, ones = (values[v] for v in (x, W, c, r, u, m, one))
+    (slope,) = gradient(np.sum(one @ np.tanh(W @ x.T)), [x])
+    cases = {
+        slope: ((1 - np.tanh(w @ X.T) ** 2) * ones.T).T @ w,
+        (W @ x.T).T @ ((c @ r) * m): (w @ X.T).T @ (C @ R * M),
+        W.T @ ((c @ u.T) * (W @ x.T)): w.T @ ((C @ U.T) * (w @ X.T)),
+    }
+    for got, want in cases.items():
+        np.testing.assert_allclose(evaluate(got, values), want, rtol=1e-12)
+
+
 # -- the order of calls ---------------------------------------------------------------------------
 
 
