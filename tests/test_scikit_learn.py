@@ -120,6 +120,11 @@ def expected_failures(estimator):
         first = "the check makes two classes by the first target, which repetition changes"
         expected["check_sample_weight_equivalence_on_dense_data"] = first
         expected["check_sample_weight_equivalence_on_sparse_data"] = first
+    if not is_regressor(estimator) and estimator.activation in ("tanh", "hard_tanh", "sine"):
+        expected["check_class_weight_classifiers"] = (
+            "far from the one class of any weight a bounded unit extrapolates to another; "
+            "scikit-learn's MLP answers the same with sample_weight"
+        )
     if estimator.head == "ordinal":
         expected["check_classifiers_train"] = (
             "the class that minimises the expected absolute error need not be the most probable"
