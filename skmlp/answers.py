@@ -120,14 +120,18 @@ class FittedNetwork(BaseEstimator):
         with _TURNS if _is_long(X) else nullcontext():
             X = self._checked(X)
             with self._answering(X, -1) as (_, x, program):
-                answers, n = answer(program.run({x: X}, slice(0, _ANSWERED_ROWS))[0]), X.shape[0]
+                n = X.shape[0]
+
+                def part(start: int) -> np.ndarray:
+                    return answer(program.run({x: X}, slice(start, start + _ANSWERED_ROWS))[0])
+
+                answers = part(0)
                 if n <= _ANSWERED_ROWS:
                     return answers
                 whole = np.empty((n, *answers.shape[1:]), answers.dtype)
                 whole[:_ANSWERED_ROWS] = answers
                 for start in range(_ANSWERED_ROWS, n, _ANSWERED_ROWS):
-                    part = slice(start, start + _ANSWERED_ROWS)
-                    whole[part] = answer(program.run({x: X}, part)[0])
+                    whole[start : start + _ANSWERED_ROWS] = part(start)
                 return whole
 
     def _checked(self, X: Any) -> Any:

@@ -182,14 +182,18 @@ class LossGraph:
         self._plan: Plan | None = None
 
     @property
+    def statistics(self) -> list[Expression]:
+        """What training observes of a batch."""
+        return [] if self.training is None else self.training.statistics
+
+    @property
     def plan(self) -> Plan:
         """The total, the data term's gradients, and the statistics of a batch, to be computed.
 
         The gradients are with respect to `trained`, in their order.
         """
         if self._plan is None:
-            statistics = [] if self.training is None else self.training.statistics
-            nodes = [self.total, self.raw, *statistics]
+            nodes = [self.total, self.raw, *self.statistics]
             if self._affine is not None:  # the bias is added, and its gradient summed, within
                 x = self._affine.inputs[0].inputs[0]
                 product: Any = np.concatenate([x, np.ones((1, 1))], axis=1) @ self.stacked
@@ -204,8 +208,7 @@ class LossGraph:
     def _first_affine(self) -> Expression | None:
         """Find x W + b of the first layer, if that is the one thing made of its W and b."""
         W, b = self.parameters[0], self.parameters[self.network.depth]
-        statistics = [] if self.training is None else self.training.statistics
-        nodes = topological([self.total, self.raw, *statistics])
+        nodes = topological([self.total, self.raw, *self.statistics])
         users = Counter(x for node in nodes for x in node.inputs)
         for node in nodes:
             if node.primitive is PRIMITIVES["add"] and node.inputs[1] is b:
@@ -322,7 +325,7 @@ class Objective:
         if units is not None:
             bound[graph.start] = units.start.astype(theta.dtype)
             bound[graph.unit] = units.raw.astype(theta.dtype)
-        statistics = [] if training is None else training.statistics
+        statistics = graph.statistics
         gradients = graph.views(self.gradient)
         self.program = Program(
             graph.plan,

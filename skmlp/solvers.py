@@ -18,7 +18,7 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 from scipy import optimize
 
-from .engine import aligned
+from .engine import filled
 from .vectors import CHUNK, blas, chunks_of, stretches_in
 
 SMALLEST_RATE = 1e-6  # where the adaptive schedule gives up, as scikit-learn's
@@ -280,12 +280,6 @@ def clearing(dtype: Any) -> Callable[..., None]:
     return clear
 
 
-def _zeros_like(theta: np.ndarray) -> np.ndarray:
-    zeros = aligned(theta.shape, theta.dtype)
-    zeros[...] = 0
-    return zeros
-
-
 def _on_chunks(move: Callable[..., None], *vectors: np.ndarray) -> list[Callable[[], None]]:
     """Bind a move to each chunk of some vectors of one length."""
     chunks = chunks_of(vectors[0])
@@ -319,7 +313,7 @@ class SGD:
         self.momentum = float(momentum)
         self.nesterov = bool(nesterov)
         self.steps = 0
-        self.velocity = _zeros_like(theta)
+        self.velocity = filled(theta.shape, 0, theta.dtype)
 
     def on(self, theta: np.ndarray, g: np.ndarray) -> Move:
         """Return the move: it steps by what then stands in g, and uses g up."""
@@ -375,8 +369,8 @@ class Adam:
         self.rate = float(rate)
         self.beta_1, self.beta_2, self.epsilon = float(beta_1), float(beta_2), float(epsilon)
         self.steps = 0
-        self.first_moment = _zeros_like(theta)
-        self.second_moment = _zeros_like(theta)
+        self.first_moment = filled(theta.shape, 0, theta.dtype)
+        self.second_moment = filled(theta.shape, 0, theta.dtype)
 
     def on(self, theta: np.ndarray, g: np.ndarray) -> Move:
         """Return the move: it steps by what then stands in g, and uses g up."""
@@ -563,7 +557,7 @@ class Average:
     def __init__(self, theta: np.ndarray, decay: float) -> None:
         self.decay = float(decay)
         self.steps = 0
-        self.values = _zeros_like(theta)
+        self.values = filled(theta.shape, 0, theta.dtype)
 
     def update(self, theta: np.ndarray) -> None:
         """Take in the parameters after one more step."""

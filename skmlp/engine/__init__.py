@@ -5,7 +5,7 @@ from .composites import log_softmax, logsumexp, softmax
 from .expression import BATCH, FUNCTIONS, Expression, constant, variable
 from .gradient import gradient
 from .graph import ComputationGraph
-from .memory import aligned
+from .memory import aligned, filled
 from .plan import Plan
 from .primitives import PRIMITIVES, stop_gradient, straight_through
 from .program import Program, evaluate, running
@@ -22,6 +22,7 @@ __all__ = [
     "check_gradient",
     "constant",
     "evaluate",
+    "filled",
     "gradient",
     "log_softmax",
     "logsumexp",

@@ -39,3 +39,17 @@ def aligned(shape: int | tuple[int, ...], dtype: Any) -> np.ndarray:
     memory = np.empty(size + LINE_BYTES, np.uint8)
     start = -memory.__array_interface__["data"][0] % LINE_BYTES
     return memory[start : start + size].view(dtype).reshape(shape)
+
+
+def filled(shape: int | tuple[int, ...], value: Any, dtype: Any) -> np.ndarray:
+    """Make an `aligned` array that holds a value, repeated as NumPy broadcasts it.
+
+    Examples
+    --------
+    >>> filled((2, 3), [1, 2, 3], np.float32)
+    array([[1., 2., 3.],
+           [1., 2., 3.]], dtype=float32)
+    """
+    array = aligned(shape, dtype)
+    array[...] = value
+    return array

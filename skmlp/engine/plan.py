@@ -129,7 +129,7 @@ def _comparisons_first(order: list[Expression]) -> list[Expression]:
     return list(dict.fromkeys(sooner))
 
 
-def is_constant(node: Expression) -> bool:
+def is_repeated_constant(node: Expression) -> bool:
     """Tell whether a node is the same number or row for all rows."""
     return node.primitive is BROADCAST_TO and node.inputs[0].value is not None
 
@@ -148,7 +148,7 @@ def _joined(order: Sequence[Expression]) -> dict[Expression, tuple[Expression, i
             if x.primitive is None and x.shape[0] == BATCH and x.shape[1] != 0
         }
         are_free = len(places) == len(node.inputs) and not inputs.keys() & joined.keys()
-        if are_free and all(x in inputs or is_constant(x) for x in places):
+        if are_free and all(x in inputs or is_repeated_constant(x) for x in places):
             joined |= inputs
     return joined
 

@@ -34,7 +34,7 @@ from .expression import (
     constant,
     shape_text,
 )
-from .memory import aligned
+from .memory import aligned, filled
 
 PRIMITIVES: dict[str, Primitive] = {}
 
@@ -79,14 +79,8 @@ REPEATED_BYTES = 1 << 18
 def _bind_extremum(ufunc: np.ufunc, out: np.ndarray, *arrays: np.ndarray) -> Callable[[], Any]:
     # NumPy compares with an array in half the time, but where that drives others from the cache.
     is_small = out.nbytes <= REPEATED_BYTES
-    wide = (_repeated(a, out.shape) if is_small and _is_constant(a) else a for a in arrays)
+    wide = (filled(out.shape, a, a.dtype) if is_small and _is_constant(a) else a for a in arrays)
     return partial(ufunc, *wide, out=out)
-
-
-def _repeated(a: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    array = aligned(shape, a.dtype)
-    array[...] = a
-    return array
 
 
 def _is_constant(a: np.ndarray) -> bool:

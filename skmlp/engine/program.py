@@ -18,13 +18,13 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from .expression import BATCH, Expression, concrete, shape_text, size
-from .memory import aligned
-from .plan import Plan, is_constant
+from .memory import aligned, filled
+from .plan import Plan, is_repeated_constant
 from .primitives import ROWS
 
 BLOCK_NUMBERS = 1 << 15  # a block's widest array holds about so many numbers, to stay in the cache,
@@ -278,9 +278,8 @@ class Step:
     arrays : dict of Expression to array
         Where every node's value stands; buffers are reused, so after a run only inputs and
         outputs still hold theirs.
-    gathered : dict of Expression to (ndarray, ndarray, ndarray)
-        Where rows of an input are gathered that stand among other columns; and, with each row as
-        one item, the same array, and the place that they are copied to.
+    gathered : dict of Expression to Gathered
+        Where rows of an input are gathered that stand among other columns.
     outputs : list of ndarray
         Where the outputs stand.
     calls : list of callables
@@ -291,7 +290,7 @@ class Step:
 
     def __init__(self, program: Program, rows: int) -> None:
         self.arrays: dict[Expression, Any] = {}
-        self.gathered: dict[Expression, tuple[np.ndarray, np.ndarray, np.ndarray]] = {}
+        self.gathered: dict[Expression, Gathered] = {}
         self.calls: list[Callable[[], Any]] = []
         self.number_of_bytes = 0
         self._dtype = program.dtype
@@ -314,7 +313,7 @@ class Step:
             elif node in self.arrays:  # what joins inputs to constants, which are written once
                 parts = [self.arrays[x] for x in node.inputs]
                 self.arrays[node][...] = np.concatenate(parts, axis=1)
-            elif node.primitive is None or node.primitive is ROWS or is_constant(node):
+            elif node.primitive is None or node.primitive is ROWS or is_repeated_constant(node):
                 self.arrays[node] = self._leaf(node, rows)
             elif node.primitive.view is not None:
                 self.arrays[node] = node.primitive.view(
@@ -344,8 +343,7 @@ class Step:
             array = np.array(rows, self._dtype)
         elif node.primitive is not None:
             dtype = bool if node.is_boolean else self._dtype
-            array = aligned(concrete(node.shape, rows), dtype)
-            array[...] = self.arrays[node.inputs[0]]
+            array = filled(concrete(node.shape, rows), self.arrays[node.inputs[0]], dtype)
             self.number_of_bytes += array.nbytes
         else:
             array = aligned(concrete(node.shape, rows), self._dtype)
@@ -363,7 +361,7 @@ class Step:
         rows_alone = aligned(columns.shape, self._dtype)
         item = np.dtype((np.void, columns.shape[1] * columns.itemsize))
         self.arrays[x] = columns
-        self.gathered[x] = rows_alone, rows_alone.view(item), columns.view(item)
+        self.gathered[x] = Gathered(rows_alone, rows_alone.view(item), columns.view(item))
         self.number_of_bytes += rows_alone.nbytes
 
     def _place(
@@ -414,6 +412,24 @@ class Step:
         """Compute the outputs from the inputs, in place."""
         for call in self.calls:
             call()
+
+
+class Gathered(NamedTuple):
+    """Where rows are gathered before they are put among other columns.
+
+    Attributes
+    ----------
+    rows : ndarray
+        The rows alone.
+    items : ndarray
+        The same memory, each row as one item: the quickest to copy.
+    places : ndarray
+        The places that they are copied to, each as one item.
+    """
+
+    rows: np.ndarray
+    items: np.ndarray
+    places: np.ndarray
 
 
 class SparseRows:
@@ -482,10 +498,10 @@ def _loader(x: Expression, source: Any, dtype: Any) -> Load:
     """Make what gathers some rows of a source straight into a buffer, or fills it."""
     if callable(source):
 
-        def fill(buffer: Any, gathered: Any, taken: Any) -> None:  # noqa: ARG001
-            source(buffer if gathered is None else gathered[0])
+        def fill(buffer: Any, gathered: Gathered | None, taken: Any) -> None:  # noqa: ARG001
+            source(buffer if gathered is None else gathered.rows)
             if gathered is not None:
-                np.copyto(gathered[2], gathered[1])
+                np.copyto(gathered.places, gathered.items)
 
         return fill
     if BATCH not in x.shape:
@@ -493,12 +509,12 @@ def _loader(x: Expression, source: Any, dtype: Any) -> Load:
     is_ready = isinstance(source, np.ndarray) and source.flags.c_contiguous
     can_take = is_ready and source.dtype == dtype and not x.is_sparse
 
-    def load(buffer: Any, gathered: Any, taken: range | np.ndarray) -> None:
+    def load(buffer: Any, gathered: Gathered | None, taken: range | np.ndarray) -> None:
         if can_take and not isinstance(taken, range):
             # "raise", or an array in another order, would make it copy all of it.
-            source.take(taken, 0, buffer if gathered is None else gathered[0], "wrap")
+            source.take(taken, 0, buffer if gathered is None else gathered.rows, "wrap")
             if gathered is not None:
-                np.copyto(gathered[2], gathered[1])
+                np.copyto(gathered.places, gathered.items)
             return
         if not isinstance(taken, range):
             rows = source[taken]
