@@ -117,7 +117,7 @@ def _tensors(job: Job, X: np.ndarray, y: np.ndarray) -> tuple[Any, Any]:
 
 
 def _adam(network: Any, job: Job) -> Any:
-    # One group of parameters, the quicker way, though biases are then penalised as well.
+    # One group of parameters, the quicker way, though biases are then penalized as well.
     return torch.optim.Adam(
         network.parameters(), lr=RATE, weight_decay=ALPHA / job.batch, fused=True
     )

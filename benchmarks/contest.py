@@ -1,6 +1,6 @@
 """Contests: what is to be compared runs in one process, in turn, and is compared round by round.
 
-Seconds drift with whatever else the machine does, and drift alike for neighbours in time. So a
+Seconds drift with whatever else the machine does, and drift alike for neighbors in time. So a
 ratio is the median of the ratios within each round, never a quotient of two runs.
 """
 

@@ -36,10 +36,12 @@ from joblib import parallel_config
 from scipy.optimize import nnls
 from sklearn.model_selection import GridSearchCV
 
-from skmlp import ACTIVATIONS, HEADS, MLPClassifier, MLPRegressor
+from skmlp import MLPClassifier, MLPRegressor
+from skmlp.activations import ACTIVATIONS
 from skmlp.engine import Program
-from skmlp.network import Network
-from skmlp.objective import LossGraph, Objective
+from skmlp.heads import HEADS
+from skmlp.network.network import Network
+from skmlp.training.objective import LossGraph, Objective
 
 BATCH = 200
 MS = 1e-3

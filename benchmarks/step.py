@@ -21,11 +21,13 @@ import contest
 import numpy as np
 from networks import ALPHA, JOBS, SEED, Job, data, written
 
-from skmlp import ACTIVATIONS, HEADS, MLPClassifier
+from skmlp import MLPClassifier
+from skmlp.activations import ACTIVATIONS
 from skmlp.engine import running
-from skmlp.network import Network
-from skmlp.objective import LossGraph, Objective
-from skmlp.solvers import SOLVERS
+from skmlp.heads import HEADS
+from skmlp.network.network import Network
+from skmlp.training.objective import LossGraph, Objective
+from skmlp.training.solvers import SOLVERS
 
 PRODUCTS = ("dot", "matmul", "_sparse_product")
 
@@ -55,7 +57,7 @@ def objective_of(job: Job, dtype: type) -> tuple[Objective, Network]:
 
 def profile(job: Job, dtype: type) -> None:
     objective, network = objective_of(job, dtype)
-    move = SOLVERS["adam"](objective.theta, network.penalised, MLPClassifier()).on(
+    move = SOLVERS["adam"](objective.theta, network.penalized, MLPClassifier()).on(
         objective.theta, objective.gradient
     )
     order = np.random.RandomState(SEED).permutation(job.rows)

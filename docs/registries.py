@@ -8,7 +8,8 @@ import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from skmlp import ACTIVATIONS, HEADS
+from skmlp.activations import ACTIVATIONS
+from skmlp.heads import HEADS
 
 README = Path(__file__).resolve().parents[1] / "README.md"
 

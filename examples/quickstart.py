@@ -1,7 +1,7 @@
 """Digits and diabetes: tuned, scored and timed, skmlp beside scikit-learn in the same pipelines.
 
 The parts of the data are whole batches, for which the two fit the same weights. A short last batch
-is penalised more than the others by scikit-learn, and like them by skmlp (docs/differences.md).
+is penalized more than the others by scikit-learn, and like them by skmlp (docs/differences.md).
 """
 
 from statistics import median

@@ -8,82 +8,22 @@
 array([0, 0, 0])
 """
 
-from .activations import ACTIVATIONS, Learned
-from .engine import (
-    Expression,
-    check_gradient,
-    log_softmax,
-    logsumexp,
-    softmax,
-    stop_gradient,
-    straight_through,
-)
+from . import activations as activations
+from . import callbacks as callbacks
+from .engine import check_gradient
 from .estimators import MLPClassifier, MLPRegressor
-from .heads import (
-    HEADS,
-    AbsoluteError,
-    Brier,
-    Focal,
-    Gamma,
-    Gaussian,
-    GaussianMixture,
-    Head,
-    Hinge,
-    Huber,
-    Laplace,
-    Linear,
-    Logistic,
-    LogNormal,
-    NegativeBinomial,
-    Ordinal,
-    Poisson,
-    Quantile,
-    Softmax,
-    StudentT,
-    Tweedie,
-    check_head,
-)
-from .network import INITIALISERS, LAYERS, Layer, RadialBasis, VarianceScaling
+from .heads import Head, check_head
+from .network import Layer
+from .network.activations import Learned
 
 __version__ = "0.1.0"
 
 __all__ = [
-    "ACTIVATIONS",
-    "HEADS",
-    "INITIALISERS",
-    "LAYERS",
-    "AbsoluteError",
-    "Brier",
-    "Expression",
-    "Focal",
-    "Gamma",
-    "Gaussian",
-    "GaussianMixture",
     "Head",
-    "Hinge",
-    "Huber",
-    "Laplace",
     "Layer",
     "Learned",
-    "Linear",
-    "LogNormal",
-    "Logistic",
     "MLPClassifier",
     "MLPRegressor",
-    "NegativeBinomial",
-    "Ordinal",
-    "Poisson",
-    "Quantile",
-    "RadialBasis",
-    "Softmax",
-    "StudentT",
-    "Tweedie",
-    "VarianceScaling",
     "check_gradient",
     "check_head",
-    "log_softmax",
-    "logsumexp",
-    "softmax",
-    "stop_gradient",
-    "straight_through",
 ]

@@ -15,12 +15,19 @@ from scipy import special, stats
 from sklearn.exceptions import ConvergenceWarning
 
 import skmlp
-from skmlp import ACTIVATIONS, LAYERS, Learned, MLPRegressor, check_gradient, straight_through
-from skmlp.activations import RECOMMENDED_INITIALISERS, hard_threshold, leaky_relu, prelu, relu
-from skmlp.activations import learned_arguments as learned_arguments_of
-from skmlp.engine import Program, gradient, variable
-from skmlp.network import INITIALISERS
-from skmlp.parameters import DESCRIPTIONS
+from skmlp import Learned, MLPRegressor, check_gradient
+from skmlp.engine import Program, gradient, straight_through, variable
+from skmlp.estimators.settings import DESCRIPTIONS
+from skmlp.network import INITIALIZERS, LAYERS
+from skmlp.network.activations import (
+    ACTIVATIONS,
+    RECOMMENDED_INITIALIZERS,
+    hard_threshold,
+    leaky_relu,
+    prelu,
+    relu,
+)
+from skmlp.network.activations import learned_arguments as learned_arguments_of
 
 SCIKIT_LEARN = ("identity", "logistic", "tanh", "relu")
 LARGEST = {"float64": 1e4, "float32": 1e3}
@@ -217,11 +224,11 @@ def test_every_name_is_described(name):
     assert f'"{name}"' in DESCRIPTIONS
 
 
-def test_recommended_initialisers_are_known_and_leave_scikit_learn_alone():
-    assert set(RECOMMENDED_INITIALISERS) <= set(ACTIVATIONS)
-    assert set(RECOMMENDED_INITIALISERS.values()) <= set(INITIALISERS)
+def test_recommended_initializers_are_known_and_leave_scikit_learn_alone():
+    assert set(RECOMMENDED_INITIALIZERS) <= set(ACTIVATIONS)
+    assert set(RECOMMENDED_INITIALIZERS.values()) <= set(INITIALIZERS)
     theirs = [ACTIVATIONS[name] for name in SCIKIT_LEARN]
-    assert not any(ACTIVATIONS[name] in theirs for name in RECOMMENDED_INITIALISERS)
+    assert not any(ACTIVATIONS[name] in theirs for name in RECOMMENDED_INITIALIZERS)
 
 
 def slope_not_differentiated(z, slope=Learned(0.5)):  # noqa: B008

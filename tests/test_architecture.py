@@ -1,7 +1,8 @@
-"""The imports of the package point one way, and scikit-learn stays at its edge."""
+"""The imports of the package point one way, floor by floor, and scikit-learn stays at the top."""
 
 import ast
 import sys
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -9,91 +10,83 @@ import pytest
 import skmlp
 
 PACKAGE = Path(skmlp.__file__).parent
-# Every module with the modules of the package that it may import, from the ground up.
-ORDER = [
-    "engine.memory",
-    "engine.expression",
-    "engine.primitives",
-    "engine.composites",
-    "engine.gradient",
-    "engine.plan",
-    "engine.program",
-    "engine.check",
-    "engine.graph",
-    "engine",
-    "activations",
-    "heads.head",
-    "heads.numbers",
-    "heads.series",
-    "heads.frozen",
-    "heads.distributions",
-    "heads.classes",
-    "heads.check",
-    "heads",
-    "regularisers",
-    "network",
-    "vectors",
-    "objective",
-    "solvers",
-    "state",
-    "training",
-    "checkpoints",
-    "parameters",
-    "data",
-    "validation",
-    "callbacks",
-    "answers",
-    "fitting",
-    "perceptron",
-    "estimators",
-    "",
-]
-SCIKIT_LEARN = {"data", "validation", "callbacks", "answers", "perceptron", "estimators"}
+# From the ground up; the folders of one floor do not know each other, what is not listed is above.
+FLOORS = [{"engine"}, {"heads", "network"}, {"training"}, {"estimators"}]
+KNOW_SCIKIT_LEARN = {"estimators"}
 
 
 def modules():
     for path in sorted(PACKAGE.rglob("*.py")):
-        parts = path.relative_to(PACKAGE).with_suffix("").parts
-        yield ".".join(part for part in parts if part != "__init__"), path
+        yield ".".join(path.relative_to(PACKAGE).with_suffix("").parts), path
 
 
-def imports(name, path):
-    """What a module imports when it is loaded: other packages, and modules of this one."""
-    package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+MODULES = dict(modules())
+
+
+def folder_of(name):
+    return name.partition(".")[0] if "." in name else ""
+
+
+def floor_of(folder):
+    return next((i for i, floor in enumerate(FLOORS) if folder in floor), len(FLOORS))
+
+
+def imports(path):
+    """What a module imports, wherever it does so, but for types: packages and rooms of this one."""
+    package = path.relative_to(PACKAGE).parent.parts
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    nested = {
+    for_types = {
         node
         for parent in ast.walk(tree)
-        if isinstance(parent, ast.FunctionDef)
-        or (isinstance(parent, ast.If) and getattr(parent.test, "id", "") == "TYPE_CHECKING")
+        if isinstance(parent, ast.If) and getattr(parent.test, "id", "") == "TYPE_CHECKING"
         for node in ast.walk(parent)
     }
     for node in ast.walk(tree):
-        if node in nested:
+        if node in for_types:
             continue
         if isinstance(node, ast.Import):
             yield from (("package", alias.name.partition(".")[0]) for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.level == 0:
             yield "package", node.module.partition(".")[0]
         elif isinstance(node, ast.ImportFrom):
-            above = package.split(".")[: len(package.split(".")) - node.level + 1]
-            yield "room", ".".join(part for part in [*above, node.module] if part)
+            above = package[: len(package) - node.level + 1]
+            start = ".".join([*above, *filter(None, [node.module])])
+            for alias in node.names:
+                yield "room", room(f"{start}.{alias.name}" if start else alias.name) or room(start)
 
 
-def test_every_module_has_its_place():
-    assert {name for name, _ in modules()} == set(ORDER)
+def room(name):
+    """Return the module of that name, if it is one; a folder is its `__init__`."""
+    start = f"{name}.__init__" if name else "__init__"
+    return name if name in MODULES else start if start in MODULES else None
 
 
-@pytest.mark.parametrize(("name", "path"), list(modules()), ids=str)
-def test_imports_point_down(name, path):
-    for kind, imported in imports(name, path):
-        if kind == "room":
-            assert ORDER.index(imported) < ORDER.index(name), f"{name} imports {imported}"
-        else:
+@pytest.mark.parametrize("name", MODULES)
+def test_imports_point_down(name):
+    folder = folder_of(name)
+    for kind, imported in imports(MODULES[name]):
+        if kind == "package":
             allowed = {"numpy", "scipy", *sys.stdlib_module_names}
-            assert imported in allowed | ({"sklearn"} if name in SCIKIT_LEARN else set())
+            if folder in KNOW_SCIKIT_LEARN:
+                allowed |= {"sklearn"}
+            assert imported in allowed, f"{name} imports {imported}"
+        elif folder_of(imported) != folder:
+            below = floor_of(folder_of(imported)) < floor_of(folder)
+            assert below, f"{name} imports {imported}"
+
+
+def test_no_imports_go_round_in_a_circle():
+    graph = {
+        name: {imported for kind, imported in imports(path) if kind == "room"}
+        for name, path in MODULES.items()
+    }
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail(f"a circle of imports: {error.args[1]}")
 
 
 def test_the_reader_of_imports_sees_them():
-    found = set(imports("estimators", PACKAGE / "estimators.py"))
-    assert {("package", "sklearn"), ("room", "heads"), ("room", "perceptron")} <= found
+    found = set(imports(PACKAGE / "estimators" / "perceptron.py"))
+    assert {("package", "sklearn"), ("room", "estimators.data")} <= found
+    assert ("room", "heads.__init__") in found

@@ -16,8 +16,8 @@ from sklearn.exceptions import ConvergenceWarning
 
 from skmlp import MLPClassifier, MLPRegressor
 from skmlp.callbacks import Callback, Checkpoint, TimeLimit
-from skmlp.checkpoints import read_checkpoint
-from skmlp.data import Data, identity_of
+from skmlp.estimators.data import Data, identity_of
+from skmlp.training.checkpoints import read_checkpoint
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
@@ -351,7 +351,8 @@ def test_a_file_or_folder_that_is_not_there_is_named(tmp_path):
 KILLED = """
 import os, signal, sys, warnings
 import numpy as np
-from skmlp import MLPRegressor, checkpoints
+from skmlp import MLPRegressor
+from skmlp.training import checkpoints
 from skmlp.callbacks import Checkpoint
 warnings.simplefilter("ignore")
 

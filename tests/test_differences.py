@@ -79,12 +79,12 @@ def test_gradient_is_that_of_the_loss(outputs):
         assert theirs == pytest.approx(1.0 / outputs, rel=1e-3)
 
 
-def test_lbfgs_minimises_the_loss_of_several_outputs():
+def test_lbfgs_minimizes_the_loss_of_several_outputs():
     X, Y = regression_data(outputs=3)
     alpha = 20.0
-    centred = X - X.mean(axis=0)
-    W = np.linalg.solve(centred.T @ centred + alpha * np.eye(3), centred.T @ (Y - Y.mean(axis=0)))
-    errors = centred @ W - (Y - Y.mean(axis=0))
+    centerd = X - X.mean(axis=0)
+    W = np.linalg.solve(centerd.T @ centerd + alpha * np.eye(3), centerd.T @ (Y - Y.mean(axis=0)))
+    errors = centerd @ W - (Y - Y.mean(axis=0))
     minimum = (np.sum(errors**2) + alpha * np.sum(W**2)) / (2 * len(X))
     settings = {"hidden_layer_sizes": (), "solver": "lbfgs", "alpha": alpha, "tol": 1e-8}
     ours = skmlp.MLPRegressor(**settings, random_state=0).fit(X, Y)
@@ -340,7 +340,7 @@ def one_epoch(library, X, y, weight=None, **settings):
 
 @pytest.mark.parametrize("batch_size", [60, 30, 20, 7])
 @pytest.mark.parametrize("alpha", [0.0, 3.0])
-def test_weights_are_normalised_over_the_training_set(batch_size, alpha):
+def test_weights_are_normalized_over_the_training_set(batch_size, alpha):
     X, y = regression_data()
     weight = np.random.default_rng(1).uniform(0.2, 4.0, size=60)
     ours, start = one_epoch(
@@ -448,7 +448,7 @@ def test_lbfgs_has_a_loss_curve(estimator):
 
 
 @pytest.mark.parametrize("estimator", ["MLPClassifier", "MLPRegressor"])
-def test_lbfgs_honours_early_stopping(estimator):
+def test_lbfgs_honors_early_stopping(estimator):
     X, y = regression_data(rows=80, features=10)
     y = (y > 0).astype(int) if estimator == "MLPClassifier" else y
     settings = {"solver": "lbfgs", "alpha": 0.0, "n_iter_no_change": 5, "max_iter": 500}

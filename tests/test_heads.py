@@ -25,16 +25,10 @@ from sklearn.model_selection import GridSearchCV
 from threadpoolctl import threadpool_limits
 
 import skmlp
-from skmlp import (
-    HEADS,
-    MLPClassifier,
-    MLPRegressor,
-    check_gradient,
-    check_head,
-    straight_through,
-)
-from skmlp.engine import evaluate, variable
+from skmlp import MLPClassifier, MLPRegressor, check_gradient, check_head
+from skmlp.engine import evaluate, straight_through, variable
 from skmlp.heads import (
+    HEADS,
     NUMBERS,
     POSITIVE,
     ZERO_OR_POSITIVE,
@@ -65,7 +59,7 @@ from skmlp.heads import (
 from skmlp.heads.check import LAWS
 from skmlp.heads.head import best_constant, bounded, unbounded, weighted_quantile
 from skmlp.heads.series import half_deviance, log_density_at_mean, stirling
-from skmlp.objective import Units
+from skmlp.training.objective import Units
 
 unconverged = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -150,7 +144,7 @@ def estimator_for(head, **parameters):
     return kind(head=head, **(defaults | parameters))
 
 
-def minimised(head, X, y, weight=None, **parameters):
+def minimized(head, X, y, weight=None, **parameters):
     """A linear model fitted to the minimum: lbfgs stops on a small fall, so it starts again."""
     defaults = {"hidden_layer_sizes": (), "solver": "lbfgs", "alpha": 0, "tol": 1e-9}
     model = estimator_for(head, **(defaults | {"max_iter": 2000} | parameters))
@@ -205,12 +199,12 @@ class LossForEachOutput(Plain):
         return np.square(raw - y)
 
 
-class Centred(Plain):
+class Centerd(Plain):
     def loss(self, raw, y):
         return np.sum(np.square(raw - y - np.mean(raw - y, axis=0)), axis=1)
 
 
-class CentredPrediction(Plain):
+class CenterdPrediction(Plain):
     def predict(self, raw):
         return raw - np.mean(raw, axis=0)
 
@@ -404,8 +398,8 @@ class ClassesFromOne(Softmax):
 BROKEN = {
     MeanOverAll: "loss must return one number for each row, of shape",
     LossForEachOutput: "loss must return one number for each row, of shape",
-    Centred: "loss of a row must not depend on the other rows",
-    CentredPrediction: "predict of a row must not depend on the other rows",
+    Centerd: "loss of a row must not depend on the other rows",
+    CenterdPrediction: "predict of a row must not depend on the other rows",
     WideningPrediction: "predict must keep float32, got float64",
     IgnoresRaw: "loss must .*(keep float32|be made of its arguments)",
     AnotherWhenTraced: "loss computes one thing of arrays and another when it is traced",
@@ -615,7 +609,7 @@ def test_rest_of_stirlings_formula_is_exact_on_both_sides_of_its_seam():
 
 @pytest.mark.parametrize("q", [0.1, 0.25, 0.5, 0.77])
 @pytest.mark.parametrize("n", [1, 2, 7, 40])
-def test_weighted_quantile_minimises_the_pinball_loss(n, q):
+def test_weighted_quantile_minimizes_the_pinball_loss(n, q):
     rng = np.random.default_rng(n)
     y, weights = rng.integers(0, 9, (n, 2)) * 1.0, rng.integers(1, 4, n)
     found = weighted_quantile(y, weights, q)
@@ -862,7 +856,7 @@ def test_tweedie_of_a_high_power_stays_finite():
     assert len(check_head(Tweedie(6))) == 7
 
 
-def test_a_wrong_normaliser_of_tweedie_is_told():
+def test_a_wrong_normalizer_of_tweedie_is_told():
     class Forgets(Tweedie):
         """Quasi-likelihood: without the series, the best dispersion is infinite."""
 
@@ -1303,7 +1297,7 @@ def test_linear_model_is_a_glm(head, peer, options, target, weight):
     y, total = TARGETS[target], ROWS if weight is None else weight.sum()
     peer = peer(alpha=0.1, **options, **EXACT).fit(X, y, sample_weight=weight)
     head = HEADS[head]() if isinstance(head, str) else head
-    ours = minimised(head, X, y, weight, alpha=0.1 * total)
+    ours = minimized(head, X, y, weight, alpha=0.1 * total)
     np.testing.assert_allclose(ours.coefs_[0][:, 0], peer.coef_, atol=1e-6)
     np.testing.assert_allclose(ours.intercepts_[0][0], peer.intercept_, atol=1e-6)
     np.testing.assert_allclose(ours.predict(X), peer.predict(X), rtol=1e-5)
@@ -1314,7 +1308,7 @@ def test_linear_model_is_a_glm(head, peer, options, target, weight):
 def test_mean_of_a_gamma_model_is_that_of_the_glm_whatever_the_shape(head):
     y = TARGETS["positive"]
     peer = linear_model.GammaRegressor(alpha=0, **EXACT).fit(X, y)
-    np.testing.assert_allclose(minimised(head, X, y).predict(X), peer.predict(X), rtol=1e-5)
+    np.testing.assert_allclose(minimized(head, X, y).predict(X), peer.predict(X), rtol=1e-5)
 
 
 @unconverged
@@ -1327,7 +1321,7 @@ def test_mean_of_a_tweedie_model_is_that_of_the_glm_whatever_the_dispersion(
 ):
     y = TARGETS[target]
     peer = linear_model.TweedieRegressor(power=power, alpha=0, **EXACT).fit(X, y)
-    ours = minimised(Tweedie(power, dispersion), X, y)
+    ours = minimized(Tweedie(power, dispersion), X, y)
     np.testing.assert_allclose(ours.predict(X), peer.predict(X), rtol=1e-4, atol=1e-5)
 
 
@@ -1335,7 +1329,7 @@ def test_mean_of_a_tweedie_model_is_that_of_the_glm_whatever_the_dispersion(
 @pytest.mark.parametrize("power", [1.3, 1.7])
 def test_tweedie_dispersion_is_that_of_the_greatest_likelihood(power):
     y = TARGETS["zeros"]
-    frozen = minimised(Tweedie(power), X, y).predict_distribution(X)
+    frozen = minimized(Tweedie(power), X, y).predict_distribution(X)
     mean, found = frozen.args[0], frozen.args[1]
 
     def loss(log_dispersion):
@@ -1357,7 +1351,7 @@ def test_tweedie_dispersion_is_that_of_the_greatest_likelihood(power):
 def test_linear_quantile_model_is_that_of_linear_programming(q):
     y = TARGETS["heavy"]
     peer = linear_model.QuantileRegressor(quantile=q, alpha=0, solver="highs").fit(X, y)
-    ours = minimised(Quantile(q), X, y)
+    ours = minimized(Quantile(q), X, y)
     best = metrics.mean_pinball_loss(y, peer.predict(X), alpha=q)
     assert best <= metrics.mean_pinball_loss(y, ours.predict(X), alpha=q) <= 1.001 * best
 
@@ -1366,7 +1360,7 @@ def test_linear_quantile_model_is_that_of_linear_programming(q):
 def test_linear_huber_model_is_that_of_scikit_learn_at_its_scale():
     y = TARGETS["heavy"]
     peer = linear_model.HuberRegressor(alpha=0, tol=1e-10, max_iter=9999).fit(X, y)
-    ours = minimised(Huber(peer.epsilon * peer.scale_), X, y)
+    ours = minimized(Huber(peer.epsilon * peer.scale_), X, y)
     np.testing.assert_allclose(ours.coefs_[0][:, 0], peer.coef_, atol=1e-4)
     np.testing.assert_allclose(ours.intercepts_[0][0], peer.intercept_, atol=1e-4)
 
@@ -1378,7 +1372,7 @@ def test_linear_classifier_of_two_classes_is_logistic_regression(head):
     peer = linear_model.LogisticRegression(C=np.inf, **EXACT).fit(X, y)
     head = HEADS[head]() if isinstance(head, str) else head
     np.testing.assert_allclose(
-        minimised(head, X, y).predict_proba(X), peer.predict_proba(X), atol=1e-4
+        minimized(head, X, y).predict_proba(X), peer.predict_proba(X), atol=1e-4
     )
 
 
@@ -1391,7 +1385,7 @@ def test_linear_negative_binomial_model_is_that_of_statsmodels():
 
     y = TARGETS["dispersed"]
     peer = Peer(y, add_constant(X)).fit(disp=0, maxiter=1000, gtol=1e-6)
-    ours = minimised(NegativeBinomial(), X, y)
+    ours = minimized(NegativeBinomial(), X, y)
     bias, log_dispersion = ours.intercepts_[0]
     found = [bias, *ours.coefs_[0][:, 0], math.exp(log_dispersion)]
     np.testing.assert_allclose(found, peer.params, atol=1e-4)
@@ -1406,7 +1400,7 @@ def test_linear_ordinal_model_is_that_of_statsmodels():
 
     y = TARGETS["grades"]
     peer = OrderedModel(y, X, distr="logit").fit(method="bfgs", disp=0, gtol=1e-9)
-    ours = minimised(Ordinal(), X, y)
+    ours = minimized(Ordinal(), X, y)
     bias = ours.intercepts_[0]
     steps = np.log(np.logaddexp(bias[2:], 0))
     found = [*ours.coefs_[0][:, 0], bias[1] - bias[0], *steps]
@@ -1415,7 +1409,7 @@ def test_linear_ordinal_model_is_that_of_statsmodels():
 
 
 def likelihood_fit(distribution, y):
-    """Maximise a likelihood of SciPy's over one mean and one dispersion."""
+    """Maximize a likelihood of SciPy's over one mean and one dispersion."""
 
     def loss(p):
         dispersion = math.exp(p[1])

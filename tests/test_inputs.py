@@ -176,13 +176,13 @@ def test_labels_are_only_names(kind, n_classes, early_stopping):
     X = integers()
     codes = np.minimum(three_classes(X), n_classes - 1)
     names = np.array([False, True]) if kind == "booleans" else np.sort(LABELS[kind][:n_classes])
-    labelled = model(MLPClassifier, early_stopping=early_stopping).fit(X, names[codes])
+    labeled = model(MLPClassifier, early_stopping=early_stopping).fit(X, names[codes])
     coded = model(MLPClassifier, early_stopping=early_stopping).fit(X, codes)
-    np.testing.assert_array_equal(labelled.classes_, names)
-    np.testing.assert_array_equal(labelled.predict_proba(X), coded.predict_proba(X))
-    np.testing.assert_array_equal(labelled.predict(X), names[coded.predict(X)])
-    assert labelled.predict(X).dtype == labelled.classes_.dtype
-    assert labelled.score(X, names[codes]) == coded.score(X, codes)
+    np.testing.assert_array_equal(labeled.classes_, names)
+    np.testing.assert_array_equal(labeled.predict_proba(X), coded.predict_proba(X))
+    np.testing.assert_array_equal(labeled.predict(X), names[coded.predict(X)])
+    assert labeled.predict(X).dtype == labeled.classes_.dtype
+    assert labeled.score(X, names[codes]) == coded.score(X, codes)
 
 
 def test_two_classes_have_one_output_and_two_probabilities():

@@ -1,7 +1,7 @@
 """A network without hidden layers is a linear model: it finds the weights of scikit-learn's own.
 
 The objective is the (weighted) mean loss plus alpha / (2 * sum of weights) * |W|^2; intercepts are
-not penalised. Times the sum of weights it is that of `Ridge(alpha)`, over alpha besides that of
+not penalized. Times the sum of weights it is that of `Ridge(alpha)`, over alpha besides that of
 `LogisticRegression(C=1 / alpha)`, and as it stands that of `PoissonRegressor(alpha / sum)`.
 """
 

@@ -1,4 +1,4 @@
-"""The network: what theta holds, what activations learn, layers of other kinds, initialisation."""
+"""The network: what theta holds, what activations learn, layers of other kinds, initialization."""
 
 import functools
 import itertools
@@ -17,25 +17,14 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GridSearchCV
 from sklearn.utils import get_tags
 
-from skmlp import (
-    ACTIVATIONS,
-    INITIALISERS,
-    LAYERS,
-    Layer,
-    Learned,
-    MLPClassifier,
-    MLPRegressor,
-    RadialBasis,
-    VarianceScaling,
-    check_gradient,
-    stop_gradient,
-)
-from skmlp.activations import RECOMMENDED_INITIALISERS, prelu
-from skmlp.engine import BATCH, Program, gradient, variable
+from skmlp import Layer, Learned, MLPClassifier, MLPRegressor, check_gradient
+from skmlp.engine import BATCH, Program, gradient, stop_gradient, variable
+from skmlp.estimators.settings import DESCRIPTIONS
 from skmlp.heads import HEADS
-from skmlp.network import Network
-from skmlp.objective import LossGraph, Objective
-from skmlp.parameters import DESCRIPTIONS
+from skmlp.network import INITIALIZERS, LAYERS, RadialBasis, VarianceScaling
+from skmlp.network.activations import ACTIVATIONS, RECOMMENDED_INITIALIZERS, prelu
+from skmlp.network.network import Network
+from skmlp.training.objective import LossGraph, Objective
 
 SCIKIT_LEARN = ("identity", "logistic", "tanh", "relu")
 KINDS = {**ACTIVATIONS, **LAYERS}
@@ -58,7 +47,7 @@ def snake(z, *, frequency=Learned(1.0)):  # noqa: B008
 
 @dataclass(frozen=True)
 class Multiquadric(Layer):
-    """sqrt(1 + |x - c|^2), with a spread of centres that needs no data."""
+    """sqrt(1 + |x - c|^2), with a spread of centers that needs no data."""
 
     spread: float = 1.0
 
@@ -205,7 +194,7 @@ def test_gradient_of_the_objective_is_that_of_its_values(first, second):
 
 
 @pytest.mark.parametrize(
-    ("kinds", "penalised"),
+    ("kinds", "penalized"),
     [
         ((), [0]),
         (("relu", "tanh"), [0, 1, 2]),
@@ -215,7 +204,7 @@ def test_gradient_of_the_objective_is_that_of_its_values(first, second):
         (("rbf", Multiquadric(), "tanh"), [2, 3]),
     ],
 )
-def test_penalty_is_for_weights_alone(kinds, penalised):
+def test_penalty_is_for_weights_alone(kinds, penalized):
     network = network_of(*kinds)
     theta = started(network)
     rows, gradients, values = np.arange(12), [], []
@@ -224,7 +213,7 @@ def test_penalty_is_for_weights_alone(kinds, penalised):
         values.append(objective(rows))
         gradients.append(objective.gradient.copy())
     expected = np.zeros_like(theta)
-    for i in penalised:
+    for i in penalized:
         network.split(expected)[i][...] = network.split(theta)[i]
     np.testing.assert_allclose(gradients[1] - gradients[0], 7 * expected, atol=1e-12)
     assert values[1] - values[0] == pytest.approx(3.5 * np.dot(expected, expected))
@@ -349,7 +338,7 @@ def test_own_learned_activation_can_be_checked():
 
 @pytest.mark.parametrize("precision", ["float64", "float32"])
 @pytest.mark.parametrize("offset", [0.0, 1000.0])
-def test_radial_basis_is_the_bump_around_a_centre(precision, offset):
+def test_radial_basis_is_the_bump_around_a_center(precision, offset):
     rng = np.random.default_rng(0)
     x, c = (rng.normal(size=(n, 3)) + offset for n in (40, 6))
     x, c, b = (array.astype(precision) for array in (x, c, rng.normal(size=6)))
@@ -383,7 +372,7 @@ def test_radial_basis_is_finite_at_extremes(precision, largest, log_width):
     np.testing.assert_array_equal(np.diag(results[0]) > 0.99, True)
 
 
-def test_centres_start_on_distinct_rows_and_widths_by_their_distance():
+def test_centers_start_on_distinct_rows_and_widths_by_their_distance():
     X, y = problem(80)
     X[40:] = X[:40]
     weights = np.where(np.arange(80) % 40 < 30, 1.0, 0.0)  # 30 distinct rows that count
@@ -391,11 +380,11 @@ def test_centres_start_on_distinct_rows_and_widths_by_their_distance():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         model.set_params(random_state=0).fit(X, y, sample_weight=weights)
-    centres = model.coefs_[0].T
-    order = np.lexsort(centres.T), np.lexsort(X[:30].T)
-    np.testing.assert_array_equal(centres[order[0]], X[:30][order[1]])
-    assert not np.array_equal(centres, X[:30])
-    distances = cdist(centres, centres)[np.triu_indices(30, 1)]
+    centers = model.coefs_[0].T
+    order = np.lexsort(centers.T), np.lexsort(X[:30].T)
+    np.testing.assert_array_equal(centers[order[0]], X[:30][order[1]])
+    assert not np.array_equal(centers, X[:30])
+    distances = cdist(centers, centers)[np.triu_indices(30, 1)]
     np.testing.assert_allclose(np.exp(model.intercepts_[0]), 0.5 * distances.mean())
     model.set_params(activation=RadialBasis(3.0), random_state=0)
     with warnings.catch_warnings():
@@ -404,14 +393,14 @@ def test_centres_start_on_distinct_rows_and_widths_by_their_distance():
     np.testing.assert_allclose(np.exp(model.intercepts_[0]), 3 * distances.mean())
 
 
-def test_rows_that_look_the_same_to_a_layer_are_one_centre():
+def test_rows_that_look_the_same_to_a_layer_are_one_center():
     x = np.array([[1.0], [1.0], [3.0], [1.0], [2.0], [3.0]])
     W, _ = RadialBasis().initial(np.random.RandomState(0), x, 3)
     np.testing.assert_array_equal(W, [[1.0, 3.0, 2.0]])
 
 
 @pytest.mark.parametrize(("rows", "units"), [(5, 12), (1, 3), (4, 1)])
-def test_few_rows_are_centres_again(rows, units):
+def test_few_rows_are_centers_again(rows, units):
     x = np.arange(2.0 * rows).reshape(rows, 2)
     W, b = RadialBasis(1.0).initial(np.random.RandomState(0), x, units)
     assert W.shape == (2, units)
@@ -447,9 +436,9 @@ def test_rows_of_a_large_data_set_are_sampled_at_random():
     network = Network((1, 50, 1), (RadialBasis(),))
     X = np.arange(100_000.0)[:, None]
     theta = network.initial_theta(np.random.RandomState(0), np.float64, X=X)
-    centres = network.split(theta)[0].ravel()
-    assert len(np.unique(centres)) == 50
-    assert stats.kstest(centres, stats.uniform(0, 1e5).cdf).pvalue > 1e-3
+    centers = network.split(theta)[0].ravel()
+    assert len(np.unique(centers)) == 50
+    assert stats.kstest(centers, stats.uniform(0, 1e5).cdf).pvalue > 1e-3
 
 
 def test_layer_above_another_starts_on_what_it_sees():
@@ -542,7 +531,7 @@ def test_layer_needs_its_two_methods():
         Layer().outputs(X, None, None)
 
 
-# --------------------------------------------------------------------------- initialisation
+# --------------------------------------------------------------------------- initialization
 
 
 def expected_distribution(name, inputs, outputs):
@@ -564,8 +553,8 @@ def expected_distribution(name, inputs, outputs):
     )
 
 
-def law_of_the_distribution(initialiser, name, inputs, outputs):
-    W = initialiser(np.random.RandomState(0), inputs, outputs)
+def law_of_the_distribution(initializer, name, inputs, outputs):
+    W = initializer(np.random.RandomState(0), inputs, outputs)
     expected = expected_distribution(name, inputs, outputs)
     assert W.shape == (inputs, outputs)
     assert W.var() == pytest.approx(expected.var(), rel=0.02)
@@ -577,20 +566,20 @@ def law_of_the_distribution(initialiser, name, inputs, outputs):
 
 
 @pytest.mark.parametrize(("inputs", "outputs"), [(200, 300), (600, 100)])
-@pytest.mark.parametrize("name", [n for n in INITIALISERS if n != "orthogonal"])
-def test_initialiser_has_its_distribution(name, inputs, outputs):
-    law_of_the_distribution(INITIALISERS[name], name, inputs, outputs)
+@pytest.mark.parametrize("name", [n for n in INITIALIZERS if n != "orthogonal"])
+def test_initializer_has_its_distribution(name, inputs, outputs):
+    law_of_the_distribution(INITIALIZERS[name], name, inputs, outputs)
 
 
-@pytest.mark.parametrize("other", [n for n in INITIALISERS if n != "he_normal"])
+@pytest.mark.parametrize("other", [n for n in INITIALIZERS if n != "he_normal"])
 def test_the_law_of_the_distribution_can_fail(other):
     with pytest.raises(AssertionError):
-        law_of_the_distribution(INITIALISERS[other], "he_normal", 200, 300)
+        law_of_the_distribution(INITIALIZERS[other], "he_normal", 200, 300)
 
 
 @pytest.mark.parametrize(("inputs", "outputs"), [(30, 20), (20, 30), (7, 7), (5, 1)])
 def test_orthogonal_weights_are_orthonormal(inputs, outputs):
-    W = INITIALISERS["orthogonal"](np.random.RandomState(0), inputs, outputs)
+    W = INITIALIZERS["orthogonal"](np.random.RandomState(0), inputs, outputs)
     assert W.shape == (inputs, outputs)
     product = W.T @ W if inputs >= outputs else W @ W.T
     np.testing.assert_allclose(product, np.eye(min(inputs, outputs)), atol=1e-12)
@@ -598,7 +587,7 @@ def test_orthogonal_weights_are_orthonormal(inputs, outputs):
 
 def test_orthogonal_weights_are_uniform_among_all():
     rng = np.random.RandomState(0)
-    first = [INITIALISERS["orthogonal"](rng, 3, 3)[0, 0] for _ in range(2000)]
+    first = [INITIALIZERS["orthogonal"](rng, 3, 3)[0, 0] for _ in range(2000)]
     assert stats.kstest(first, stats.uniform(-1, 2).cdf).pvalue > 1e-3  # Archimedes' hat box
 
 
@@ -609,14 +598,14 @@ def initial(activation, X, y, estimator=MLPRegressor, hidden=(6, 5), **parameter
 
 
 @pytest.mark.parametrize("estimator", [MLPRegressor, MLPClassifier])
-@pytest.mark.parametrize("name", INITIALISERS)
-def test_named_initialiser_draws_every_layer_and_no_bias(name, estimator):
+@pytest.mark.parametrize("name", INITIALIZERS)
+def test_named_initializer_draws_every_layer_and_no_bias(name, estimator):
     X, y = problem()
     y = y > 0 if estimator is MLPClassifier else y
     model = initial("tanh", X, y, estimator, weight_init=name)
     rng = np.random.RandomState(0)
     for W, b in zip(model.coefs_, model.intercepts_, strict=True):
-        np.testing.assert_array_equal(W, INITIALISERS[name](rng, *W.shape))
+        np.testing.assert_array_equal(W, INITIALIZERS[name](rng, *W.shape))
         np.testing.assert_allclose(b, 0, atol=1e-290)
 
 
@@ -653,12 +642,12 @@ def test_auto_is_scikit_learns_stream_for_users_functions(own):
         np.testing.assert_array_equal(a, b)
 
 
-@pytest.mark.parametrize("name", RECOMMENDED_INITIALISERS)
-def test_auto_is_the_recommended_initialiser_for_the_others(name):
+@pytest.mark.parametrize("name", RECOMMENDED_INITIALIZERS)
+def test_auto_is_the_recommended_initializer_for_the_others(name):
     X, y = problem()
     by_name = initial(name, X, y)
     by_function = initial(ACTIVATIONS[name], X, y)
-    asked = initial(name, X, y, weight_init=RECOMMENDED_INITIALISERS[name])
+    asked = initial(name, X, y, weight_init=RECOMMENDED_INITIALIZERS[name])
     for model in (by_function, asked):
         for a, b in zip(
             model.coefs_ + model.intercepts_, by_name.coefs_ + by_name.intercepts_, strict=True
@@ -684,7 +673,7 @@ def test_selu_keeps_mean_and_variance_through_many_layers():
 
 
 def test_initial_weights_in_float32_are_those_of_float64_rounded():
-    for weight_init in ("auto", *INITIALISERS):
+    for weight_init in ("auto", *INITIALIZERS):
         network = network_of("relu", "selu", "rbf", "prelu")
         X = np.random.default_rng(0).normal(size=(30, 3)).astype(np.float32)
         wide, narrow = (
@@ -694,7 +683,7 @@ def test_initial_weights_in_float32_are_those_of_float64_rounded():
         np.testing.assert_allclose(narrow, wide, rtol=1e-4, atol=1e-6)
 
 
-def test_own_initialiser():
+def test_own_initializer():
     X, y = problem()
     drawn = VarianceScaling(0.5, "inputs", "normal")
     model = initial("tanh", X, y, weight_init=drawn)
@@ -703,13 +692,13 @@ def test_own_initialiser():
         "rbf", X, y, weight_init=lambda rng, inputs, outputs: np.ones((inputs, outputs))
     )
     assert np.all(model.coefs_[2] == 1)
-    assert np.all(model.coefs_[0] != 1)  # centres are where the data are
+    assert np.all(model.coefs_[0] != 1)  # centers are where the data are
 
 
 @pytest.mark.parametrize(
     "wrong", [lambda rng, inputs, outputs: np.ones((outputs, inputs)), lambda *_: np.inf]
 )
-def test_own_initialiser_that_draws_something_else_is_told(wrong):
+def test_own_initializer_that_draws_something_else_is_told(wrong):
     X, y = problem()
     model = fit(X, y, (5,), "tanh")
     before = model.predict(X)
@@ -723,8 +712,8 @@ def test_own_initialiser_that_draws_something_else_is_told(wrong):
 @pytest.mark.parametrize(
     ("parameters", "known"),
     [
-        ({"weight_init": "he"}, INITIALISERS),
-        ({"weight_init": None}, INITIALISERS),
+        ({"weight_init": "he"}, INITIALIZERS),
+        ({"weight_init": None}, INITIALIZERS),
         ({"activation": "swish"}, KINDS),
         ({"activation": ["relu", "swish"], "hidden_layer_sizes": (3, 3)}, KINDS),
         ({"activation": RadialBasis}, KINDS),
@@ -737,5 +726,5 @@ def test_unknown_names_are_refused_with_the_known_ones(estimator, parameters, kn
     assert all(f"'{name}'" in str(told.value) for name in known)
 
 
-def test_initialisers_are_described():
-    assert all(f'"{name}"' in DESCRIPTIONS for name in INITIALISERS)
+def test_initializers_are_described():
+    assert all(f'"{name}"' in DESCRIPTIONS for name in INITIALIZERS)

@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 from sklearn.datasets import make_regression
 
-from skmlp import ACTIVATIONS, HEADS, LAYERS, MLPRegressor
-from skmlp.heads import Head, Huber
-from skmlp.network import Network
-from skmlp.objective import loss_graph
+from skmlp import MLPRegressor
+from skmlp.activations import ACTIVATIONS
+from skmlp.heads import HEADS, Head, Huber
+from skmlp.network import LAYERS
+from skmlp.network.network import Network
+from skmlp.training.objective import loss_graph
 
 unconverged = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 SHAPE = (3, 4, 2)

@@ -15,8 +15,11 @@ from scipy import sparse
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning, DataConversionWarning, UndefinedMetricWarning
 
-from skmlp import ACTIVATIONS, HEADS, MLPClassifier, MLPRegressor
-from skmlp.solvers import SCHEDULES, SOLVERS
+from skmlp import MLPClassifier, MLPRegressor
+from skmlp.activations import ACTIVATIONS
+from skmlp.heads import HEADS
+from skmlp.training.schedules import SCHEDULES
+from skmlp.training.solvers import SOLVERS
 
 REGRESSION = [name for name, head in HEADS.items() if "numbers" in head.targets]
 CLASSES = [name for name, head in HEADS.items() if "numbers" not in head.targets]

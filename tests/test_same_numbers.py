@@ -125,7 +125,7 @@ MINIBATCH = [PLAIN_SGD, HEAVY_BALL, NESTEROV, ADAM]
 
 # Difference 1: scikit-learn's squared error of several outputs is a mean over them, skmlp's a sum.
 # The gradients of both are those of the sum, so with alpha=0 all is the same but for the factor 2
-# of the losses, which `compare` takes out (a power of two: exactly). lbfgs minimises the loss
+# of the losses, which `compare` takes out (a power of two: exactly). lbfgs minimizes the loss
 # that it is told, so it has no such kind.
 TWO_OUTPUTS = {"alpha": 0.0}
 
@@ -135,7 +135,7 @@ SPLITTABLE = ["binary", "binary_strings", "multilabel", "regression", "counts", 
 ALL_KINDS = [*SPLITTABLE, "multiclass", "strings", "two_counts", "integers"]
 EARLY = vary(early_stopping=[True], max_iter=[25], n_iter_no_change=[3])
 
-# Differences 6 and 7: weights are normalised over the training set, by scikit-learn in each batch.
+# Differences 6 and 7: weights are normalized over the training set, by scikit-learn in each batch.
 # So with varied weights there is one batch, or all batches have the same mean, and none is zero.
 ONE_BATCH = [{"batch_size": ROWS}]
 

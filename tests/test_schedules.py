@@ -9,9 +9,9 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPRegressor as TheirRegressor
 
 from skmlp import MLPClassifier, MLPRegressor
-from skmlp.solvers import (
+from skmlp.training.schedules import SCHEDULES
+from skmlp.training.solvers import (
     CLEARED_AFTER,
-    SCHEDULES,
     SGD,
     SOLVERS,
     Adam,

@@ -37,8 +37,10 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import estimator_checks, get_tags
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from skmlp import ACTIVATIONS, HEADS, LAYERS, MLPClassifier, MLPRegressor
-from skmlp.heads import Poisson, Softmax
+from skmlp import MLPClassifier, MLPRegressor
+from skmlp.activations import ACTIVATIONS
+from skmlp.heads import HEADS, Poisson, Softmax
+from skmlp.network import LAYERS
 
 unconverged = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -127,7 +129,7 @@ def expected_failures(estimator):
         )
     if estimator.head == "ordinal":
         expected["check_classifiers_train"] = (
-            "the class that minimises the expected absolute error need not be the most probable"
+            "the class that minimizes the expected absolute error need not be the most probable"
         )
     return expected
 

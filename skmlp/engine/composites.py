@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 
 from .expression import BATCH, FUNCTIONS, Expression, constant, shape_text
-from .primitives import ROWS, broadcast_to, normalised_axes, stop_gradient
+from .primitives import ROWS, broadcast_to, normalized_axes, stop_gradient
 
 
 def _length(a: Expression, axis: Any) -> Any:
-    dimensions = [a.shape[i] for i in normalised_axes(axis, a.ndim)]
+    dimensions = [a.shape[i] for i in normalized_axes(axis, a.ndim)]
     fixed = math.prod(d for d in dimensions if d != BATCH)
     return fixed * Expression(ROWS, (), {}, ()) if BATCH in dimensions else float(fixed)
 
@@ -46,7 +46,7 @@ def _squeeze(a: Any, axis: Any = None) -> Any:
     axes = (
         [i for i, d in enumerate(a.shape) if d == 1]
         if axis is None
-        else normalised_axes(axis, a.ndim)
+        else normalized_axes(axis, a.ndim)
     )
     for i in axes:
         if a.shape[i] != 1:
@@ -57,7 +57,7 @@ def _squeeze(a: Any, axis: Any = None) -> Any:
 
 
 def _expand_dims(a: Any, axis: Any) -> Any:
-    axes = normalised_axes(axis, a.ndim + np.size(axis))
+    axes = normalized_axes(axis, a.ndim + np.size(axis))
     return a[tuple(None if i in axes else slice(None) for i in range(a.ndim + len(axes)))]
 
 

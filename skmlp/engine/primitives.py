@@ -506,16 +506,16 @@ def stop_gradient(value: Any) -> Any:
 # == reductions ====================================================================================
 
 
-def normalised_axes(axis: Any, ndim: int) -> tuple[int, ...]:
+def normalized_axes(axis: Any, ndim: int) -> tuple[int, ...]:
     """Turn NumPy's ways of naming axes into sorted numbers from 0."""
     axes = range(ndim) if axis is None else (axis,) if np.ndim(axis) == 0 else axis
     for a in axes:
         if not -ndim <= a < ndim:
             raise ValueError(f"axis {a} is out of bounds for an expression of {ndim} axes")
-    normalised = sorted(a % ndim for a in axes)
-    if len(set(normalised)) < len(normalised):
+    normalized = sorted(a % ndim for a in axes)
+    if len(set(normalized)) < len(normalized):
         raise ValueError(f"axis {axis} has a duplicate: write every axis once")
-    return tuple(normalised)
+    return tuple(normalized)
 
 
 def _reduced(shape: Shape, axis: tuple[int, ...], keepdims: bool) -> Shape:
@@ -552,7 +552,7 @@ def _reduction(
     def reduce(a: Any, axis: Any = None, *, keepdims: bool = False, **options: Any) -> Expression:
         if any(option is not None for option in options.values()):
             raise TypeError(f"np.{name} of an expression does not take {sorted(options)}")
-        axes = normalised_axes(axis, a.ndim)
+        axes = normalized_axes(axis, a.ndim)
         counts = a.is_boolean and not keeps_boolean
         if not counts and all(a.shape[i] == 1 for i in axes):  # of one number, each is that number
             kept = slice(None) if keepdims else 0
@@ -933,7 +933,7 @@ def _concatenate(parts: Any, axis: int = 0, **options: Any) -> Expression:
     if axis is None:
         raise TypeError("np.concatenate of expressions needs an axis: write axis=1 for columns")
     nodes = [constant(part) for part in parts]
-    (at,) = normalised_axes(axis, max(node.ndim for node in nodes))
+    (at,) = normalized_axes(axis, max(node.ndim for node in nodes))
     batch = any(node.ndim and node.shape[0] == BATCH for node in nodes)
     if batch and at > 0:  # constants are repeated for every row
         nodes = [broadcast_to(node, (BATCH, *node.shape[1:])) for node in nodes]

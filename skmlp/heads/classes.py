@@ -202,7 +202,7 @@ class Ordinal(Head):
     thresholds t_1 <= t_2 <= ... that are the same for all inputs. Loss: the log loss,
     -log P(true class). Domain: one-hot y. Link: cumulative logit. Raw outputs: the score, t_1, and
     for each further threshold how far it is above the one before, as log(1 + exp(raw)); `predict`
-    is the probability of each class. The class of a sample is the median, which minimises the
+    is the probability of each class. The class of a sample is the median, which minimizes the
     expected absolute error between the classes' numbers, or the mode, the most probable one.
     McCullagh, "Regression models for ordinal data", JRSS B 42 (1980).
 

@@ -59,7 +59,7 @@ class _LocationScale(Head):
         """Return the mean, which is the location."""
         return blocks(raw, 2)[0]
 
-    def _standardised(self, raw: Any, y: Any) -> tuple[Any, Any]:
+    def _standardized(self, raw: Any, y: Any) -> tuple[Any, Any]:
         """Return (y - location) / scale, and the logarithm of the scale."""
         location, log_scale = blocks(raw, 2)
         log_scale = bounded(log_scale)
@@ -95,7 +95,7 @@ class Gaussian(_LocationScale):
 
     def loss(self, raw: Any, y: Any) -> Any:
         """Compute minus the log-likelihood."""
-        z, log_scale = self._standardised(raw, y)
+        z, log_scale = self._standardized(raw, y)
         return np.sum(0.5 * np.square(z) + log_scale + HALF_LOG_2PI, axis=1)
 
     def distribution(self, raw: np.ndarray) -> Any:
@@ -127,7 +127,7 @@ class Laplace(_LocationScale):
 
     def loss(self, raw: Any, y: Any) -> Any:
         """Compute minus the log-likelihood."""
-        z, log_scale = self._standardised(raw, y)
+        z, log_scale = self._standardized(raw, y)
         return np.sum(np.abs(z) + log_scale + math.log(2), axis=1)
 
     def distribution(self, raw: np.ndarray) -> Any:
@@ -179,7 +179,7 @@ class StudentT(_LocationScale):
     def loss(self, raw: Any, y: Any) -> Any:
         """Compute minus the log-likelihood."""
         df = float(self.df)
-        z, log_scale = self._standardised(raw, y)
+        z, log_scale = self._standardized(raw, y)
         constant = 0.5 * math.log(math.pi) + 0.5 * math.log(df)
         constant += math.lgamma(0.5 * df) - math.lgamma(0.5 * (df + 1))
         tails = 0.5 * (df + 1) * np.log1p(np.square(z) / df)
@@ -327,7 +327,7 @@ class GaussianMixture(Head):
         return np.concatenate([np.ones(n * k), np.tile(spread(y, weights), n), log_scales])
 
     def _near(self, y: np.ndarray, weights: np.ndarray | None, least: float) -> np.ndarray:
-        """Improve a mixture from components at the quantiles, by expectation and maximisation.
+        """Improve a mixture from components at the quantiles, by expectation and maximization.
 
         Dempster, Laird and Rubin, "Maximum likelihood from incomplete data via the EM algorithm",
         JRSS B 39 (1977).
@@ -571,8 +571,8 @@ class NegativeBinomial(_Dispersed):
             rest = float(stirling(r))
         # gammaln(y + r) - gammaln(r) - y log(r), which cancels for large r:
         rising = (y + r - 0.5) * np.log1p(y * dispersion) - y + stirling(y + r) - rest
-        normaliser = (r + y) * np.logaddexp(log_mean + log_dispersion, 0)
-        return np.sum(normaliser - y * log_mean - rising + special.gammaln(y + 1), axis=1)
+        normalizer = (r + y) * np.logaddexp(log_mean + log_dispersion, 0)
+        return np.sum(normalizer - y * log_mean - rising + special.gammaln(y + 1), axis=1)
 
     def distribution(self, raw: np.ndarray) -> Any:
         """Return negative binomial distributions."""

@@ -113,18 +113,18 @@ class Mixture(Frozen):
     def _shape(self) -> tuple[int, ...]:
         return np.broadcast_shapes(*(part.shape[:-1] for part in self.args))
 
-    def _standardised(self, x: Any) -> np.ndarray:
+    def _standardized(self, x: Any) -> np.ndarray:
         return (np.asarray(x, np.float64)[..., None] - self.means) / self.scales
 
     def logpdf(self, x: Any) -> np.ndarray:
         """Compute the logarithm of the density at x."""
         with np.errstate(divide="ignore"):
             each = np.log(self.weights) - np.log(self.scales) - 0.5 * np.log(2 * np.pi)
-        return special.logsumexp(each - 0.5 * np.square(self._standardised(x)), axis=-1)
+        return special.logsumexp(each - 0.5 * np.square(self._standardized(x)), axis=-1)
 
     def cdf(self, x: Any) -> np.ndarray:
         """Compute the probability of a value up to x."""
-        return np.sum(self.weights * special.ndtr(self._standardised(x)), axis=-1)
+        return np.sum(self.weights * special.ndtr(self._standardized(x)), axis=-1)
 
     def ppf(self, q: Any) -> np.ndarray:
         """Compute the quantile of level q, by bisection between those of the components."""

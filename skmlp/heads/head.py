@@ -302,9 +302,9 @@ def spread(y: np.ndarray, weights: np.ndarray | None) -> np.ndarray:
 
 
 def weighted_quantile(y: np.ndarray, weights: np.ndarray | None, q: float) -> np.ndarray:
-    """Return the minimiser of the weighted pinball loss in each column.
+    """Return the minimizer of the weighted pinball loss in each column.
 
-    Where a whole interval minimises it, its middle, so that the median of two numbers is their
+    Where a whole interval minimizes it, its middle, so that the median of two numbers is their
     mean.
 
     Examples
@@ -331,7 +331,7 @@ def best_constant(
     start: np.ndarray,
     bounds: Sequence[tuple[float, float]] | None = None,
 ) -> np.ndarray:
-    """Minimise the weighted mean loss over raw outputs that are the same for every sample.
+    """Minimize the weighted mean loss over raw outputs that are the same for every sample.
 
     By L-BFGS on the derived gradient; where that ends on a kink, or nowhere, it is finished by
     Powell's method, which needs no gradient.
@@ -352,7 +352,7 @@ def best_constant(
     Returns
     -------
     ndarray of shape (n_raw,)
-        The minimiser, or `start` where nothing better was found.
+        The minimizer, or `start` where nothing better was found.
     """
     if bounds is not None:
         start = np.clip(start, *np.transpose(bounds))

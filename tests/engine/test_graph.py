@@ -162,7 +162,7 @@ def test_labels_are_escaped():
     assert name in str(graph)
 
 
-def test_batches_are_summarised():
+def test_batches_are_summarized():
     z, w = variable("z", (BATCH, 4)), variable("w", (4,))
     values = {z: np.arange(12.0).reshape(3, 4), w: np.ones(4)}
     loss = np.mean(np.where(z > 3, z * w, 0))

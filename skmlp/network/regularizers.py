@@ -1,10 +1,10 @@
-r"""Regularisers of a network's layers: noise in training, dropout, normalisation.
+r"""Regularizers of a network's layers: noise in training, dropout, normalization.
 
 The law: an expression draws nothing and remembers nothing. What is random in training is a variable
 of the graph, which the program fills anew for every batch; what training remembers, the running
 statistics, is a part of theta that no gradient moves. So a network is composed for an occasion:
 
-    Training     h is disturbed by `Noise`; a batch is normalised by its own mean and variance
+    Training     h is disturbed by `Noise`; a batch is normalized by its own mean and variance
     Prediction   h is left alone; the running statistics stand for those of a batch
 
 Both are expressions of the same network: derived, planned and run like any other.
@@ -19,8 +19,8 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
+from ..engine import Expression, stop_gradient, variable
 from .activations import Learned
-from .engine import Expression, stop_gradient, variable
 
 EPSILON = 1e-5  # added to a variance, as in both papers' implementations
 STATISTICS_RATE = 0.1  # the share of a batch in the running statistics
@@ -116,7 +116,7 @@ class Prediction:
 
 
 class Training:
-    """A network in training: disturbed, and normalised by the batch.
+    """A network in training: disturbed, and normalized by the batch.
 
     Parameters
     ----------
@@ -130,7 +130,7 @@ class Training:
     fills : list of (Expression, function)
         The variables that are random, each with a function (generator, array) that fills it.
     statistics : list of Expression of shape (2, units)
-        Mean and variance over the batch, for every layer that is normalised by them.
+        Mean and variance over the batch, for every layer that is normalized by them.
     """
 
     def __init__(self, noise: Noise, w: Expression | None = None) -> None:
@@ -173,7 +173,7 @@ class Training:
         return {x: partial(fill, random) for x, fill in self.fills}
 
 
-# == normalisation =================================================================================
+# == normalization =================================================================================
 
 
 def moments(z: Any, axis: int, w: Any = None) -> tuple[Any, Any]:
@@ -214,7 +214,7 @@ def _squares(z: Any, mean: Any) -> Any:
     return np.square(z - stop_gradient(mean))
 
 
-def normalised(
+def normalized(
     z: Any,
     mean: Any,
     variance: Any,
@@ -246,20 +246,20 @@ def normalised(
     Examples
     --------
     >>> z = np.array([[1.0], [3.0]])
-    >>> normalised(z, *moments(z, axis=0), gain=10.0, shift=5.0).round(2)
+    >>> normalized(z, *moments(z, axis=0), gain=10.0, shift=5.0).round(2)
     array([[-5.],
            [15.]])
     """
     return (z - mean) * (gain / np.sqrt(variance + EPSILON)) + shift
 
 
-class Normalisation(NamedTuple):
-    """A way to normalise the pre-activations z of a hidden layer.
+class Normalization(NamedTuple):
+    """A way to normalize the pre-activations z of a hidden layer.
 
     Attributes
     ----------
     moments : callable
-        `moments(z, running, occasion)`: the mean and the variance that `normalised` takes.
+        `moments(z, running, occasion)`: the mean and the variance that `normalized` takes.
     running : dict of str to float
         What training keeps a running average of, and where it starts; in that order
         `Training.statistics` has it.
@@ -269,9 +269,9 @@ class Normalisation(NamedTuple):
     running: dict[str, float]
 
 
-NORMALISATIONS: dict[str, Normalisation] = {
-    "layer": Normalisation(lambda z, running, occasion: moments(z, axis=1), {}),
-    "batch": Normalisation(
+NORMALIZATIONS: dict[str, Normalization] = {
+    "layer": Normalization(lambda z, running, occasion: moments(z, axis=1), {}),
+    "batch": Normalization(
         lambda z, running, occasion: occasion.batch_moments(z, running),
         {"mean": 0.0, "variance": 1.0},
     ),

@@ -47,7 +47,7 @@ class Data:
         """The numbers of the rows that count."""
         return np.arange(len(self.Y)) if self.weights is None else np.flatnonzero(self.weights)
 
-    def normalised_weights(self, rows: np.ndarray) -> tuple[np.ndarray | None, float]:
+    def normalized_weights(self, rows: np.ndarray) -> tuple[np.ndarray | None, float]:
         """Return the weights divided by their mean over `rows`, and that mean."""
         if self.weights is None:
             return None, 1.0

@@ -16,8 +16,8 @@ import numpy as np
 from sklearn.metrics import get_scorer, get_scorer_names
 from sklearn.model_selection import train_test_split
 
+from ..heads import Head
 from .data import Data
-from .heads import Head
 
 JUDGED_ROWS = 10_000  # of the training rows at most, evenly spaced, as HistGradientBoosting's
 
@@ -61,7 +61,7 @@ def sample_of(data: Data, rows: np.ndarray, most: int | None = None) -> Sample:
         Copies of them, with weights of mean 1.
     """
     rows = rows if most is None else evenly_spaced(rows, most)
-    weights = data.normalised_weights(rows)[0]
+    weights = data.normalized_weights(rows)[0]
     return Sample(
         data.X[rows], data.Y[rows], data.y[rows], None if weights is None else weights[rows]
     )

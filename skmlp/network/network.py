@@ -3,7 +3,7 @@
 h_1 = f_1(x W_1 + b_1), ..., raw = h_D W_(D+1) + b_(D+1)
 
 theta = W_(D+1), ..., W_1, row by row, b_1, ..., b_(D+1), then what activations learn, what
-normalisation learns, and its running statistics, which no gradient moves
+normalization learns, and its running statistics, which no gradient moves
 
 So all weights are one stretch, for the penalty, and b_1 is one more row under W_1, for the
 product [x, 1] [W_1; b_1].
@@ -21,251 +21,16 @@ from itertools import accumulate, pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.spatial.distance import pdist
 
-from .activations import ACTIVATIONS, RECOMMENDED_INITIALISERS, learned_arguments
-from .engine import Expression, aligned, stop_gradient, variable
-from .engine.expression import shape_text
-from .regularisers import NORMALISATIONS, Occasion, Prediction, normalised
-
-# == layers ========================================================================================
-
-
-class Layer:
-    """A hidden layer that is more than an activation of x W + b; subclass it to make your own.
-
-    Like an activation, it is given as `activation=`, by its name in `LAYERS` or as an instance.
-    Its matrix W of shape (inputs, units) and its vector b of shape (units,) are published in
-    `coefs_` and `intercepts_` and learned like any other. They mean what the layer makes of them,
-    so the L2 penalty leaves them alone. Make a subclass a frozen dataclass: its fields are its
-    parameters, and `GridSearchCV` can compare and print it.
-    """
-
-    def outputs(self, x: Any, W: Any, b: Any) -> Any:
-        """Compute the outputs of shape (n, units), with NumPy functions alone.
-
-        Parameters
-        ----------
-        x : array or Expression of shape (n, inputs)
-            The layer's input.
-        W : array or Expression of shape (inputs, units)
-            Its matrix.
-        b : array or Expression of shape (units,)
-            Its vector.
-
-        Returns
-        -------
-        array or Expression of shape (n, units)
-            The outputs.
-        """
-        raise NotImplementedError(f"{type(self).__name__} must define outputs(x, W, b)")
-
-    def initial(
-        self, rng: np.random.RandomState, x: np.ndarray, units: int
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Return the W and the b that training starts from.
-
-        Parameters
-        ----------
-        rng : RandomState
-            Where random numbers come from.
-        x : ndarray of shape (rows, inputs)
-            What the layer sees of some distinct rows of the training data, in random order.
-        units : int
-            The number of units.
-
-        Returns
-        -------
-        ndarray of shape (inputs, units), ndarray of shape (units,)
-            W and b.
-        """
-        raise NotImplementedError(f"{type(self).__name__} must define initial(rng, x, units)")
-
-
-_LARGEST_LOG_WIDTH = 40.0  # exp(-+2 * 40) is a normal number, in float32 too
-_FARTHEST = 80.0  # in half squared widths; exp(-80) as well
-_CENTRES_COMPARED = 1000
-
-
-@dataclass(frozen=True)
-class RadialBasis(Layer):
-    r"""A layer of bumps: each unit answers to inputs near its centre, and learns where that is.
-
-    .. math:: a_j = \exp\left(-\frac{\lVert x - c_j \rVert^2}{2 s_j^2}\right)
-
-    The centre c_j is column j of the layer's matrix in `coefs_`, the logarithm of the width s_j
-    is entry j of its bias in `intercepts_`. Outputs are in (0, 1]. One such layer approximates any
-    continuous function on a bounded set (Park and Sandberg, Neural Computation 1991). It is good
-    for smooth targets and few inputs, dense and on one scale; use "lbfgs", or "adam" with a
-    learning rate of 0.01 or so. Far from all data it answers with the output's bias. Broomhead
-    and Lowe, Complex Systems 1988.
-
-    Centres start on distinct random rows of the training data, or, above another hidden layer, on
-    what the layer sees of them; if there are fewer than units, rows are used again. All widths
-    start at `width` times the mean distance between the centres (between rows, for one unit).
-
-    Parameters
-    ----------
-    width : float, default=0.5
-        The widths that training starts from, in mean distances between centres.
-
-    Raises
-    ------
-    ValueError
-        If `width` is not positive and finite.
-
-    Examples
-    --------
-    >>> centres, log_widths = np.array([[0.0, 3.0]]), np.zeros(2)
-    >>> RadialBasis().outputs(np.array([[0.0], [1.0], [2.0]]), centres, log_widths).round(3)
-    array([[1.   , 0.011],
-           [0.607, 0.135],
-           [0.135, 0.607]])
-    """
-
-    width: float = 0.5
-
-    def __post_init__(self) -> None:
-        """Check the parameter."""
-        if not 0 < self.width < np.inf:
-            raise ValueError(f"RadialBasis needs a width that is positive, got {self.width!r}")
-
-    def outputs(self, x: Any, W: Any, b: Any) -> Any:
-        """Compute the outputs; `Layer.outputs` says more."""
-        # Squared distances as |x|^2 - 2 x c + |c|^2 lose digits far from 0, so 0 is moved.
-        middle = stop_gradient(np.mean(W, axis=1))
-        x, W = x - middle, W - middle[:, None]
-        squares = np.sum(x * x, axis=1)[:, None] - 2 * (x @ W) + np.sum(W * W, axis=0)
-        log_widths = np.clip(b, -_LARGEST_LOG_WIDTH, _LARGEST_LOG_WIDTH)
-        return np.exp(-np.clip(squares * (0.5 * np.exp(-2 * log_widths)), 0, _FARTHEST))
-
-    def initial(
-        self,
-        rng: np.random.RandomState,  # noqa: ARG002, the rows come in random order
-        x: np.ndarray,
-        units: int,
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Return centres and log-widths to start from; `Layer.initial` says more."""
-        _, first = np.unique(x, axis=0, return_index=True)
-        distinct = x[np.sort(first)]
-        centres = np.resize(distinct, (units, x.shape[1]))
-        compared = (centres if units > 1 else distinct)[:_CENTRES_COMPARED]
-        distances = pdist(compared.astype(np.float64))
-        mean = float(np.mean(distances)) if np.any(distances) else 1.0
-        return centres.T, np.full(units, np.log(self.width * mean))
-
-
-LAYERS: dict[str, Layer] = {
-    "rbf": RadialBasis(),
-}
-
-# == initialisation ================================================================================
-
-
-@dataclass(frozen=True)
-class VarianceScaling:
-    """Independent weights of mean 0 and variance scale / fan.
-
-    Parameters
-    ----------
-    scale : float
-        The factor that makes up for the activation.
-    fan : {"inputs", "average"}
-        What the variance is divided by: the number of inputs of a unit keeps the variance of
-        activations from layer to layer, the average of inputs and outputs that of gradients too.
-    distribution : {"uniform", "normal"}
-        Uniform weights are bounded by sqrt(3 scale / fan).
-
-    Examples
-    --------
-    >>> rng = np.random.RandomState(0)
-    >>> W = VarianceScaling(2.0, "inputs", "normal")(rng, 200, 100)
-    >>> W.shape, f"{W.var():.3f}"
-    ((200, 100), '0.010')
-    """
-
-    scale: float
-    fan: str
-    distribution: str
-
-    def __call__(self, rng: np.random.RandomState, inputs: int, outputs: int) -> np.ndarray:
-        """Draw a matrix of shape (inputs, outputs)."""
-        fan = inputs if self.fan == "inputs" else (inputs + outputs) / 2
-        variance = self.scale / fan
-        if self.distribution == "normal":
-            return rng.normal(0.0, np.sqrt(variance), (inputs, outputs))
-        bound = np.sqrt(3 * variance)
-        return rng.uniform(-bound, bound, (inputs, outputs))
-
-
-def orthogonal(rng: np.random.RandomState, inputs: int, outputs: int) -> np.ndarray:
-    """Draw a matrix with orthonormal columns, or rows if they are fewer, uniformly among all.
-
-    It keeps lengths and angles, so deep linear networks start well whatever their depth. Saxe,
-    McClelland and Ganguli, ICLR 2014, arXiv:1312.6120.
-
-    Parameters
-    ----------
-    rng : RandomState
-        Where the numbers come from.
-    inputs, outputs : int
-        The shape.
-
-    Returns
-    -------
-    ndarray of shape (inputs, outputs)
-        The weights.
-
-    Examples
-    --------
-    >>> W = orthogonal(np.random.RandomState(0), 3, 2)
-    >>> np.allclose(W.T @ W, np.eye(2))
-    True
-    """
-    q, r = np.linalg.qr(rng.normal(size=(max(inputs, outputs), min(inputs, outputs))))
-    q = q * np.where(np.diag(r) < 0, -1.0, 1.0)  # without this, some matrices are likelier
-    return q if inputs >= outputs else q.T
-
-
-Initialiser = Callable[[np.random.RandomState, int, int], np.ndarray]
-
-# (rng, inputs, outputs) -> a weight matrix. Biases start at 0.
-INITIALISERS: dict[str, Initialiser] = {
-    "glorot_uniform": VarianceScaling(1.0, "average", "uniform"),  # Glorot and Bengio 2010
-    "glorot_normal": VarianceScaling(1.0, "average", "normal"),
-    "he_uniform": VarianceScaling(2.0, "inputs", "uniform"),  # He et al. 2015
-    "he_normal": VarianceScaling(2.0, "inputs", "normal"),
-    "lecun_uniform": VarianceScaling(1.0, "inputs", "uniform"),  # LeCun et al. 1998
-    "lecun_normal": VarianceScaling(1.0, "inputs", "normal"),
-    "orthogonal": orthogonal,
-}
+from ..engine import Expression, aligned, variable
+from ..engine.expression import shape_text
+from .activations import learned_arguments
+from .initializers import as_scikit_learn, initializer_of
+from .layers import Layer
+from .regularizers import NORMALIZATIONS, Occasion, Prediction, normalized
 
 _ROWS_SORTED = 10_000  # of more, so many are picked before the distinct ones are looked for
 _ROWS_SEEN = 1000  # at most so many, or 4 for each unit, show a layer where to start
-
-
-def _initialiser(weight_init: Any, activation: Any) -> Initialiser | None:
-    """Return what draws the weights of a layer with an activation; None: as scikit-learn."""
-    if callable(weight_init):
-        return weight_init
-    if weight_init != "auto":
-        return INITIALISERS[weight_init]
-    for name, recommended in RECOMMENDED_INITIALISERS.items():
-        if activation is ACTIVATIONS[name]:
-            return INITIALISERS[recommended]
-    return None
-
-
-def _as_scikit_learn(
-    rng: np.random.RandomState, inputs: int, outputs: int, activation: Any
-) -> tuple[np.ndarray, np.ndarray]:
-    """Draw weights and bias within the bound of Glorot and Bengio, less for logistic units."""
-    is_logistic = activation is ACTIVATIONS["logistic"]
-    bound = np.sqrt((2.0 if is_logistic else 6.0) / (inputs + outputs))
-    return rng.uniform(-bound, bound, (inputs, outputs)), rng.uniform(-bound, bound, outputs)
-
-
-# == the network ===================================================================================
 
 
 class Parts(NamedTuple):
@@ -291,7 +56,7 @@ class Network:
     n_constant : int, default=0
         How many raw outputs, the last ones, are a bias alone: their weights are 0 and stay so.
     normalization : str, optional
-        How the pre-activations of hidden layers are normalised: a name in `NORMALISATIONS`.
+        How the pre-activations of hidden layers are normalized: a name in `NORMALIZATIONS`.
     residual : bool, default=False
         Whether a hidden layer as wide as the one before it adds its outputs to that one's:
         h_(i+1) = h_i + f(h_i). He et al., CVPR 2016, arXiv:1512.03385.
@@ -301,12 +66,12 @@ class Network:
     further : tuple of lists of dict
         The parts of theta after the biases, in their order: for each hidden layer the names of the
         rows of its part, and where they start. First what its activation learns, then what its
-        normalisation learns, then the running statistics.
+        normalization learns, then the running statistics.
 
     Raises
     ------
     ValueError
-        If a `Layer`, which has no pre-activations, is to be normalised.
+        If a `Layer`, which has no pre-activations, is to be normalized.
     """
 
     layer_units: tuple[int, ...]
@@ -329,8 +94,8 @@ class Network:
                         f"normalization={self.normalization!r} is for pre-activations x W + b, "
                         f"and hidden layer {i + 1}, {f!r}, has none: set normalization=None."
                     )
-            scales = learned_arguments(normalised)
-            running = NORMALISATIONS[self.normalization].running
+            scales = learned_arguments(normalized)
+            running = NORMALIZATIONS[self.normalization].running
         hidden = len(self.activations)
         object.__setattr__(self, "further", (found, [scales] * hidden, [running] * hidden))
         object.__setattr__(self, "_stretches", self._laid_out())
@@ -346,7 +111,7 @@ class Network:
 
         Weight matrices (inputs, outputs); then biases; then, for each hidden layer whose
         activation learns anything, an array with a row for each of its arguments (arguments,
-        units); then arrays alike for gain and shift, and for mean and variance, of normalisation.
+        units); then arrays alike for gain and shift, and for mean and variance, of normalization.
         """
         return [
             *pairwise(self.layer_units),
@@ -365,7 +130,7 @@ class Network:
         return self._stretches[-1].stop
 
     @property
-    def penalised(self) -> list[slice]:
+    def penalized(self) -> list[slice]:
         """The stretches of theta that the L2 penalty is for: weight matrices, those of no Layer."""
         stretches: list[slice] = []
         for i, stretch in reversed(list(enumerate(self._stretches[: self.depth]))):
@@ -488,10 +253,10 @@ class Network:
         z = x @ W + b
         if self.normalization is None:
             return z
-        moments = NORMALISATIONS[self.normalization].moments
+        moments = NORMALIZATIONS[self.normalization].moments
         mean, variance = moments(z, parts.statistics[i], occasion)
         scales = _by_name(self.further[1][i], parts.normalization[i])
-        return normalised(z, mean, variance, **scales)
+        return normalized(z, mean, variance, **scales)
 
     def _adds(self, i: int) -> bool:
         return self.residual and i > 0 and self.layer_units[i] == self.layer_units[i + 1]
@@ -519,10 +284,10 @@ class Network:
     ) -> np.ndarray:
         """Draw the parameters that training starts from, layer after layer.
 
-        With "auto" a layer starts as `RECOMMENDED_INITIALISERS` says for its activation, and else
+        With "auto" a layer starts as `RECOMMENDED_INITIALIZERS` says for its activation, and else
         as scikit-learn does: weights and bias uniform in +-sqrt(6 / (inputs + outputs)), or
         +-sqrt(2 / (inputs + outputs)) where the activation is logistic (Glorot and Bengio 2010).
-        The output goes by the last hidden activation. With a named or given initialiser all do
+        The output goes by the last hidden activation. With a named or given initializer all do
         as it says, with biases of 0. A `Layer` always starts in its own way.
 
         Parameters
@@ -532,7 +297,7 @@ class Network:
         dtype : dtype
             The precision of the result.
         weight_init : str or callable, default="auto"
-            "auto", a name in `INITIALISERS`, or a function of (rng, inputs, outputs).
+            "auto", a name in `INITIALIZERS`, or a function of (rng, inputs, outputs).
         activation : callable, optional
             What a network without hidden layers would have there.
         X : array or sparse matrix of shape (n, inputs), optional
@@ -548,7 +313,7 @@ class Network:
         Raises
         ------
         ValueError
-            If an initialiser or a Layer starts with anything but finite numbers of the right
+            If an initializer or a Layer starts with anything but finite numbers of the right
             shape, or a Layer is given sparse inputs.
         """
         theta = aligned(self.n_parameters, dtype)
@@ -569,13 +334,13 @@ class Network:
                 W, b = f.initial(rng, seen, units)
                 weights[i][...] = _checked(W, (inputs, units), f)
                 biases[i][...] = _checked(b, (units,), f)
-            elif initialiser := _initialiser(weight_init, f):
+            elif initializer := initializer_of(weight_init, f):
                 weights[i][...] = _checked(
-                    initialiser(rng, inputs, units), (inputs, units), initialiser
+                    initializer(rng, inputs, units), (inputs, units), initializer
                 )
                 biases[i][...] = 0
             else:
-                weights[i][...], biases[i][...] = _as_scikit_learn(rng, inputs, units, f)
+                weights[i][...], biases[i][...] = as_scikit_learn(rng, inputs, units, f)
             if outputs is not None:
                 with np.errstate(all="ignore"):
                     seen = next(outputs)

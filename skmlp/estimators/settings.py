@@ -13,10 +13,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .activations import ACTIVATIONS
-from .network import INITIALISERS, LAYERS, Layer
-from .regularisers import NORMALISATIONS, Noise
-from .solvers import SCHEDULES, SOLVERS
+from ..network.activations import ACTIVATIONS
+from ..network.initializers import INITIALIZERS
+from ..network.layers import LAYERS, Layer
+from ..network.regularizers import NORMALIZATIONS, Noise
+from ..training.schedules import SCHEDULES
+from ..training.solvers import SOLVERS
 
 
 class Rule(NamedTuple):
@@ -159,9 +161,9 @@ RULES: dict[str, Rule] = {
     ),
     "weight_init": Rule(
         lambda value: (
-            callable(value) or (isinstance(value, str) and value in ("auto", *INITIALISERS))
+            callable(value) or (isinstance(value, str) and value in ("auto", *INITIALIZERS))
         ),
-        f"'auto', one of {', '.join(map(repr, INITIALISERS))}, or a function of (rng, inputs, "
+        f"'auto', one of {', '.join(map(repr, INITIALIZERS))}, or a function of (rng, inputs, "
         "outputs)",
     ),
     "initial_output": Rule(
@@ -175,8 +177,8 @@ RULES: dict[str, Rule] = {
     ),
     "input_noise": ZERO_OR_MORE,
     "normalization": Rule(
-        lambda value: value is None or (isinstance(value, str) and value in NORMALISATIONS),
-        f"None or one of {', '.join(map(repr, NORMALISATIONS))}",
+        lambda value: value is None or (isinstance(value, str) and value in NORMALIZATIONS),
+        f"None or one of {', '.join(map(repr, NORMALIZATIONS))}",
     ),
     "residual": TRUTH,
     "label_smoothing": DECAY,
@@ -298,7 +300,7 @@ def noise_in_training(estimator: Any, n_hidden: int) -> Noise:
 
 
 def output_activation(estimator: Any) -> Activation | None:
-    """Return the activation by which a network without hidden layers is initialised, if any.
+    """Return the activation by which a network without hidden layers is initialized, if any.
 
     Parameters
     ----------
@@ -354,7 +356,7 @@ DESCRIPTIONS = """hidden_layer_sizes : int, sequence of int or str, default=(100
         The number of units of each hidden layer; () for a linear model. As a string, which any
         tuner can pass: "64-32" is (64, 32), "3x256" is (256, 256, 256), "2x64-32" is (64, 64, 32).
     activation : str, callable, Layer or list, default="relu"
-        The activation of the hidden layers: a name in `skmlp.ACTIVATIONS` ("identity", "linear",
+        The activation of the hidden layers: a name in `skmlp.activations` ("identity", "linear",
         "relu", "softplus", "hard_threshold", "logistic", "tanh", "leaky_relu", "prelu", "elu",
         "selu", "gelu", "silu", "mish", "softsign", "hard_tanh", "sine", "gaussian"), any function
         of one array made of NumPy and scipy.special calls, where further arguments whose default
@@ -364,10 +366,10 @@ DESCRIPTIONS = """hidden_layer_sizes : int, sequence of int or str, default=(100
         branches of np.where are computed, so keep both finite, as in
         np.where(z > 0, z, np.expm1(np.minimum(z, 0))).
     head : str or Head, default="auto"
-        What the outputs mean and which loss is minimised: a name in `skmlp.HEADS` (for numbers
-        "linear", "absolute_error", "huber", "quantile", "poisson", "gamma", "tweedie",
-        "negative_binomial", "gaussian", "laplace", "student_t", "lognormal", "gaussian_mixture";
-        for classes "logistic", "softmax", "ordinal", "brier", "focal", "hinge"), or an instance
+        What the outputs mean and which loss is minimized: a name in `skmlp.heads`
+        (for numbers "linear", "absolute_error", "huber", "quantile", "poisson", "gamma",
+        "tweedie", "negative_binomial", "gaussian", "laplace", "student_t", "lognormal",
+        "gaussian_mixture"; for classes "logistic", "softmax", "ordinal", "brier", "focal", "hinge"), or an instance
         of a `Head`, which has parameters. "auto" goes by the target: linear for numbers, logistic
         for two classes and for labels, softmax for several classes.
     solver : {"adam", "adamw", "sgd", "lbfgs"}, default="adam"
@@ -453,7 +455,7 @@ DESCRIPTIONS = """hidden_layer_sizes : int, sequence of int or str, default=(100
         Given without any validation set, it scores the training samples. Those are scored on at
         most 10,000 samples, evenly spaced.
     weight_init : str or callable, default="auto"
-        How weights are drawn: a name in `skmlp.INITIALISERS` ("glorot_uniform", "glorot_normal",
+        How weights are drawn: a name in `skmlp.network` ("glorot_uniform", "glorot_normal",
         "he_uniform", "he_normal", "lecun_uniform", "lecun_normal", "orthogonal"), or a function
         of (rng, inputs, outputs); biases then start at 0. "auto" draws weights and biases as
         scikit-learn for its own activations and for any function of yours, and for the others as

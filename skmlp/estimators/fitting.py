@@ -14,15 +14,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .answers import layer_program, published_parameters
+from ..network.network import Network
+from ..training.loops import Course, Descent, Outcome, Stepping, train_full_batch, train_minibatches
+from ..training.objective import LossGraph, Objective
+from ..training.schedules import comes_to_rest, schedule_of
+from ..training.solvers import SOLVERS
+from ..training.state import State, Stopping
 from .callbacks import Watcher
 from .data import Data, identity_of
-from .network import Network
-from .objective import LossGraph, Objective
-from .solvers import SOLVERS, comes_to_rest, schedule_of
-from .state import State, Stopping
-from .training import Course, Descent, Outcome, Stepping, train_full_batch, train_minibatches
-from .validation import (
+from .prediction import layer_program, published_parameters
+from .scoring import (
     JUDGED_ROWS,
     Judge,
     Score,
@@ -185,7 +186,7 @@ def _objective(
     noise: np.random.Generator | None,
 ) -> Objective:
     data = plan.data
-    weights, mean_weight = data.normalised_weights(rows)
+    weights, mean_weight = data.normalized_weights(rows)
     return Objective(
         plan.graph,
         theta,
@@ -220,7 +221,7 @@ def _stepping(
     rng: np.random.RandomState,
     batch_size: int,
 ) -> Stepping:
-    make, weights = SOLVERS[estimator.solver], network.penalised
+    make, weights = SOLVERS[estimator.solver], network.penalized
     return Stepping(
         new_solver=lambda: make(theta, weights, estimator),
         schedule=schedule_of(estimator, by_epochs=make(theta[:0], [], estimator).by_epochs),

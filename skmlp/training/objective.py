@@ -4,8 +4,8 @@ r"""The objective: what training makes small, as a function of theta and of rows
           + \frac{\lambda}{2} \lVert W \rVert^2
 
 over a batch B of rows, with the head's loss, weights w of mean 1 over the training set, and all
-weight matrices W (`Network.penalised`) but no bias. The data term and its gradient are one
-program; the penalty is a few lines on the flat vectors. Where training draws noise or normalises by
+weight matrices W (`Network.penalized`) but no bias. The data term and its gradient are one
+program; the penalty is a few lines on the flat vectors. Where training draws noise or normalizes by
 the batch, F is that of training; `Objective.predicted` is F of the network as it predicts.
 
 With `Units` the network's outputs o are those of a problem of unit scale: raw = start + unit * o,
@@ -22,8 +22,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from .activations import ACTIVATIONS
-from .engine import (
+from ..engine import (
     BATCH,
     PRIMITIVES,
     Expression,
@@ -34,10 +33,12 @@ from .engine import (
     gradient,
     variable,
 )
-from .engine.expression import share, topological
-from .heads import HEADS, Head
-from .network import LAYERS, Network
-from .regularisers import STATISTICS_RATE, Noise, Training
+from ..engine.expression import share, topological
+from ..heads import HEADS, Head
+from ..network.activations import ACTIVATIONS
+from ..network.layers import LAYERS
+from ..network.network import Network
+from ..network.regularizers import STATISTICS_RATE, Noise, Training
 from .vectors import blas, chunks_of, stretches_in
 
 
@@ -345,9 +346,9 @@ class Objective:
         self._observed: list[np.ndarray] = []
         self.programs: dict[tuple[Expression, ...], Program] = {}
         self._penalty = float(penalty)
-        penalised = network.penalised
+        penalized = network.penalized
         self.penalties = [
-            self._penalty_on(stretches_in(chunk, penalised)) for chunk in chunks_of(theta)
+            self._penalty_on(stretches_in(chunk, penalized)) for chunk in chunks_of(theta)
         ]
 
     def _penalty_on(self, stretches: list[slice]) -> Callable[[], float]:
@@ -355,14 +356,14 @@ class Objective:
         parts = [(self.theta[stretch], self.gradient[stretch]) for stretch in stretches]
         axpy, _, dot = blas(self.theta.dtype)
 
-        def penalise() -> float:
+        def penalize() -> float:
             squares = 0.0
             for w, g in parts:
                 axpy(w, g, a=self._penalty)
                 squares += dot(w, w)
             return 0.5 * self._penalty * squares
 
-        return penalise if self._penalty and parts else float
+        return penalize if self._penalty and parts else float
 
     def __call__(self, rows: np.ndarray) -> float:
         """Compute the objective over a batch, and its gradient into `gradient`.
@@ -378,7 +379,7 @@ class Objective:
             F(theta; rows), losses in their unit.
         """
         value = self.data_term(rows)
-        return value + sum([penalise() for penalise in self.penalties])
+        return value + sum([penalize() for penalize in self.penalties])
 
     def data_term(self, rows: np.ndarray) -> float:
         """Compute the objective without its penalty, and its gradient; `penalties` add the rest."""
@@ -435,7 +436,7 @@ class Objective:
             return self(rows)
         self._scale[...] = 1.0 / (len(rows) * self._loss_unit)
         value = float(self._forward([self._graph.predicted]).run(self._data, rows)[0])
-        weights = (self.theta[stretch] for stretch in self._graph.network.penalised)
+        weights = (self.theta[stretch] for stretch in self._graph.network.penalized)
         squares = sum(float(np.dot(w, w)) for w in weights)
         return value + 0.5 * self._penalty * squares
 

@@ -20,26 +20,26 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 
-from .answers import FittedNetwork, published_parameters
+from ..engine import running
+from ..heads import AUTOMATIC, HEADS, Head
+from ..network.network import Network
+from ..training.checkpoints import Saved, read_checkpoint
+from ..training.loops import Outcome
+from ..training.objective import Units, loss_graph
+from ..training.solvers import SOLVERS
+from ..training.state import State
 from .callbacks import CallbackSupportMixin, Watcher, with_callbacks
-from .checkpoints import Saved, read_checkpoint
 from .data import Data, check_inputs, check_weights, identity_of, within
-from .engine import running
 from .fitting import Plan, train
-from .heads import AUTOMATIC, HEADS, Head
-from .network import Network
-from .objective import Units, loss_graph
-from .parameters import (
+from .prediction import FittedNetwork, published_parameters
+from .scoring import ValidationSplit, find_scorer
+from .settings import (
     SOLVER_PARAMETERS,
     check_parameters,
     hidden_layers,
     noise_in_training,
     output_activation,
 )
-from .solvers import SOLVERS
-from .state import State
-from .training import Outcome
-from .validation import ValidationSplit, find_scorer
 
 ATTRIBUTES = """coefs_ : list of ndarray of shape (inputs, outputs)
         The weight matrix of each layer. Predictions read `coefs_` and `intercepts_`; no later
@@ -53,7 +53,7 @@ ATTRIBUTES = """coefs_ : list of ndarray of shape (inputs, outputs)
         Gain (first row) and shift of each hidden layer; None without `normalization`.
     normalization_statistics_ : list of ndarray of shape (2, units), or None
         Running mean (first row) and variance of the pre-activations of each hidden layer, which
-        predictions are normalised by; None where normalization is not "batch".
+        predictions are normalized by; None where normalization is not "batch".
     head_ : Head
         The head that was used.
     loss_ : float
@@ -108,7 +108,7 @@ class MultilayerPerceptron(CallbackSupportMixin, FittedNetwork):
     Parameters
     ----------
     hidden_layer_sizes, activation, ...
-        As `skmlp.parameters.DESCRIPTIONS` says.
+        As `skmlp.estimators.settings.DESCRIPTIONS` says.
     """
 
     _kind: ClassVar[str]
@@ -462,7 +462,7 @@ class MultilayerPerceptron(CallbackSupportMixin, FittedNetwork):
                 )
         network = plan.graph.network
         last = saved.arrays["marks.last"]
-        make, weights = SOLVERS.get(self.solver), network.penalised
+        make, weights = SOLVERS.get(self.solver), network.penalized
         state = saved.state(None if make is None else lambda: make(last, weights, self))
         self._units = state.units
         return last.copy(), state
@@ -479,7 +479,7 @@ class MultilayerPerceptron(CallbackSupportMixin, FittedNetwork):
         """Draw the validation rows and measure the units, where a fit has any."""
         train, held_out = (plan.data.rows, None) if plan.split is None else plan.split.draw(rng)
         if is_first and self.initial_output == "data":
-            weights = plan.data.normalised_weights(train)[0]
+            weights = plan.data.normalized_weights(train)[0]
             shares = None if weights is None else weights[train]
             targets = self.head_.smoothed(plan.data.Y[train], self.label_smoothing)
             self._units = Units.of(self.head_, targets, shares)
@@ -539,7 +539,7 @@ class MultilayerPerceptron(CallbackSupportMixin, FittedNetwork):
         return data
 
     def _check_batches(self, n_rows: int) -> None:
-        """Refuse batches of a single row where they are normalised."""
+        """Refuse batches of a single row where they are normalized."""
         smallest = n_rows if self.batch_size == "auto" else min(self.batch_size, n_rows)
         if self.normalization == "batch" and (smallest if self.solver != "lbfgs" else n_rows) == 1:
             raise ValueError(

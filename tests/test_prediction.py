@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from skmlp import HEADS, MLPClassifier, MLPRegressor, answers
+from skmlp import MLPClassifier, MLPRegressor
+from skmlp.estimators import prediction
+from skmlp.heads import HEADS
 
 unconverged = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 METHODS = ("predict", "predict_proba", "predict_log_proba")
@@ -33,7 +35,7 @@ def test_answers_in_parts_are_those_of_the_whole(name, rows, monkeypatch):
     for method in (m for m in METHODS if hasattr(model, m)):
         whole = getattr(model, method)(X)
         with monkeypatch.context() as patch:
-            patch.setattr(answers, "_ANSWERED_ROWS", rows)
+            patch.setattr(prediction, "_ANSWERED_ROWS", rows)
             in_parts = getattr(model, method)(X)
         assert in_parts.dtype == whole.dtype
         if whole.dtype.kind == "f":
@@ -48,18 +50,18 @@ def test_answers_of_sparse_rows_and_labels_come_in_parts_too(monkeypatch):
     Y = (X[:, :2].toarray() > 0).astype(int)
     model = MLPClassifier((4,), max_iter=2, random_state=0).fit(X, Y)
     whole = model.predict(X)
-    monkeypatch.setattr(answers, "_ANSWERED_ROWS", 6)
+    monkeypatch.setattr(prediction, "_ANSWERED_ROWS", 6)
     np.testing.assert_array_equal(model.predict(X), whole)
 
 
 @unconverged
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 def test_a_copy_of_the_process_takes_turns_of_its_own():
-    X = np.zeros((answers._ANSWERED_ROWS + 1, 2))
+    X = np.zeros((prediction._ANSWERED_ROWS + 1, 2))
     model = MLPRegressor((2,), max_iter=1, random_state=0).fit(X[:5], np.arange(5.0))
     with ExitStack() as held, warnings.catch_warnings():
-        for _ in range(answers._TURNS._free._initial_value):
-            held.enter_context(answers._TURNS)
+        for _ in range(prediction._TURNS._free._initial_value):
+            held.enter_context(prediction._TURNS)
         warnings.simplefilter(
             "ignore", DeprecationWarning
         )  # of other threads of the test's process

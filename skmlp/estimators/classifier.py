@@ -1,4 +1,4 @@
-"""The estimators: what a target means, and what its answers are.
+"""The classifier: what classes and labels mean as targets, and what its answers are.
 
 The law: a target is encoded into columns once, for the head; an answer is made of the head's
 predictions for those columns. All else is `MultilayerPerceptron`.
@@ -6,31 +6,19 @@ predictions for those columns. All else is `MultilayerPerceptron`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, Self
 
 import numpy as np
 from scipy.sparse import csr_matrix
-from sklearn.base import ClassifierMixin, RegressorMixin
-from sklearn.metrics import accuracy_score, r2_score
+from sklearn.base import ClassifierMixin
+from sklearn.metrics import accuracy_score
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets, type_of_target, unique_labels
 
+from ..heads import HEADS
+from .availability import documented, has, has_scores_alone, has_stochastic_solver
 from .data import check_weights, class_weights
-from .heads import HEADS, of_one_target
-from .heads.head import is_number
-from .parameters import DESCRIPTIONS
-from .perceptron import ATTRIBUTES, MultilayerPerceptron, unchanged_on_failure
-from .solvers import SOLVERS
-
-
-def _has_stochastic_solver(estimator: MultilayerPerceptron) -> bool:
-    if estimator.solver in SOLVERS:
-        return True
-    raise AttributeError(
-        f"partial_fit is only available for the solvers {', '.join(SOLVERS)}, "
-        f"got solver={estimator.solver!r}."
-    )
+from .perceptron import MultilayerPerceptron, unchanged_on_failure
 
 
 def _can_stream(estimator: MultilayerPerceptron) -> bool:
@@ -39,46 +27,7 @@ def _can_stream(estimator: MultilayerPerceptron) -> bool:
             "partial_fit sees a part of the samples and cannot count the classes, as "
             "class_weight='balanced' asks: give a dict with a weight for each class."
         )
-    return _has_stochastic_solver(estimator)
-
-
-def _has(what: str) -> Callable[[MultilayerPerceptron], bool]:
-    """Make a test whether an estimator's head has probabilities, a distribution, ...."""
-
-    def test(estimator: MultilayerPerceptron) -> bool:
-        head = estimator._known_head
-        if head is not None and getattr(head, f"has_{what}"):
-            return True
-        raise AttributeError(_only_with(what, head or estimator.head))
-
-    return test
-
-
-def _has_scores_alone(estimator: MultilayerPerceptron) -> bool:
-    head = estimator._known_head
-    return head is not None and not head.has_probabilities
-
-
-def _only_with(what: str, head: Any) -> str:
-    names = [name for name, kind in HEADS.items() if getattr(kind(), f"has_{what}")]
-    if what == "probabilities":
-        names = [name for name in names if "numbers" not in HEADS[name].targets]
-    but = ", whose parameters leave it none" if type(head) in map(HEADS.get, names) else ""
-    return f"Only the heads {', '.join(names)} have {_WORDS[what]}, got head={head!r}{but}."
-
-
-_WORDS = {
-    "probabilities": "probabilities",
-    "distribution": "a distribution",
-    "quantiles": "quantiles",
-}
-
-
-def _documented(estimator: type) -> type:
-    """Put what both estimators share into a docstring."""
-    lines = (estimator.__doc__ or "").replace("{attributes}", ATTRIBUTES)
-    estimator.__doc__ = lines.replace("{parameters}", DESCRIPTIONS)
-    return estimator
+    return has_stochastic_solver(estimator)
 
 
 def _refuse_no_classes(y: Any, kind: str) -> None:
@@ -95,12 +44,12 @@ def _refuse_no_classes(y: Any, kind: str) -> None:
         )
 
 
-@_documented
+@documented
 class MLPClassifier(ClassifierMixin, MultilayerPerceptron):
     """Multilayer perceptron for classes and labels, with scikit-learn's own numbers.
 
     raw = f_D(... f_1(x)), each layer f(h) = activation(h W + b), the last without activation.
-    Training minimises the mean over samples of the head's loss plus an L2 penalty,
+    Training minimizes the mean over samples of the head's loss plus an L2 penalty,
 
         mean of w_i loss(raw_i, y_i) + alpha / (2 batch_size) * sum of squared weights,
 
@@ -302,7 +251,7 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):
         is_sparse = self._target == "multilabel" and self._labels_are_sparse
         return csr_matrix(answers) if is_sparse else answers
 
-    @available_if(_has("probabilities"))
+    @available_if(has("probabilities"))
     def predict_proba(self, X: Any) -> np.ndarray:
         """Predict the probability of each class, or of each label.
 
@@ -326,7 +275,7 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):
 
         return self._answers(X, probabilities)
 
-    @available_if(_has("probabilities"))
+    @available_if(has("probabilities"))
     def predict_log_proba(self, X: Any) -> np.ndarray:
         """Predict the logarithm of `predict_proba`, from raw outputs.
 
@@ -351,7 +300,7 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):
 
         return self._answers(X, logarithms)
 
-    @available_if(_has_scores_alone)
+    @available_if(has_scores_alone)
     def decision_function(self, X: Any) -> np.ndarray:
         """Return the scores of the classes, for heads without probabilities, such as `Hinge`.
 
@@ -379,268 +328,3 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):
         tags.classifier_tags.multi_class = "multiclass" in targets
         tags.classifier_tags.multi_label = "multilabel" in targets and self.class_weight is None
         return tags
-
-
-@_documented
-class MLPRegressor(RegressorMixin, MultilayerPerceptron):
-    """Multilayer perceptron for numbers, with scikit-learn's own numbers.
-
-    raw = f_D(... f_1(x)), each layer f(h) = activation(h W + b), the last without activation.
-    Training minimises the mean over samples of the head's loss plus an L2 penalty,
-
-        mean of w_i loss(raw_i, y_i) + alpha / (2 batch_size) * sum of squared weights,
-
-    by L-BFGS, Adam or stochastic gradient descent. By default the loss is half the squared
-    error, summed over outputs. With the parameters that it shares with
-    `sklearn.neural_network.MLPRegressor` (`head="poisson"` for its `loss="poisson"`), float64
-    data and the same `random_state`, it gives the same model; docs/differences.md lists where not.
-
-    Parameters
-    ----------
-    {parameters}
-
-    Attributes
-    ----------
-    {attributes}
-
-    See Also
-    --------
-    MLPClassifier : The same network for classes and labels.
-
-    Notes
-    -----
-    The solver's state is kept, and pickled, only after `partial_fit`; see `MLPClassifier`.
-
-    Examples
-    --------
-    >>> from sklearn.datasets import load_diabetes
-    >>> from sklearn.pipeline import make_pipeline
-    >>> from sklearn.preprocessing import StandardScaler
-    >>> from skmlp import MLPRegressor
-    >>> X, y = load_diabetes(return_X_y=True)
-    >>> network = MLPRegressor((10,), alpha=1000, solver="lbfgs", max_iter=1000, random_state=0)
-    >>> model = make_pipeline(StandardScaler(), network).fit(X, y)
-    >>> model.score(X, y) > 0.5
-    True
-    """
-
-    _kind = "regression"
-    _target = "numbers"
-
-    @available_if(_has_stochastic_solver)
-    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
-        """Go through one batch of a stream of data, once.
-
-        Parameters
-        ----------
-        X : array-like or sparse matrix of shape (n_samples, n_features)
-            Inputs.
-        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            Numbers.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weights, zero or positive; all zero is a step of nothing.
-
-        Returns
-        -------
-        self
-            The estimator, one epoch further.
-
-        Raises
-        ------
-        ValueError
-            If the data cannot be used; the estimator is then as it was before.
-        """
-        with unchanged_on_failure(self):
-            self._fit(X, y, sample_weight, is_partial=True)
-        return self
-
-    def _encode(
-        self,
-        y: np.ndarray,
-        *,
-        is_first: bool,
-        is_partial: bool,  # noqa: ARG002
-        classes: Any,  # noqa: ARG002
-    ) -> np.ndarray:
-        if is_first:
-            self.head_ = self._resolve_head("numbers")
-        Y = y.reshape(len(y), -1)
-        if not is_first and Y.shape[1] != self._n_targets:
-            raise ValueError(
-                f"`y` has {Y.shape[1]} outputs, but the estimator was fitted on {self._n_targets}."
-            )
-        self.head_.check_target(Y)
-        return Y
-
-    def _weighted(
-        self,
-        Y: np.ndarray,  # noqa: ARG002
-        weights: np.ndarray | None,
-    ) -> np.ndarray | None:
-        if self.class_weight is not None:
-            raise ValueError(
-                f"class_weight={self.class_weight!r} is for classes, and MLPRegressor has none: "
-                "give sample_weight instead."
-            )
-        return weights
-
-    def _strata(self, Y: np.ndarray) -> None:  # noqa: ARG002
-        return None
-
-    def _score_raw(self, raw: np.ndarray, Y: np.ndarray, weights: np.ndarray | None) -> float:
-        predicted = self.head_.center(raw)
-        if not np.isfinite(predicted).all():
-            return float("nan")
-        return float(r2_score(Y, predicted, sample_weight=weights))
-
-    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """Return R2, the share of the target's variance that the predictions explain.
-
-        Parameters
-        ----------
-        X : array-like or sparse matrix of shape (n_samples, n_features)
-            Inputs.
-        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            Numbers.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weights.
-
-        Returns
-        -------
-        float
-            R2 of `predict`, with several quantiles of the one next to the median.
-        """
-        raw = self._layer(X, -1)
-        predicted = _without_targets_axis(self.head_.center(raw))
-        return float(r2_score(y, predicted, sample_weight=sample_weight))
-
-    def predict(self, X: Any, return_std: bool = False) -> Any:
-        """Predict the target of each sample.
-
-        Parameters
-        ----------
-        X : array-like or sparse matrix of shape (n_samples, n_features)
-            Inputs.
-        return_std : bool, default=False
-            Whether to return standard deviations too; for heads with a distribution.
-
-        Returns
-        -------
-        ndarray of shape (n_samples,) or (n_samples, n_outputs)
-            Predictions on the scale of the target. A head with several quantiles has one more
-            axis for them.
-        ndarray of the same shape
-            With `return_std`, the standard deviation of the target of each sample.
-
-        Raises
-        ------
-        ValueError
-            If `return_std` is asked of a head without a distribution.
-        """
-        if return_std and self._known_head is not None and not self._known_head.has_distribution:
-            raise ValueError("return_std: " + _only_with("distribution", self._known_head))
-
-        def predicted(raw: np.ndarray) -> np.ndarray:
-            return _without_targets_axis(self.head_.predict(raw))
-
-        if not return_std:
-            return self._answers(X, predicted)
-        raw = self._layer(X, -1)
-        with np.errstate(over="ignore"):
-            return predicted(raw), self._distribution(raw).std()
-
-    def _distribution(self, raw: np.ndarray) -> Any:
-        frozen = self.head_.distribution(raw)
-        return of_one_target(frozen) if self._n_targets == 1 else frozen
-
-    @available_if(_has("distribution"))
-    def predict_distribution(self, X: Any) -> Any:
-        """Predict the distribution of the target of each sample.
-
-        Parameters
-        ----------
-        X : array-like or sparse matrix of shape (n_samples, n_features)
-            Inputs.
-
-        Returns
-        -------
-        frozen distribution of `scipy.stats`, `skmlp.heads.Mixture` or `PoissonGamma`
-            Its methods (`pdf` or `pmf`, `cdf`, `ppf`, `mean`, `std`, `interval`, `rvs`, ...)
-            return arrays of shape (n_samples,) or (n_samples, n_outputs).
-
-        Examples
-        --------
-        >>> import numpy as np
-        >>> from skmlp import MLPRegressor
-        >>> X, y = np.array([[0.0], [0.0], [1.0], [1.0]]), np.array([1.0, 3.0, 6.0, 14.0])
-        >>> model = MLPRegressor((), head="gaussian", solver="lbfgs", alpha=0, random_state=0)
-        >>> model.fit(X, y).predict_distribution([[0.0], [1.0]]).std().round(2)
-        array([1., 4.])
-        """
-        return self._distribution(self._layer(X, -1))
-
-    @available_if(_has("quantiles"))
-    def predict_quantiles(self, X: Any, q: Any) -> np.ndarray:
-        """Predict quantiles of the target of each sample.
-
-        Parameters
-        ----------
-        X : array-like or sparse matrix of shape (n_samples, n_features)
-            Inputs.
-        q : float or sequence of float
-            Levels in (0, 1). A head that was fitted to quantiles has its own levels alone.
-
-        Returns
-        -------
-        ndarray of shape (n_samples, levels) or (n_samples, n_outputs, levels)
-            The quantiles; with a single number for `q`, without the last axis.
-
-        Raises
-        ------
-        ValueError
-            If a level is not in (0, 1), or the head does not have it.
-        """
-        levels = np.ravel(np.asarray(q, np.float64))
-        if not (len(levels) and np.all((levels > 0) & (levels < 1)) and np.ndim(q) < 2):
-            raise ValueError(f"q must be a number in (0, 1) or a list of them, got {q!r}")
-        raw = self._layer(X, -1)
-        quantiles = self.head_.quantile(raw, levels.tolist())
-        return _without_targets_axis(quantiles if np.ndim(q) else quantiles[..., 0])
-
-    @available_if(_has("quantiles"))
-    def predict_interval(self, X: Any, coverage: Any = 0.9) -> np.ndarray:
-        """Predict an interval that holds the target of a sample with some probability.
-
-        Parameters
-        ----------
-        X : array-like or sparse matrix of shape (n_samples, n_features)
-            Inputs.
-        coverage : float, default=0.9
-            The probability, in (0, 1); the same share is left out on either side.
-
-        Returns
-        -------
-        ndarray of shape (n_samples, 2) or (n_samples, n_outputs, 2)
-            The ends.
-
-        Raises
-        ------
-        ValueError
-            If `coverage` is not in (0, 1), or the head does not have the quantiles.
-        """
-        if not (is_number(coverage) and 0 < coverage < 1):
-            raise ValueError(f"coverage must be a number in (0, 1), got {coverage!r}")
-        tail = (1 - float(coverage)) / 2
-        return self.predict_quantiles(X, [tail, 1 - tail])
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.target_tags.multi_output = True
-        head = self._known_head
-        tags.target_tags.positive_only = head is not None and head.positive_only
-        return tags
-
-
-def _without_targets_axis(answers: np.ndarray) -> np.ndarray:
-    """Drop the second axis where there is one target alone."""
-    return answers[:, 0] if answers.shape[1] == 1 else answers

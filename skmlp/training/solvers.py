@@ -1,10 +1,10 @@
-"""Solvers: rules that move the flat vector theta, and schedules for their rates.
+"""Solvers: rules that move the flat vector theta.
 
 The law of a stochastic solver: `on(theta, g)` returns the `Move`, which moves theta in place, chunk
 by chunk, by one gradient, which it uses up, at the solver's `rate`, which a schedule sets. The
 solver's attributes are its whole state, so keeping the object is keeping the state.
 
-`SOLVERS` and `SCHEDULES` stand right under their definitions.
+`SOLVERS` stands right under their definitions.
 """
 
 from __future__ import annotations
@@ -18,186 +18,10 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 from scipy import optimize
 
-from .engine import filled
+from ..engine import filled
 from .vectors import CHUNK, blas, chunks_of, stretches_in
 
-SMALLEST_RATE = 1e-6  # where the adaptive schedule gives up, as scikit-learn's
 CLEARED_AFTER = 64  # steps, the numbers of a solver that are too small to matter are made 0
-
-
-# == schedules =====================================================================================
-
-Factor = Callable[[float], float]  # of progress in [0, 1]: what learning_rate_init is multiplied by
-
-
-@dataclass(frozen=True)
-class Constant:
-    """The rate of an epoch stays what it is: rate = learning_rate_init.
-
-    Parameters
-    ----------
-    rate_init : float
-        The rate to begin with.
-    power_t : float
-        The exponent of `InverseScaling`.
-    factor : callable, optional
-        What the rate of an epoch is multiplied by for a step, as a function of progress.
-    """
-
-    rate_init: float
-    power_t: float
-    factor: Factor | None = None
-
-    def after_epoch(self, rate: float, samples_seen: int) -> float:  # noqa: ARG002
-        """Return the rate for the next epoch."""
-        return rate
-
-    def at_plateau(self, rate: float) -> float | None:  # noqa: ARG002
-        """Return the rate to go on with where training no longer improves; None to stop."""
-        return None
-
-
-class InverseScaling(Constant):
-    """The rate falls with the samples seen: rate = learning_rate_init / (t + 1)^power_t."""
-
-    def after_epoch(self, rate: float, samples_seen: int) -> float:  # noqa: ARG002
-        """Return the rate for the next epoch."""
-        return self.rate_init / (samples_seen + 1) ** self.power_t
-
-
-class Adaptive(Constant):
-    """The rate is divided by 5 whenever training no longer improves, until it is below 1e-6."""
-
-    def at_plateau(self, rate: float) -> float | None:
-        """Return a fifth of the rate, or None where it is too small already."""
-        return None if rate <= SMALLEST_RATE else rate / 5.0
-
-
-def cosine(progress: float) -> float:
-    """Fall from 1 to 0 along half a cosine (Loshchilov and Hutter 2016, arXiv:1608.03983).
-
-    Examples
-    --------
-    >>> [round(cosine(p), 3) for p in (0, 0.25, 0.5, 1)]
-    [1.0, 0.854, 0.5, 0.0]
-    """
-    return 0.5 * (1 + math.cos(math.pi * progress))
-
-
-def linear(progress: float) -> float:
-    """Fall from 1 to 0 along a line.
-
-    Examples
-    --------
-    >>> linear(0.25)
-    0.75
-    """
-    return 1 - progress
-
-
-_RISE, _LOW, _END = 0.3, 1 / 25, 1 / 25e4  # as PyTorch's OneCycleLR
-
-
-def one_cycle(progress: float) -> float:
-    """Rise from 1/25 to 1 in the first 30 %, then fall to 4e-6, along half cosines.
-
-    Large rates in the middle regularise (Smith and Topin 2017, arXiv:1708.07120).
-
-    Examples
-    --------
-    >>> [round(one_cycle(p), 3) for p in (0, 0.15, 0.3, 0.65, 1)]
-    [0.04, 0.52, 1.0, 0.5, 0.0]
-    """
-    if progress < _RISE:
-        return _LOW + (1 - _LOW) * (1 - cosine(progress / _RISE))
-    return _END + (1 - _END) * cosine((progress - _RISE) / (1 - _RISE))
-
-
-def coslog4(progress: float) -> float:
-    """Go through four cycles from 0 to 1 and back, each twice as long as the one before.
-
-    (1 - cos(2 pi log2(1 + 15 progress))) / 2, of RealMLP: Holzmueller, Grinsztajn and Steinwart,
-    "Better by default", NeurIPS 2024. The first step has rate 0.
-
-    Examples
-    --------
-    >>> [round(coslog4(p), 3) for p in (0, 1 / 15, 3 / 15, 7 / 15, 1)]
-    [0.0, 0.0, 0.0, 0.0, 0.0]
-    >>> round(coslog4((2**1.5 - 1) / 15), 3)
-    1.0
-    """
-    return 0.5 * (1 - math.cos(2 * math.pi * math.log2(1 + 15 * progress)))
-
-
-def flat_cos(progress: float) -> float:
-    """Stay at 1 for the first half, then fall to 0 along half a cosine.
-
-    Examples
-    --------
-    >>> [round(flat_cos(p), 3) for p in (0, 0.5, 0.75, 1)]
-    [1.0, 1.0, 0.5, 0.0]
-    """
-    return 1.0 if progress < 0.5 else cosine(2 * progress - 1)
-
-
-# scikit-learn's three, which set the rate of an epoch, and functions of progress.
-SCHEDULES: dict[str, type[Constant] | Factor] = {
-    "constant": Constant,
-    "invscaling": InverseScaling,
-    "adaptive": Adaptive,
-    "cosine": cosine,
-    "one_cycle": one_cycle,
-    "linear": linear,
-    "coslog4": coslog4,
-    "flat_cos": flat_cos,
-}
-
-
-def schedule_of(parameters: Any, *, by_epochs: bool) -> Constant:
-    """Make the schedule that an estimator's parameters ask for.
-
-    Parameters
-    ----------
-    parameters : estimator
-        Its `learning_rate`, `learning_rate_init`, `power_t` and `warmup` are read.
-    by_epochs : bool
-        Whether scikit-learn's three schedules apply; with adam they do not, as there.
-
-    Returns
-    -------
-    Constant
-        The schedule.
-    """
-    asked, warmup = parameters.learning_rate, float(parameters.warmup)
-    found = SCHEDULES[asked] if isinstance(asked, str) else asked
-    kind: type[Constant] = Constant
-    factor: Factor | None = None
-    if not isinstance(found, type):
-        factor = found
-    elif by_epochs:
-        kind = found
-    if warmup > 0:
-        factor = _warmed_up(factor, warmup)
-    return kind(float(parameters.learning_rate_init), float(parameters.power_t), factor)
-
-
-def _warmed_up(factor: Factor | None, warmup: float) -> Factor:
-    def warmed(progress: float) -> float:
-        return min(1.0, progress / warmup) * (1.0 if factor is None else factor(progress))
-
-    return warmed
-
-
-def comes_to_rest(learning_rate: Any) -> bool:
-    """Tell whether a schedule of that name ends, by itself, with a rate of nearly 0.
-
-    Examples
-    --------
-    >>> comes_to_rest("cosine"), comes_to_rest("adaptive"), comes_to_rest(lambda progress: 0)
-    (True, False, False)
-    """
-    found = SCHEDULES.get(learning_rate) if isinstance(learning_rate, str) else None
-    return found is not None and not isinstance(found, type) and found(1.0) < 0.01
 
 
 # == stochastic solvers ============================================================================
@@ -581,7 +405,7 @@ def minimize_lbfgs(
     max_fun: int,
     after_iteration: Callable[[np.ndarray, float], None],
 ) -> Any:
-    """Minimise by L-BFGS (Liu and Nocedal 1989), as scipy.optimize has it.
+    """Minimize by L-BFGS (Liu and Nocedal 1989), as scipy.optimize has it.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Dropout, noise, normalisation, residuals, smoothed labels, class weights, sizes as strings."""
+"""Dropout, noise, normalization, residuals, smoothed labels, class weights, sizes as strings."""
 
 import itertools
 import pickle
@@ -14,23 +14,25 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.utils import get_tags
 from sklearn.utils.class_weight import compute_sample_weight
 
-from skmlp import ACTIVATIONS, HEADS, MLPClassifier, MLPRegressor, check_gradient
+from skmlp import MLPClassifier, MLPRegressor, check_gradient
+from skmlp.activations import ACTIVATIONS
 from skmlp.engine import BATCH, Program, evaluate, variable
+from skmlp.estimators.settings import DESCRIPTIONS, noise_in_training
+from skmlp.heads import HEADS
 from skmlp.heads.head import best_constant
-from skmlp.network import Network
-from skmlp.objective import LossGraph, Objective
-from skmlp.parameters import DESCRIPTIONS, noise_in_training
-from skmlp.regularisers import (
+from skmlp.network.network import Network
+from skmlp.network.regularizers import (
     EPSILON,
-    NORMALISATIONS,
+    NORMALIZATIONS,
     STATISTICS_RATE,
     Noise,
     Prediction,
     Training,
     dropped,
     moments,
-    normalised,
+    normalized,
 )
+from skmlp.training.objective import LossGraph, Objective
 
 KINDS = [MLPClassifier, MLPRegressor]
 PUBLISHED = ["coefs_", "intercepts_", "activation_parameters_"]
@@ -120,7 +122,7 @@ NOISES = [Noise(), Noise((0.2, 0.3, 0.4), 0.5)]
 @pytest.mark.parametrize("residual", [False, True])
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("noise", NOISES, ids=["quiet", "noisy"])
-@pytest.mark.parametrize("normalization", [None, *NORMALISATIONS])
+@pytest.mark.parametrize("normalization", [None, *NORMALIZATIONS])
 @pytest.mark.parametrize(("head", "smoothing"), [("linear", 0.0), ("softmax", 0.2)])
 def test_the_gradient_is_that_of_the_values(
     head, smoothing, normalization, noise, weighted, residual
@@ -138,12 +140,12 @@ def test_the_law_of_the_gradient_can_fail():
     assert largest_difference(objective, random, same_draw=False) > 1e-2
 
 
-def test_each_regulariser_is_a_differentiable_function():
+def test_each_regularizer_is_a_differentiable_function():
     z, u = np.random.default_rng(0).normal(size=(2, 5, 4))
     assert check_gradient(lambda h: dropped(h, u, 0.3), z) < 1e-8
     for axis, w in ((0, None), (1, None), (0, np.arange(1.0, 6.0))):
         check_gradient(
-            lambda z, gain, shift, axis=axis, w=w: normalised(z, *moments(z, axis, w), gain, shift),
+            lambda z, gain, shift, axis=axis, w=w: normalized(z, *moments(z, axis, w), gain, shift),
             z,
             np.array([1.0, 2.0, -1.0, 0.5]),
             np.ones(4),
@@ -157,8 +159,8 @@ def test_no_gradient_and_no_penalty_moves_what_is_learned_beside_the_weights():
         objective, *_ = objective_of(network, Noise(), penalty=penalty)
         objective(np.arange(12))
         gradients.append(network.by_layer(network.split(objective.gradient)))
-    for free, penalised in zip(*gradients, strict=True):
-        for a, b in zip(free, penalised, strict=True):
+    for free, penalized in zip(*gradients, strict=True):
+        for a, b in zip(free, penalized, strict=True):
             if any(a is W for W in gradients[0].weights):
                 assert np.all(a != b)
             else:
@@ -319,8 +321,8 @@ def test_disturbed_inputs_are_dense(parameters):
     np.testing.assert_allclose(model.predict(sparse.csr_matrix(X)), model.predict(X))
 
 
-@pytest.mark.parametrize("normalization", NORMALISATIONS)
-def test_hidden_layers_are_regularised_on_sparse_inputs_too(normalization):
+@pytest.mark.parametrize("normalization", NORMALIZATIONS)
+def test_hidden_layers_are_regularized_on_sparse_inputs_too(normalization):
     X, y = data()
     X[X < 0.5] = 0
     parameters = {"normalization": normalization, "dropout": 0.2, "residual": True}
@@ -329,7 +331,7 @@ def test_hidden_layers_are_regularised_on_sparse_inputs_too(normalization):
     np.testing.assert_allclose(model.predict(X), dense.predict(X), atol=1e-8)
 
 
-# ------------------------------------------------------------------------ normalisation, residuals
+# ------------------------------------------------------------------------ normalization, residuals
 
 
 def by_hand(model, X, f, *, normalization=None, residual=False):
@@ -352,7 +354,7 @@ def by_hand(model, X, f, *, normalization=None, residual=False):
 @pytest.mark.parametrize("solver", ["adam", "sgd", "lbfgs"])
 @pytest.mark.parametrize("sizes", [(5,), (4, 6, 6, 5, 5)])
 @pytest.mark.parametrize("residual", [False, True])
-@pytest.mark.parametrize("normalization", [None, *NORMALISATIONS])
+@pytest.mark.parametrize("normalization", [None, *NORMALIZATIONS])
 def test_answers_are_those_composed_by_hand(normalization, residual, sizes, solver):
     X, y = data(inputs=5)  # as wide as the first layer of one of them, which adds nothing to it
     options = {"normalization": normalization, "residual": residual}
@@ -391,7 +393,7 @@ def test_residual_layers_let_a_deep_network_learn():
 
 
 @pytest.mark.parametrize("weighted", [False, True])
-def test_a_batch_is_normalised_by_its_own_moments(weighted):
+def test_a_batch_is_normalized_by_its_own_moments(weighted):
     network = Network((3, 4, 2), (ACTIVATIONS["tanh"],), 0, "batch")
     objective, (X, Y, weights), _ = objective_of(network, Noise(), weighted=weighted)
     W, b, _, scales, running = network.by_layer(network.split(objective.theta))
@@ -445,9 +447,9 @@ def test_lbfgs_keeps_the_statistics_of_all_rows(kind, weighted):
         assert model.loss_ == pytest.approx(expected, rel=1e-8)
 
 
-def test_a_normalised_layer_learns_gain_and_shift():
+def test_a_normalized_layer_learns_gain_and_shift():
     X, y = data()
-    for normalization in NORMALISATIONS:
+    for normalization in NORMALIZATIONS:
         model = fit(MLPRegressor, X, y, normalization=normalization, activation="tanh")
         for gain, shift in model.normalization_parameters_:
             assert np.all(gain != 1)
@@ -466,7 +468,7 @@ def test_whoever_edits_gain_and_statistics_edits_the_model():
         np.testing.assert_allclose(edited.predict(X), expected[:, 0])
 
 
-@pytest.mark.parametrize("normalization", NORMALISATIONS)
+@pytest.mark.parametrize("normalization", NORMALIZATIONS)
 @pytest.mark.parametrize("solver", ["lbfgs", "adam"])
 def test_a_row_of_weight_two_is_two_rows_and_one_of_zero_is_none(solver, normalization):
     X, y = data()
@@ -498,9 +500,9 @@ def test_a_batch_of_one_row_is_refused():
     fit(MLPRegressor, X, y, normalization="layer", batch_size=1)
 
 
-@pytest.mark.parametrize("normalization", NORMALISATIONS)
+@pytest.mark.parametrize("normalization", NORMALIZATIONS)
 @pytest.mark.parametrize("activation", ["rbf", ["tanh", "rbf"]])
-def test_a_layer_without_pre_activations_is_not_normalised(activation, normalization):
+def test_a_layer_without_pre_activations_is_not_normalized(activation, normalization):
     X, y = data()
     with pytest.raises(ValueError, match=r"hidden layer \d, RadialBasis\(.*set normalization=None"):
         fit(MLPRegressor, X, y, activation=activation, normalization=normalization)
@@ -510,14 +512,14 @@ def test_a_layer_without_pre_activations_is_not_normalised(activation, normaliza
     np.testing.assert_allclose(model.hidden_layer_output(X, 1), h + bumps, atol=1e-10)
 
 
-def by_hand_bumps(x, centres, log_widths):
-    squares = np.sum((x[:, :, None] - centres) ** 2, axis=1)
+def by_hand_bumps(x, centers, log_widths):
+    squares = np.sum((x[:, :, None] - centers) ** 2, axis=1)
     return np.exp(-squares / (2 * np.exp(2 * log_widths)))
 
 
-@pytest.mark.parametrize("normalization", NORMALISATIONS)
+@pytest.mark.parametrize("normalization", NORMALIZATIONS)
 @pytest.mark.parametrize("activation", ["prelu", ["prelu", "tanh"]])
-def test_an_activation_that_learns_is_normalised_too(activation, normalization):
+def test_an_activation_that_learns_is_normalized_too(activation, normalization):
     X, y = data()
     model = fit(MLPRegressor, X, y, activation=activation, normalization=normalization)
     assert model.activation_parameters_[0].shape == (1, 6)
@@ -578,7 +580,7 @@ def test_restore_best_judges_the_network_as_it_predicts():
     assert_same_model(model, epochs[best])
 
 
-@pytest.mark.parametrize("normalization", NORMALISATIONS)
+@pytest.mark.parametrize("normalization", NORMALIZATIONS)
 def test_a_warm_start_goes_on_with_gain_and_statistics(normalization):
     X, y = data()
     steps = {"solver": "sgd", "momentum": 0.0, "shuffle": False, "learning_rate_init": 0.01}
@@ -593,7 +595,7 @@ def test_a_warm_start_goes_on_with_gain_and_statistics(normalization):
         assert_same_model(warm, whole)
         for a, b in zip(published, kept, strict=True):
             np.testing.assert_array_equal(a, b)
-        other = next(name for name in NORMALISATIONS if name != normalization)
+        other = next(name for name in NORMALIZATIONS if name != normalization)
         with pytest.raises(ValueError, match=f"has normalization='{normalization}'.*'{other}'"):
             warm.set_params(normalization=other).fit(X, y)
         with pytest.raises(ValueError, match=r"None: set warm_start=False or fit a clone\."):
@@ -611,7 +613,7 @@ def test_parameters_set_after_the_fit_do_not_change_its_answers():
     assert not [name for name in vars(clone(model)) if name.endswith("_")]
 
 
-@pytest.mark.parametrize("normalization", NORMALISATIONS)
+@pytest.mark.parametrize("normalization", NORMALIZATIONS)
 def test_the_graph_shows_what_predicts(normalization):
     X, y = data()
     model = fit(MLPRegressor, X, y, normalization=normalization, residual=True, dropout=0.2)
@@ -626,7 +628,7 @@ def test_the_graph_shows_what_predicts(normalization):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("normalization", NORMALISATIONS)
+@pytest.mark.parametrize("normalization", NORMALIZATIONS)
 def test_everything_is_in_the_precision_asked_for(kind, normalization):
     X, y = data(kind)
     options = {"normalization": normalization, "dropout": 0.2, "residual": True}
@@ -883,7 +885,7 @@ def test_tags_do_not_trip_over_wrong_parameters(wrong):
 
 
 @pytest.mark.parametrize("solver", ["adam", "lbfgs"])
-@pytest.mark.parametrize("normalization", NORMALISATIONS)
+@pytest.mark.parametrize("normalization", NORMALIZATIONS)
 def test_they_work_in_the_units_of_the_data(normalization, solver):
     X, y = data(rows=200)
     options = {"initial_output": "data", "normalization": normalization, "residual": True}
@@ -925,4 +927,4 @@ def test_all_of_them_in_a_grid(kind):
 def test_each_is_described():
     for name in [*OFF, "label_smoothing", "class_weight"]:
         assert f"    {name} : " in DESCRIPTIONS
-    assert all(f'"{name}"' in DESCRIPTIONS for name in NORMALISATIONS)
+    assert all(f'"{name}"' in DESCRIPTIONS for name in NORMALIZATIONS)

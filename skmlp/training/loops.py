@@ -18,7 +18,8 @@ from typing import Any, Protocol
 import numpy as np
 
 from .objective import Objective
-from .solvers import Average, Constant, Solver, clip_norm, is_finite, minimize_lbfgs
+from .schedules import Constant
+from .solvers import Average, Solver, clip_norm, is_finite, minimize_lbfgs
 from .state import Marks, Progress, State, Stopping
 
 Judge = Callable[[], dict[str, float]]  # "validation_score" where there is validation, and others
@@ -340,7 +341,7 @@ class Descent:
     Parameters
     ----------
     objective : Objective
-        What is minimised; its theta is moved.
+        What is minimized; its theta is moved.
     rows : ndarray of int
         The training rows.
     state : State
@@ -394,16 +395,16 @@ class Descent:
         penalties, move = self.objective.penalties, self._move
         chunks = list(zip(penalties, move.chunks, strict=True))
 
-        def penalised_step() -> float:
+        def penalized_step() -> float:
             move.begin()
             penalty = 0.0
-            for penalise, move_chunk in chunks:  # both while a chunk is in the cache
-                penalty += penalise()
+            for penalize, move_chunk in chunks:  # both while a chunk is in the cache
+                penalty += penalize()
                 move_chunk()
             return penalty
 
         def clipped_step(max_norm: float) -> float:
-            penalty = sum([penalise() for penalise in penalties])
+            penalty = sum([penalize() for penalize in penalties])
             if not clip_norm(g, max_norm):
                 return math.nan
             move()
@@ -415,7 +416,7 @@ class Descent:
             if factor is not None:
                 progress = min(1.0, (seen + start) / planned)
                 solver.rate = self.rate * _checked_factor(factor, progress)
-            penalty = penalised_step() if max_norm is None else clipped_step(max_norm)
+            penalty = penalized_step() if max_norm is None else clipped_step(max_norm)
             if average is not None and math.isfinite(penalty):
                 average.update(theta)
             return penalty
@@ -583,7 +584,7 @@ def train_full_batch(course: Course, objective: Objective, rows: np.ndarray) -> 
         The fit; with `stopping.by_score`, it also ends where the validation score has not improved
         by tol for `n_iter_no_change` iterations.
     objective : Objective
-        What is minimised; its theta is moved.
+        What is minimized; its theta is moved.
     rows : ndarray of int
         The training rows.
 

@@ -20,13 +20,13 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
+from ..engine import BATCH, ComputationGraph, Expression, Program, variable
+from ..heads import Head
+from ..network.network import Network
+from ..training.objective import LossGraph, Objective
 from .data import check_inputs, within
-from .engine import BATCH, ComputationGraph, Expression, Program, variable
-from .heads import Head
-from .network import Network
-from .objective import LossGraph, Objective
-from .parameters import takes_sparse
-from .validation import JUDGED_ROWS, evenly_spaced
+from .scoring import JUDGED_ROWS, evenly_spaced
+from .settings import takes_sparse
 
 
 class _Answering(NamedTuple):
@@ -213,7 +213,7 @@ class FittedNetwork(BaseEstimator):
             label_smoothing=self.label_smoothing,
         )
         theta = network.packed(self._parts)
-        weights = data.normalised_weights(rows)[0]
+        weights = data.normalized_weights(rows)[0]
         weights = None if weights is None else weights.astype(theta.dtype)
         objective = Objective(graph, theta, data.X, data.Y, weights, penalty=0.0)
         objective(rows)
@@ -275,7 +275,7 @@ class FittedNetwork(BaseEstimator):
             return ComputationGraph(self.head_.predict(graph.raw), values)
         values |= {graph.y: data.Y, graph.scale: 1.0 / len(data.Y)}
         if data.weights is not None:
-            values[graph.w] = data.normalised_weights(np.arange(len(data.Y)))[0]
+            values[graph.w] = data.normalized_weights(np.arange(len(data.Y)))[0]
         return graph.objective.computation_graph(values, gradients=True)
 
     def __sklearn_tags__(self) -> Any:

@@ -1,0 +1,62 @@
+"""Which methods an estimator has: those that its head and its solver have an answer for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ..heads import HEADS
+from ..training.solvers import SOLVERS
+from .perceptron import ATTRIBUTES, MultilayerPerceptron
+from .settings import DESCRIPTIONS
+
+
+def has_stochastic_solver(estimator: MultilayerPerceptron) -> bool:
+    """Tell whether an estimator can take a stream, or raise an AttributeError that says why not."""
+    if estimator.solver in SOLVERS:
+        return True
+    raise AttributeError(
+        f"partial_fit is only available for the solvers {', '.join(SOLVERS)}, "
+        f"got solver={estimator.solver!r}."
+    )
+
+
+def has(what: str) -> Callable[[MultilayerPerceptron], bool]:
+    """Make a test whether an estimator's head has probabilities, a distribution, ...."""
+
+    def test(estimator: MultilayerPerceptron) -> bool:
+        head = estimator._known_head
+        if head is not None and getattr(head, f"has_{what}"):
+            return True
+        raise AttributeError(only_with(what, head or estimator.head))
+
+    return test
+
+
+def has_scores_alone(estimator: MultilayerPerceptron) -> bool:
+    """Tell whether an estimator's head has scores of classes, but no probabilities."""
+    head = estimator._known_head
+    return head is not None and not head.has_probabilities
+
+
+def only_with(what: str, head: Any) -> str:
+    """Say which heads have what this one lacks."""
+    names = [name for name, kind in HEADS.items() if getattr(kind(), f"has_{what}")]
+    if what == "probabilities":
+        names = [name for name in names if "numbers" not in HEADS[name].targets]
+    but = ", whose parameters leave it none" if type(head) in map(HEADS.get, names) else ""
+    return f"Only the heads {', '.join(names)} have {_WORDS[what]}, got head={head!r}{but}."
+
+
+_WORDS = {
+    "probabilities": "probabilities",
+    "distribution": "a distribution",
+    "quantiles": "quantiles",
+}
+
+
+def documented(estimator: type) -> type:
+    """Put what both estimators share into a docstring."""
+    lines = (estimator.__doc__ or "").replace("{attributes}", ATTRIBUTES)
+    estimator.__doc__ = lines.replace("{parameters}", DESCRIPTIONS)
+    return estimator

@@ -1,0 +1,115 @@
+"""Initializers: how weights are drawn.
+
+The law: (rng, inputs, outputs) -> a weight matrix; biases start at 0. `INITIALIZERS` stands right
+under the definitions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .activations import ACTIVATIONS, RECOMMENDED_INITIALIZERS
+
+
+@dataclass(frozen=True)
+class VarianceScaling:
+    """Independent weights of mean 0 and variance scale / fan.
+
+    Parameters
+    ----------
+    scale : float
+        The factor that makes up for the activation.
+    fan : {"inputs", "average"}
+        What the variance is divided by: the number of inputs of a unit keeps the variance of
+        activations from layer to layer, the average of inputs and outputs that of gradients too.
+    distribution : {"uniform", "normal"}
+        Uniform weights are bounded by sqrt(3 scale / fan).
+
+    Examples
+    --------
+    >>> rng = np.random.RandomState(0)
+    >>> W = VarianceScaling(2.0, "inputs", "normal")(rng, 200, 100)
+    >>> W.shape, f"{W.var():.3f}"
+    ((200, 100), '0.010')
+    """
+
+    scale: float
+    fan: str
+    distribution: str
+
+    def __call__(self, rng: np.random.RandomState, inputs: int, outputs: int) -> np.ndarray:
+        """Draw a matrix of shape (inputs, outputs)."""
+        fan = inputs if self.fan == "inputs" else (inputs + outputs) / 2
+        variance = self.scale / fan
+        if self.distribution == "normal":
+            return rng.normal(0.0, np.sqrt(variance), (inputs, outputs))
+        bound = np.sqrt(3 * variance)
+        return rng.uniform(-bound, bound, (inputs, outputs))
+
+
+def orthogonal(rng: np.random.RandomState, inputs: int, outputs: int) -> np.ndarray:
+    """Draw a matrix with orthonormal columns, or rows if they are fewer, uniformly among all.
+
+    It keeps lengths and angles, so deep linear networks start well whatever their depth. Saxe,
+    McClelland and Ganguli, ICLR 2014, arXiv:1312.6120.
+
+    Parameters
+    ----------
+    rng : RandomState
+        Where the numbers come from.
+    inputs, outputs : int
+        The shape.
+
+    Returns
+    -------
+    ndarray of shape (inputs, outputs)
+        The weights.
+
+    Examples
+    --------
+    >>> W = orthogonal(np.random.RandomState(0), 3, 2)
+    >>> np.allclose(W.T @ W, np.eye(2))
+    True
+    """
+    q, r = np.linalg.qr(rng.normal(size=(max(inputs, outputs), min(inputs, outputs))))
+    q = q * np.where(np.diag(r) < 0, -1.0, 1.0)  # without this, some matrices are likelier
+    return q if inputs >= outputs else q.T
+
+
+Initializer = Callable[[np.random.RandomState, int, int], np.ndarray]
+
+# (rng, inputs, outputs) -> a weight matrix. Biases start at 0.
+INITIALIZERS: dict[str, Initializer] = {
+    "glorot_uniform": VarianceScaling(1.0, "average", "uniform"),  # Glorot and Bengio 2010
+    "glorot_normal": VarianceScaling(1.0, "average", "normal"),
+    "he_uniform": VarianceScaling(2.0, "inputs", "uniform"),  # He et al. 2015
+    "he_normal": VarianceScaling(2.0, "inputs", "normal"),
+    "lecun_uniform": VarianceScaling(1.0, "inputs", "uniform"),  # LeCun et al. 1998
+    "lecun_normal": VarianceScaling(1.0, "inputs", "normal"),
+    "orthogonal": orthogonal,
+}
+
+
+def initializer_of(weight_init: Any, activation: Any) -> Initializer | None:
+    """Return what draws the weights of a layer with an activation; None: as scikit-learn."""
+    if callable(weight_init):
+        return weight_init
+    if weight_init != "auto":
+        return INITIALIZERS[weight_init]
+    for name, recommended in RECOMMENDED_INITIALIZERS.items():
+        if activation is ACTIVATIONS[name]:
+            return INITIALIZERS[recommended]
+    return None
+
+
+def as_scikit_learn(
+    rng: np.random.RandomState, inputs: int, outputs: int, activation: Any
+) -> tuple[np.ndarray, np.ndarray]:
+    """Draw weights and bias within the bound of Glorot and Bengio, less for logistic units."""
+    is_logistic = activation is ACTIVATIONS["logistic"]
+    bound = np.sqrt((2.0 if is_logistic else 6.0) / (inputs + outputs))
+    return rng.uniform(-bound, bound, (inputs, outputs)), rng.uniform(-bound, bound, outputs)
