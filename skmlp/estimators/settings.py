@@ -369,8 +369,8 @@ DESCRIPTIONS = """hidden_layer_sizes : int, sequence of int or str, default=(100
         What the outputs mean and which loss is minimized: a name in `skmlp.heads`
         (for numbers "linear", "absolute_error", "huber", "quantile", "poisson", "gamma",
         "tweedie", "negative_binomial", "gaussian", "laplace", "student_t", "lognormal",
-        "gaussian_mixture"; for classes "logistic", "softmax", "ordinal", "brier", "focal", "hinge"), or an instance
-        of a `Head`, which has parameters. "auto" goes by the target: linear for numbers, logistic
+        "gaussian_mixture"; for classes "logistic", "softmax", "ordinal", "brier", "focal",
+        "hinge"), or an instance of a `Head`, which has parameters. "auto" goes by the target: linear for numbers, logistic
         for two classes and for labels, softmax for several classes.
     solver : {"adam", "adamw", "sgd", "lbfgs"}, default="adam"
         Adam, Adam with `weight_decay`, stochastic gradient descent, or L-BFGS over all samples at
