@@ -110,7 +110,7 @@ def train(
     assert rows is not None
     batch_size = _batch_size(estimator, len(rows))
     noise = _noise_source(plan.graph, rng, state)
-    objective = _objective(estimator, plan, theta, rows, batch_size, noise)
+    objective = _objective(estimator, plan, theta, rows, noise)
     if is_first:
         objective.observe(rows[:batch_size])
     if watcher is not None and watcher.wants_identity:
@@ -182,7 +182,6 @@ def _objective(
     plan: Plan,
     theta: np.ndarray,
     rows: np.ndarray,
-    batch_size: int,
     noise: np.random.Generator | None,
 ) -> Objective:
     data = plan.data
@@ -193,8 +192,8 @@ def _objective(
         data.X,
         data.Y,
         None if weights is None else weights.astype(theta.dtype),
-        penalty=estimator.alpha / (batch_size * mean_weight),
-        units=estimator._units,
+        alpha=estimator.alpha / mean_weight,
+        scale=estimator._units,
         random=noise,
     )
 
@@ -280,7 +279,7 @@ def _judge(
     return Judge(estimator.head_, refresh, outputs, score, training, validation)
 
 
-def _score_of(estimator: Any, plan: Plan, parts: list[np.ndarray]) -> Score:
+def _score_of(estimator: Any, plan: Plan, parts: list[dict[str, np.ndarray]]) -> Score:
     """Return how raw outputs are scored; `parts` are those of the theta in training."""
     if plan.scoring is None:
         return lambda raw, sample: estimator._score_raw(raw, sample.Y, sample.weights)

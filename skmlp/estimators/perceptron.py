@@ -25,7 +25,7 @@ from ..heads import AUTOMATIC, HEADS, Head
 from ..network.network import Network
 from ..training.checkpoints import Saved, read_checkpoint
 from ..training.loops import Outcome
-from ..training.objective import Units, loss_graph
+from ..training.objective import OutputScale, loss_graph
 from ..training.solvers import SOLVERS
 from ..training.state import State
 from .callbacks import CallbackSupportMixin, Watcher, with_callbacks
@@ -114,7 +114,7 @@ class MultilayerPerceptron(CallbackSupportMixin, FittedNetwork):
     _kind: ClassVar[str]
     _target: str  # the kind of target, in the words of Head.targets
     _state: State  # where training stands; with the solver, where partial_fit goes on with it
-    _units: Units | None  # of the training that began with initial_output="data"
+    _units: OutputScale | None  # of the training that began with initial_output="data"
     classes_: np.ndarray
 
     def __init__(
@@ -373,7 +373,7 @@ class MultilayerPerceptron(CallbackSupportMixin, FittedNetwork):
             self._n_targets,
             is_weighted=data.weights is not None,
             is_sparse=data.is_sparse,
-            has_units=(self.initial_output == "data" if is_first else self._units is not None),
+            has_scale=(self.initial_output == "data" if is_first else self._units is not None),
             label_smoothing=self.label_smoothing,
             noise=noise,
         )
@@ -482,7 +482,7 @@ class MultilayerPerceptron(CallbackSupportMixin, FittedNetwork):
             weights = plan.data.normalized_weights(train)[0]
             shares = None if weights is None else weights[train]
             targets = self.head_.smoothed(plan.data.Y[train], self.label_smoothing)
-            self._units = Units.of(self.head_, targets, shares)
+            self._units = OutputScale.of(self.head_, targets, shares)
             plan.graph.network.last_layer(theta)[1][...] = 0
         return replace(state, train=train, held_out=held_out, units=self._units)
 
@@ -548,7 +548,7 @@ class MultilayerPerceptron(CallbackSupportMixin, FittedNetwork):
             )
 
     def _precision(self, X: Any, is_first: bool) -> np.dtype[Any]:
-        known = X if is_first else self.coefs_[0]
+        known = X if is_first else self.coefs_[-1]
         return np.dtype(known.dtype if self.dtype is None else self.dtype)
 
     @property
@@ -597,7 +597,8 @@ class MultilayerPerceptron(CallbackSupportMixin, FittedNetwork):
     def _current_theta(self, network: Network, dtype: Any) -> np.ndarray:
         """Pack the fitted parameters, where they fit the network."""
         parts = self._parts
-        if [part.shape for part in parts] != network.shapes:
+        shapes = [{name: array.shape for name, array in part.items()} for part in parts]
+        if shapes != network.shapes:
             units = self._network.layer_units
             has, asks = f"layers of {units} units", f"{network.layer_units}"
             if units == network.layer_units:

@@ -22,11 +22,19 @@ from sklearn.utils.validation import check_is_fitted
 
 from ..engine import BATCH, ComputationGraph, Expression, Program, variable
 from ..heads import Head
-from ..network.network import Network
+from ..network.network import Network, values_of
 from ..training.objective import LossGraph, Objective
 from .data import check_inputs, within
 from .scoring import JUDGED_ROWS, evenly_spaced
 from .settings import takes_sparse
+
+PUBLISHED_AS = {
+    "W": "coefs_",
+    "b": "intercepts_",
+    "activation": "activation_parameters_",
+    "normalization": "normalization_parameters_",
+    "statistics": "normalization_statistics_",
+}
 
 
 class _Answering(NamedTuple):
@@ -89,6 +97,7 @@ class FittedNetwork(BaseEstimator):
     activation_parameters_: list[np.ndarray | None]
     normalization_parameters_: list[np.ndarray | None]
     normalization_statistics_: list[np.ndarray | None]
+    layer_parameters_: list[dict[str, np.ndarray] | None]
     label_smoothing: float
     _architecture: Network
     _n_targets: int
@@ -97,17 +106,27 @@ class FittedNetwork(BaseEstimator):
 
     @property
     def _network(self) -> Network:
-        units = (self.coefs_[0].shape[0], *(len(b) for b in self.intercepts_))
-        return replace(self._architecture, layer_units=units)
+        units = list(self._architecture.layer_units)
+        for i, (W, b) in enumerate(zip(self.coefs_, self.intercepts_, strict=True)):
+            units[i] = units[i] if W is None else W.shape[0]
+            units[i + 1] = units[i + 1] if b is None else len(b)
+        return replace(self._architecture, layer_units=tuple(units))
 
     @property
-    def _parts(self) -> list[np.ndarray]:
-        further = (
-            *self.activation_parameters_,
-            *self.normalization_parameters_,
-            *self.normalization_statistics_,
-        )
-        return [*self.coefs_, *self.intercepts_, *(part for part in further if part is not None)]
+    def _parts(self) -> list[dict[str, np.ndarray]]:
+        return [
+            {
+                name: getattr(self, PUBLISHED_AS[name])[i]
+                if name in PUBLISHED_AS
+                else (self.layer_parameters_[i] or {})[name]
+                for name in shapes
+            }
+            for i, shapes in enumerate(self._architecture.shapes)
+        ]
+
+    @property
+    def _arrays(self) -> list[np.ndarray]:
+        return [array for part in self._parts for array in part.values()]
 
     def _layer(self, X: Any, layer: int) -> np.ndarray:
         """Compute a layer's outputs (-1: the raw outputs)."""
@@ -139,12 +158,12 @@ class FittedNetwork(BaseEstimator):
         if not hasattr(self, "coefs_"):  # cheaper than check_is_fitted, which says it better
             check_is_fitted(self)
         X = check_inputs(self, X, reset=False)
-        return within(X, self.coefs_[0].dtype, "X")
+        return within(X, self.coefs_[-1].dtype, "X")
 
     @contextmanager
     def _answering(self, X: Any, layer: int) -> Iterator[_Answering]:
         """Take a program for a layer that nobody uses, or make one, and give it back."""
-        parameters, is_sparse = self._parts, not isinstance(X, np.ndarray)
+        parameters, is_sparse = self._arrays, not isinstance(X, np.ndarray)
         idle = _IDLE.setdefault(self, {}).setdefault((layer, is_sparse), [])
         try:
             found = idle.pop()
@@ -152,10 +171,10 @@ class FittedNetwork(BaseEstimator):
             found = None
         if found is None or not found.reads(parameters):  # an array may have been replaced since
             idle.clear()
-            made = layer_program(self._network, parameters, layer, is_sparse)
+            made = layer_program(self._network, self._parts, layer, is_sparse)
             found = _Answering(parameters, *made)
         yield found
-        if found.reads(self._parts):
+        if found.reads(self._arrays):
             idle.append(found)
 
     def hidden_layer_output(self, X: Any, layer: Any = -1) -> np.ndarray:
@@ -215,11 +234,11 @@ class FittedNetwork(BaseEstimator):
         theta = network.packed(self._parts)
         weights = data.normalized_weights(rows)[0]
         weights = None if weights is None else weights.astype(theta.dtype)
-        objective = Objective(graph, theta, data.X, data.Y, weights, penalty=0.0)
+        objective = Objective(graph, theta, data.X, data.Y, weights, alpha=0.0)
         objective(rows)
-        layers = zip(*network.by_layer(network.split(objective.gradient))[:2], strict=True)
+        layers = network.split(objective.gradient)
         names = [f"hidden layer {i}" for i in range(1, network.depth)] + ["output layer"]
-        squares = (float(np.sum(W**2) + np.sum(b**2)) for W, b in layers)
+        squares = (float(sum(np.sum(g**2) for g in part.values())) for part in layers)
         return {name: float(np.sqrt(square)) for name, square in zip(names, squares, strict=True)}
 
     def computation_graph(
@@ -270,10 +289,10 @@ class FittedNetwork(BaseEstimator):
         )
         if X is None:
             return graph.objective.computation_graph()
-        values = {graph.x: X, **dict(zip(graph.parameters, self._parts, strict=True))}
+        values = {graph.x: X, **values_of(graph.parameters, self._parts)}
         if data is None:
             return ComputationGraph(self.head_.predict(graph.raw), values)
-        values |= {graph.y: data.Y, graph.scale: 1.0 / len(data.Y)}
+        values |= {graph.y: data.Y, graph.per_row: 1.0 / len(data.Y)}
         if data.weights is not None:
             values[graph.w] = data.normalized_weights(np.arange(len(data.Y)))[0]
         return graph.objective.computation_graph(values, gradients=True)
@@ -290,15 +309,16 @@ def _is_long(X: Any) -> bool:
     return isinstance(shape, tuple) and len(shape) > 1 and shape[0] > _ANSWERED_ROWS
 
 
-def published_parameters(network: Network, parts: list[np.ndarray]) -> dict[str, Any]:
+def published_parameters(network: Network, parts: list[dict[str, np.ndarray]]) -> dict[str, Any]:
     """Return the attributes that predictions are made of."""
-    by_layer = network.by_layer(parts)
+    further = [{k: v for k, v in part.items() if k not in PUBLISHED_AS} for part in parts]
+    published = {
+        attribute: [part.get(name) for part in parts[: network.depth if name in "Wb" else -1]]
+        for name, attribute in PUBLISHED_AS.items()
+    }
     return {
-        "coefs_": by_layer.weights,
-        "intercepts_": by_layer.biases,
-        "activation_parameters_": by_layer.activation,
-        "normalization_parameters_": by_layer.normalization,
-        "normalization_statistics_": by_layer.statistics,
+        **published,
+        "layer_parameters_": [part or None for part in further[:-1]],
         "n_layers_": network.depth + 1,
         "n_outputs_": network.layer_units[-1],
         "_architecture": network,
@@ -306,14 +326,14 @@ def published_parameters(network: Network, parts: list[np.ndarray]) -> dict[str,
 
 
 def layer_program(
-    network: Network, parameters: list[np.ndarray], layer: int, is_sparse: bool
+    network: Network, parts: list[dict[str, np.ndarray]], layer: int, is_sparse: bool
 ) -> tuple[Expression, Program]:
     """Make a program for a layer's outputs over these very parameter arrays."""
     x = variable("x", (BATCH, network.layer_units[0]), is_sparse=is_sparse)
-    variables = network.parameters()
+    variables = network.variables()
     output = network.layers(x, variables)[layer]
-    dtype = parameters[0].dtype
-    arrays = [np.ascontiguousarray(part, dtype) for part in parameters]
+    bound = values_of(variables, parts)
+    dtype = next(iter(bound.values())).dtype
+    bound = {x: np.ascontiguousarray(array, dtype) for x, array in bound.items()}
     block_rows = max(256, _BLOCK_BYTES // (dtype.itemsize * max(network.layer_units)))
-    bound = dict(zip(variables, arrays, strict=True))
     return x, Program([output], bound, dtype=dtype, block_rows=block_rows)

@@ -13,10 +13,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..network import NORMALIZATIONS, Noise
 from ..network.activations import ACTIVATIONS
 from ..network.initializers import INITIALIZERS
 from ..network.layers import LAYERS, Layer
-from ..network.regularizers import NORMALIZATIONS, Noise
 from ..training.schedules import SCHEDULES
 from ..training.solvers import SOLVERS
 

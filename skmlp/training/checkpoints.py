@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from .objective import Units
+from .objective import OutputScale
 from .solvers import Average, Solver
 from .state import Marks, Progress, State
 
@@ -134,7 +134,7 @@ class Saved:
         if self.about["average"]:
             average = Average(np.empty(0), self.about["average"]["decay"])
             vars(average).update(self._part("average"))
-        units = Units(**self._part("units")) if self.about["units"] else None
+        units = OutputScale(**self._part("units")) if self.about["units"] else None
         rest: dict[str, Any] = {name: self.about[name] for name in _PLAIN}
         return State(
             progress=Progress(**self.about["progress"]),

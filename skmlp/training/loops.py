@@ -13,6 +13,7 @@ import warnings
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -493,12 +494,13 @@ def train_minibatches(course: Course, descent: Descent) -> Outcome:
                     _warn_of_retreat(epoch, descent.rate, stopping.retreats)
                 continue
             samples = len(descent.order)
+            n_batches = math.ceil(samples / descent.how.batch_size)
             rate = descent.solver.rate
             descent.after_epoch(course.progress.samples_seen + samples)
             course.complete(
                 loss,
                 samples,
-                objective=lambda: descent.objective.predicted(descent.order),
+                objective=partial(descent.objective.predicted, descent.order, n_batches),
                 rate=rate,
                 average=descent.average,
                 at_plateau=descent.slow_down,

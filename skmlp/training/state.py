@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from .objective import Units
+from .objective import OutputScale
 from .solvers import Average, Solver
 
 
@@ -179,7 +179,7 @@ class State:
         The rows that are trained and validated on, where they were split.
     generators : dict of str to dict
         The state of every random generator, by its name.
-    units : Units or None
+    units : OutputScale or None
         The units that training works in.
     identity : dict of str to str
         What the fit is, in words, where it is to be resumed.
@@ -199,7 +199,7 @@ class State:
     train: np.ndarray | None = None
     held_out: np.ndarray | None = None
     generators: dict[str, dict[str, Any]] = field(default_factory=dict)
-    units: Units | None = None
+    units: OutputScale | None = None
     identity: dict[str, str] = field(default_factory=dict)
 
     def restarted(self, losses: Sequence[float], scores: Sequence[float] | None) -> State:
