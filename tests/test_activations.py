@@ -14,9 +14,8 @@ import pytest
 from scipy import special, stats
 from sklearn.exceptions import ConvergenceWarning
 
-import skmlp
 from skmlp import Learned, MLPRegressor, check_gradient
-from skmlp.engine import Program, gradient, straight_through, variable
+from skmlp.engine import Program, gradient, stop_gradient, straight_through, variable
 from skmlp.estimators.settings import DESCRIPTIONS
 from skmlp.network import INITIALIZERS, LAYERS
 from skmlp.network.activations import (
@@ -232,7 +231,7 @@ def test_recommended_initializers_are_known_and_leave_scikit_learn_alone():
 
 
 def slope_not_differentiated(z, slope=Learned(0.5)):  # noqa: B008
-    return z * skmlp.stop_gradient(slope) + slope
+    return z * stop_gradient(slope) + slope
 
 
 @pytest.mark.parametrize(

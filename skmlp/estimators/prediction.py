@@ -20,7 +20,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from ..engine import BATCH, ComputationGraph, Expression, Plan, Program, variable
-from ..network.network import Network
+from ..network.network import Network, values_of
 from ..training.objective import LossGraph, Objective, are_ours
 from ..training.state import State
 from .data import Data, check_inputs, read_rows, within
@@ -375,11 +375,10 @@ class FittedNetwork(BaseEstimator):
         if X is None:
             return ComputationGraph(graph.objective)
         values: dict[Expression, Any] = {graph.x: X}
-        for variables, parts in zip(graph.parameters, fitted.parts, strict=True):
-            values |= {variables[name]: array for name, array in parts.items()}
+        values |= values_of(graph.parameters, fitted.parts)
         if data is None:
             return ComputationGraph(fitted.target.head.predict(graph.raw), values)
-        values |= {graph.y: data.Y, graph.scale: 1.0 / len(data.Y)}
+        values |= {graph.y: data.Y, graph.per_row: 1.0 / len(data.Y)}
         if data.weights is not None:
             values[graph.w] = data.normalized_weights(np.arange(len(data.Y)))[0]
         return ComputationGraph(graph.objective, values, gradients=True)

@@ -19,10 +19,10 @@ import numpy as np
 
 from ..heads import HEADS, Linear, Poisson
 from ..heads.head import is_count
+from ..network import NORMALIZATIONS, Noise
 from ..network.activations import ACTIVATIONS
 from ..network.initializers import INITIALIZERS
 from ..network.layers import LAYERS, Layer
-from ..network.regularizers import NORMALIZATIONS, Noise
 from ..training.loops import Stepping
 from ..training.schedules import SCHEDULES, Constant, comes_to_rest, schedule_of
 from ..training.solvers import SOLVERS, Solver

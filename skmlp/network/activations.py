@@ -11,7 +11,8 @@ the layer, and is learned with the weights.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, Self
 
 import numpy as np
@@ -515,40 +516,44 @@ def gaussian(z: Any) -> Any:
     return np.exp(-np.square(z))
 
 
-ACTIVATIONS: dict[str, Callable[..., Any]] = {
-    "identity": identity,
-    "linear": identity,
-    "relu": relu,
-    "softplus": softplus,
-    "hard_threshold": hard_threshold,
-    "logistic": logistic,
-    "tanh": tanh,
-    "leaky_relu": leaky_relu,
-    "prelu": prelu,
-    "elu": elu,
-    "selu": selu,
-    "gelu": gelu,
-    "silu": silu,
-    "mish": mish,
-    "softsign": softsign,
-    "hard_tanh": hard_tanh,
-    "sine": sine,
-    "gaussian": gaussian,
-}
+ACTIVATIONS: Mapping[str, Callable[..., Any]] = MappingProxyType(
+    {
+        "identity": identity,
+        "linear": identity,
+        "relu": relu,
+        "softplus": softplus,
+        "hard_threshold": hard_threshold,
+        "logistic": logistic,
+        "tanh": tanh,
+        "leaky_relu": leaky_relu,
+        "prelu": prelu,
+        "elu": elu,
+        "selu": selu,
+        "gelu": gelu,
+        "silu": silu,
+        "mish": mish,
+        "softsign": softsign,
+        "hard_tanh": hard_tanh,
+        "sine": sine,
+        "gaussian": gaussian,
+    }
+)
 
 # What weight_init="auto" takes for the weights of a layer with the activation: what its authors
 # recommend, or what keeps the variance of z. Every activation not listed, and any function of the
 # user's, starts as in scikit-learn.
-RECOMMENDED_INITIALIZERS: dict[str, str] = {
-    "leaky_relu": "he_normal",  # He et al. 2015: ReLUs halve the variance
-    "prelu": "he_normal",
-    "elu": "he_normal",  # Clevert et al. 2016
-    "selu": "lecun_normal",  # Klambauer et al. 2017: its fixed point needs the variance 1 / inputs
-    "gelu": "he_normal",  # the smooth ReLUs are taken as ReLUs
-    "silu": "he_normal",
-    "mish": "he_normal",
-    "softsign": "glorot_uniform",  # Glorot and Bengio 2010
-    "hard_tanh": "glorot_uniform",
-    "sine": "he_uniform",  # Sitzmann et al. 2020: +-sqrt(6 / inputs)
-    "gaussian": "lecun_normal",  # z as wide as the bump
-}
+RECOMMENDED_INITIALIZERS: Mapping[str, str] = MappingProxyType(
+    {
+        "leaky_relu": "he_normal",  # He et al. 2015: ReLUs halve the variance
+        "prelu": "he_normal",
+        "elu": "he_normal",  # Clevert et al. 2016
+        "selu": "lecun_normal",  # Klambauer et al. 2017, whose fixed point asks for 1 / inputs
+        "gelu": "he_normal",  # the smooth ReLUs are taken as ReLUs
+        "silu": "he_normal",
+        "mish": "he_normal",
+        "softsign": "glorot_uniform",  # Glorot and Bengio 2010
+        "hard_tanh": "glorot_uniform",
+        "sine": "he_uniform",  # Sitzmann et al. 2020: +-sqrt(6 / inputs)
+        "gaussian": "lecun_normal",  # z as wide as the bump
+    }
+)
