@@ -92,9 +92,11 @@ class Watcher:
     ) -> Watcher | None:
         """Return the watcher of an estimator; None where it has no callbacks.
 
-        `_skl_callbacks` and `_init_callback_context` are scikit-learn's protocol for third parties
-        (SLEP 23), which has no public names for them yet.
+        scikit-learn's protocol for third parties (SLEP 23) has no public names yet for what is
+        read here, nor for what an interrupt in a callback's teardown leaves behind.
         """
+        for name in ("_callback_fit_ctx", "_skl_callbacks_to_teardown"):
+            vars(estimator).pop(name, None)
         if not getattr(estimator, "_skl_callbacks", None):
             return None
         context = estimator._init_callback_context(max_subtasks=max_iter)

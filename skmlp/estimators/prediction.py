@@ -121,9 +121,9 @@ class Fitted:
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """The precision of its answers: float32 where the first layer's parameters are."""
-        first = next(array for array in self.arrays if array is not None)
-        return np.dtype(np.float32 if first.dtype == np.float32 else np.float64)
+        """The precision of its answers: float32 where that of all parameters is."""
+        are_single = all(x.dtype == np.float32 for x in self.arrays if x is not None)
+        return np.dtype(np.float32 if are_single else np.float64)
 
     @property
     def network(self) -> Network:

@@ -60,7 +60,7 @@ class Target:
             known = [name for name, some in HEADS.items() if cls.accepts(some())]
             raise ValueError(
                 f"The 'head' parameter of {settings.estimator} must be 'auto', "
-                f"{', '.join(map(repr, known))} or an instance of such a Head, "
+                f"{', '.join(map(repr, known))} or such a Head, "
                 f"got {settings.head!r}."
             )
         if kind not in head.targets:  # the hint is in the words that scikit-learn checks for
