@@ -167,9 +167,9 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):
             The most probable class (or as the head says); for labels 1 where the probability is
             above 1/2. Labels come as a CSR matrix where they were fitted as a sparse one.
         """
-        answers = self._answers(X, Classes.decode)
-        target = Fitted(self).target
-        return csr_matrix(answers) if target.are_sparse else answers
+        fitted = Fitted(self)
+        answers = fitted.answers(fitted.checked(X), fitted.target.decode)
+        return csr_matrix(answers) if fitted.target.are_sparse else answers
 
     @available_if(has("probabilities"))
     def predict_proba(self, X: Any) -> np.ndarray:

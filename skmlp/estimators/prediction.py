@@ -106,6 +106,8 @@ class Fitted:
         self._seen = seen = vars(estimator).copy()
         if "_target" not in seen:
             check_is_fitted(estimator)
+        self._names = object.__new__(type(estimator))  # the names of inputs of that moment
+        self._names.__dict__ = seen
         self.target: Any = seen["_target"]
         self.state: State = seen["_state"]
         self.spares: Spares = seen["_spares"]
@@ -152,9 +154,29 @@ class Fitted:
             for i, shapes in enumerate(self.network.shapes)
         ]
 
-    def checked(self, estimator: BaseEstimator, X: Any) -> Any:
+    def checked(self, X: Any) -> Any:
         """Check inputs for predictions."""
-        return within(check_inputs(estimator, X, reset=False), self.dtype, "X")
+        return within(check_inputs(self._names, X, reset=False), self.dtype, "X")
+
+    def samples(self, X: Any, y: Any, sample_weight: Any) -> Data:
+        """Check samples, weighed as in training."""
+        data = read_rows(self._names, X, y, sample_weight, self.target, self.dtype)
+        class_weight = self._seen.get("class_weight")
+        if class_weight is None:
+            return data
+        return replace(data, weights=self.target.weigh(class_weight, data.Y, data.weights))
+
+    def loss_graph(self, data: Data | None, X: Any = None) -> LossGraph:
+        """Trace the loss, for some samples or some inputs."""
+        X = X if data is None else data.X
+        return LossGraph(
+            self.network,
+            self.target.head,
+            self.target.n_targets,
+            is_weighted=data is not None and data.weights is not None,
+            is_sparse=not (X is None or isinstance(X, np.ndarray)),
+            label_smoothing=self._seen.get("label_smoothing", 0.0),
+        )
 
     @contextmanager
     def computing(self, X: Any, layer: int) -> Iterator[Callable[..., np.ndarray]]:
@@ -186,7 +208,9 @@ class Fitted:
         with self.computing(X, -1) as compute:
 
             def part(start: int) -> np.ndarray:
-                return answer(compute(slice(start, start + _ANSWERED_ROWS)))
+                raw = compute(slice(start, start + _ANSWERED_ROWS))
+                with np.errstate(all="ignore"):
+                    return answer(raw)
 
             answers = part(0)
             if n <= _ANSWERED_ROWS:
@@ -265,14 +289,12 @@ class FittedNetwork(BaseEstimator):
     def _answers(self, X: Any, answer: Callable[[Any, np.ndarray], np.ndarray]) -> np.ndarray:
         """Compute answers: `answer(target, raw)` of the raw outputs of some rows at a time."""
         fitted = Fitted(self)
-        checked = fitted.checked(self, X)
-        with np.errstate(all="ignore"):
-            return fitted.answers(checked, lambda raw: answer(fitted.target, raw))
+        return fitted.answers(fitted.checked(X), lambda raw: answer(fitted.target, raw))
 
     def _raw(self, X: Any) -> tuple[Any, np.ndarray]:
         """Return the target and the raw outputs."""
         fitted = Fitted(self)
-        return fitted.target, fitted.layer(fitted.checked(self, X), -1)
+        return fitted.target, fitted.layer(fitted.checked(X), -1)
 
     def hidden_layer_output(self, X: Any, layer: Any = -1) -> np.ndarray:
         """Compute the learned features: the activations of a hidden layer.
@@ -313,15 +335,15 @@ class FittedNetwork(BaseEstimator):
                 if depth
                 else f"layer={layer!r} does not exist: the network has no hidden layer."
             )
-        return fitted.layer(fitted.checked(self, X), int(layer) % depth)
+        return fitted.layer(fitted.checked(X), int(layer) % depth)
 
     def _gradient_norms(self, X: Any, y: Any, sample_weight: Any) -> dict[str, float]:
         """Return the norm of each layer's gradient of the mean loss, on some of these samples."""
         fitted = Fitted(self)
-        data = self._rows_of(fitted, X, y, sample_weight)
+        data = fitted.samples(X, y, sample_weight)
         rows = evenly_spaced(data.rows, SCORED_ROWS)
         network = fitted.network
-        graph = self._loss_graph(fitted, data)
+        graph = fitted.loss_graph(data)
         theta = network.packed(fitted.parts)
         weights = data.normalized_weights(rows)[0]
         weights = None if weights is None else weights.astype(theta.dtype)
@@ -365,13 +387,13 @@ class FittedNetwork(BaseEstimator):
             raise ValueError("computation_graph needs X for a y, and a y for a sample_weight.")
         data = None
         if y is not None:
-            data = self._rows_of(fitted, X, y, sample_weight)
+            data = fitted.samples(X, y, sample_weight)
             if not len(data.rows):
                 raise ValueError("Sample weights must contain at least one non-zero number.")
             X = data.X
         elif X is not None:
-            X = check_inputs(self, X, reset=False)
-        graph = self._loss_graph(fitted, data, X)
+            X = fitted.checked(X)
+        graph = fitted.loss_graph(data, X)
         if X is None:
             return ComputationGraph(graph.objective)
         values: dict[Expression, Any] = {graph.x: X}
@@ -382,25 +404,6 @@ class FittedNetwork(BaseEstimator):
         if data.weights is not None:
             values[graph.w] = data.normalized_weights(np.arange(len(data.Y)))[0]
         return ComputationGraph(graph.objective, values, gradients=True)
-
-    def _rows_of(self, fitted: Fitted, X: Any, y: Any, sample_weight: Any) -> Data:
-        """Check samples for the fitted network, weighed as in training."""
-        data = read_rows(self, X, y, sample_weight, fitted.target, fitted.dtype)
-        class_weight = getattr(self, "class_weight", None)
-        if class_weight is None:
-            return data
-        return replace(data, weights=fitted.target.weigh(class_weight, data.Y, data.weights))
-
-    def _loss_graph(self, fitted: Fitted, data: Data | None, X: Any = None) -> LossGraph:
-        X = X if data is None else data.X
-        return LossGraph(
-            fitted.network,
-            fitted.target.head,
-            fitted.target.n_targets,
-            is_weighted=data is not None and data.weights is not None,
-            is_sparse=not (X is None or isinstance(X, np.ndarray)),
-            label_smoothing=getattr(self, "label_smoothing", 0.0),
-        )
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
