@@ -264,14 +264,18 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):
         -------
         ndarray of shape (n_samples, n_classes)
             Probabilities, in the order of `classes_`. Those of classes sum to 1; those of labels
-            are the probabilities of 1.
+            are the probabilities of 1, and below it. None is 0: one that is too small for the
+            precision is some smallest number, in the order of their logarithms.
         """
 
         def probabilities(raw: np.ndarray) -> np.ndarray:
             p = self.head_.predict(raw)
-            if self._target != "binary" or self.head_.is_one_hot:
-                return p
-            return np.hstack([1 - p, p]) if len(self.classes_) > 1 else np.ones_like(p)
+            if self._target == "binary" and not self.head_.is_one_hot:
+                p = np.hstack([1 - p, p]) if len(self.classes_) > 1 else np.ones_like(p)
+            elif self._target == "multilabel":
+                p = np.minimum(p, np.nextafter(1, 0, dtype=p.dtype))
+            small = p < np.finfo(p.dtype).eps  # has no digits left where it is 1 - p
+            return np.where(small, positive_exp(self._logarithms(raw)), p) if small.any() else p
 
         return self._answers(X, probabilities)
 
@@ -289,16 +293,16 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):
         ndarray of shape (n_samples, n_classes)
             Log-probabilities; finite wherever the raw outputs are.
         """
+        return self._answers(X, self._logarithms)
 
-        def logarithms(raw: np.ndarray) -> np.ndarray:
-            log_p = self.head_.log_probability(raw)
-            if self._target != "binary" or self.head_.is_one_hot:
-                return log_p
-            if len(self.classes_) == 1:
-                return np.zeros_like(log_p)
-            return np.hstack([self.head_.log_complement(raw), log_p])
-
-        return self._answers(X, logarithms)
+    def _logarithms(self, raw: np.ndarray) -> np.ndarray:
+        """Return the logarithms of the probabilities."""
+        log_p = self.head_.log_probability(raw)
+        if self._target != "binary" or self.head_.is_one_hot:
+            return log_p
+        if len(self.classes_) == 1:
+            return np.zeros_like(log_p)
+        return np.hstack([self.head_.log_complement(raw), log_p])
 
     @available_if(has_scores_alone)
     def decision_function(self, X: Any) -> np.ndarray:
@@ -328,3 +332,15 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):
         tags.classifier_tags.multi_class = "multiclass" in targets
         tags.classifier_tags.multi_label = "multilabel" in targets and self.class_weight is None
         return tags
+
+
+def positive_exp(log_p: np.ndarray) -> np.ndarray:
+    """Return exp(log_p), or a subnormal number that falls with log_p where that would be 0.
+
+    Below the smallest normal number, the subnormal ones are shared out among all smaller log_p.
+    """
+    limits = np.finfo(log_p.dtype)
+    least, spread = np.log(limits.tiny), np.log(limits.tiny / limits.smallest_subnormal)
+    below = np.maximum(least - log_p, 0)
+    p = np.exp(np.maximum(log_p, least) - spread * (below / (below - least)))
+    return np.maximum(p, limits.smallest_subnormal)
