@@ -263,6 +263,8 @@ EDGES = [
     {"residual": np.True_},
     {"label_smoothing": 0},
     {"class_weight": None},
+    {"loss": "squared_error"},
+    {"loss": None, "head": "poisson"},
 ]
 
 
@@ -270,7 +272,10 @@ EDGES = [
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("parameters", EDGES, ids=str)
 def test_the_edges_of_the_legal_range_are_legal(parameters, kind):
+    if not parameters.keys() <= inspect.signature(kind).parameters.keys():
+        pytest.skip(f"{kind.__name__} has no such parameter")
     X, y = data(kind)
+    y = np.abs(y)
     assert np.isfinite(outputs(quick(kind, **parameters).fit(X, y), X)).all()
 
 
@@ -443,14 +448,14 @@ def test_wrong_weights_are_refused_by_partial_fit(fault, kind, history):
     fails(estimator, lambda estimator: estimator.partial_fit(X, y, **arguments), expected)
 
 
-@pytest.mark.parametrize(("kind", "rows"), [(MLPClassifier, 9), (MLPRegressor, 9)])
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("solver", SOLVERS)
-def test_too_few_rows_to_validate_on(kind, rows, solver, history):
+def test_too_few_rows_to_validate_on(kind, solver, history):
     X, y = data(kind)
     estimator = quick(kind, solver=solver, early_stopping=True, validation_fraction=0.1)
     estimator = history(estimator.set_params(batch_size="auto"), X, y)
-    message = fails(estimator, lambda estimator: estimator.fit(X[:rows], y[:rows]), ["validation"])
-    assert "1" in message
+    told = ["validation_fraction=0.1 of 3 samples is 1"]
+    fails(estimator, lambda estimator: estimator.fit(X[:3], y[:3]), told)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -506,7 +511,7 @@ def test_faults_are_found_before_any_work(fault, solver, kind):
     if fault == "weights":
         weights = spoiled(weights, -1)
     if fault == "validation":
-        X, y, weights = X[:5], y[:5], weights[:5]
+        X, y, weights = X[:3], y[:3], weights[:3]
     if fault == "head":
         estimator.set_params(head="linear" if kind is MLPClassifier else "softmax")
     with pytest.raises(ValueError):

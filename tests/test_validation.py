@@ -58,6 +58,65 @@ def mean_loss(estimator, X, y, sample_weight=None):
     return 0.5 * np.average((y - estimator.predict(X)) ** 2, weights=sample_weight)
 
 
+# -------------------- the rows set aside
+
+
+def set_aside(y, **parameters):
+    """The targets that an epoch is validated on, and the number of rows it trains on."""
+    seen = []
+
+    def scoring(*arguments):
+        seen.append(arguments[-1])
+        return 0.0
+
+    kind = MLPClassifier if np.asarray(y).dtype.kind in "iU" else MLPRegressor
+    estimator = quick(kind, max_iter=1, batch_size="auto", early_stopping=True, scoring=scoring)
+    estimator.set_params(**parameters).fit(data(kind)[0][: len(y)], y)
+    return list(seen[-1]), estimator.t_
+
+
+@pytest.mark.parametrize("n", [4, 5, 19, 20, 21, 30, 31])
+def test_a_tenth_is_set_aside_but_two_of_few_rows(n):
+    validation, n_training = set_aside(np.arange(float(n)))
+    assert len(set(validation)) == len(validation) == max(2, int(np.ceil(0.1 * n)))
+    assert n_training == n - len(validation)
+
+
+@pytest.mark.parametrize(
+    ("y", "expected"),
+    [
+        ([0, 0, 0, 1, 1, 1], [0, 1]),  # a share of each class
+        ([0, 0, 0, 0, 1], [0, 0]),  # a class's only row stays
+        ([0] * 4, [0, 0]),
+    ],
+)
+def test_few_rows_are_set_aside_by_class(y, expected):
+    validation, n_training = set_aside(y)
+    assert sorted(validation) == expected
+    assert n_training == len(y) - 2
+
+
+@pytest.mark.parametrize("y", [[0, 0, 1, 2], [0, 1, 2, 3, 4], [0, 0, 1, 1, 2, 2]])
+def test_two_rows_are_set_aside_where_no_share_of_each_class_can_be(y):
+    validation, n_training = set_aside(y)
+    assert len(validation) == 2
+    assert n_training == len(y) - 2
+
+
+@pytest.mark.parametrize(
+    ("y", "fraction", "told"),
+    [
+        ([0, 1], 0.5, "0.5 of 2 samples is 1"),
+        ([0, 0, 1], 0.1, "0.1 of 3 samples is 1"),
+        ([0.0], 0.9, "0.9 of 1 samples is 1"),
+        ([0, 0, 0, 1], 0.9, "0.9 of 4 samples is 4"),
+    ],
+)
+def test_the_count_of_a_validation_set_too_small_is_true(y, fraction, told):
+    with pytest.raises(ValueError, match=f"validation_fraction={told}, but it takes 2"):
+        set_aside(y, validation_fraction=fraction)
+
+
 # -------------------- a validation set of one's own
 
 

@@ -184,7 +184,8 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):
         -------
         ndarray of shape (n_samples, n_classes)
             Probabilities, in the order of `classes_`. Those of classes sum to 1; those of labels
-            are the probabilities of 1.
+            are the probabilities of 1, and below it. None is 0: one that is too small for the
+            precision is some smallest number, in the order of their logarithms.
         """
         return self._answers(X, Classes.probabilities)
 

@@ -193,8 +193,8 @@ def scores_of(
 class ValidationSplit:
     """Sets rows aside for validation, with every class's share; a class's only row stays.
 
-    With fewer validation rows than classes there are no shares to keep, and rows are drawn
-    without regard to classes.
+    Of four rows or more at least two are set aside. With fewer validation rows than classes there
+    are no shares to keep, and rows are drawn without regard to classes.
 
     Parameters
     ----------
@@ -212,26 +212,29 @@ class ValidationSplit:
     """
 
     def __init__(self, rows: np.ndarray, strata: np.ndarray | None, fraction: float) -> None:
-        self._fraction = fraction
         self._shared, self._alone, self._strata = rows, rows[:0], None
+        self._size = _validation_size(len(rows), fraction)
         if strata is not None:
             _, members, counts = np.unique(strata[rows], return_inverse=True, return_counts=True)
             shared, n_classes = rows[counts[members] > 1], int(np.sum(counts > 1))
-            n_validation = math.ceil(fraction * len(shared))
-            if n_classes <= min(n_validation, len(shared) - n_validation):
+            size = _validation_size(len(shared), fraction)
+            if max(n_classes, 2) <= size and max(n_classes, 1) <= len(shared) - size:
                 self._shared, self._alone = shared, rows[counts[members] == 1]
-                self._strata = strata[shared]
-        n_validation = math.ceil(fraction * len(self._shared))
-        if n_validation < 2 or n_validation >= len(self._shared):
+                self._strata, self._size = strata[shared], size
+        if not 2 <= self._size < len(rows):
             raise ValueError(
                 f"The validation set is too small: validation_fraction={fraction} of {len(rows)} "
-                f"samples is {n_validation}, but it takes 2 to validate on and 1 to train on; "
+                f"samples is {self._size}, but it takes 2 to validate on and 1 to train on; "
                 "raise validation_fraction, give more samples, or set early_stopping=False."
             )
 
     def draw(self, rng: np.random.RandomState) -> tuple[np.ndarray, np.ndarray]:
         """Return training rows and validation rows, drawn as scikit-learn draws them."""
         train, validation = train_test_split(
-            self._shared, random_state=rng, test_size=self._fraction, stratify=self._strata
+            self._shared, random_state=rng, test_size=self._size, stratify=self._strata
         )
         return np.concatenate([train, self._alone]), validation
+
+
+def _validation_size(n_rows: int, fraction: float) -> int:
+    return max(math.ceil(fraction * n_rows), 2 if n_rows >= 4 else 0)

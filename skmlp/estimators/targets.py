@@ -331,11 +331,14 @@ class Classes(Target):
         return self.classes[np.minimum(codes, len(self.classes) - 1)]
 
     def probabilities(self, raw: np.ndarray) -> np.ndarray:
-        """Return the probability of each class, or of each label."""
+        """Return the probability of each class, or of each label: above 0, of labels below 1."""
         p = self.head.predict(raw)
-        if self.kind != "binary" or self.head.is_one_hot:
-            return p
-        return np.hstack([1 - p, p]) if len(self.classes) > 1 else np.ones_like(p)
+        if self.kind == "binary" and not self.head.is_one_hot:
+            p = np.hstack([1 - p, p]) if len(self.classes) > 1 else np.ones_like(p)
+        elif self.kind == "multilabel":
+            p = np.minimum(p, np.nextafter(1, 0, dtype=p.dtype))
+        small = p < np.finfo(p.dtype).eps  # has no digits left where it is 1 - p
+        return np.where(small, _positive_exp(self.log_probabilities(raw)), p) if small.any() else p
 
     def log_probabilities(self, raw: np.ndarray) -> np.ndarray:
         """Return the logarithms of `probabilities`, from raw outputs."""
@@ -352,3 +355,15 @@ class Classes(Target):
         if self.kind != "binary":
             return scores
         return scores[:, -1] - scores[:, 0] if scores.shape[1] > 1 else scores[:, 0]
+
+
+def _positive_exp(log_p: np.ndarray) -> np.ndarray:
+    """Return exp(log_p), or a subnormal number that falls with log_p where that would be 0.
+
+    Below the smallest normal number, the subnormal ones are shared out among all smaller log_p.
+    """
+    limits = np.finfo(log_p.dtype)
+    least, spread = np.log(limits.tiny), np.log(limits.tiny / limits.smallest_subnormal)
+    below = np.maximum(least - log_p, 0)
+    p = np.exp(np.maximum(log_p, least) - spread * (below / (below - least)))
+    return np.maximum(p, limits.smallest_subnormal)
