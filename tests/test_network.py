@@ -734,28 +734,23 @@ def test_layer_needs_its_three_methods():
 # --------------------------------------------------------------------------- initialization
 
 
-def expected_distribution(name, inputs, outputs):
-    """The distribution of a weight, from the papers' formulas."""
-    family, _, shape = name.partition("_")
-    if shape == "uniform":
-        bound = {
-            "glorot": np.sqrt(6 / (inputs + outputs)),
-            "he": np.sqrt(6 / inputs),
-            "lecun": np.sqrt(3 / inputs),
-        }[family]
-        return stats.uniform(-bound, 2 * bound)
-    return stats.norm(
-        scale={
-            "glorot": np.sqrt(2 / (inputs + outputs)),
-            "he": np.sqrt(2 / inputs),
-            "lecun": np.sqrt(1 / inputs),
-        }[family]
-    )
+def uniform(bound):
+    return stats.uniform(-bound, 2 * bound)
+
+
+DISTRIBUTIONS = {  # of a weight, from the papers' formulas, for those that have any
+    "glorot_uniform": lambda i, o: uniform(np.sqrt(6 / (i + o))),
+    "glorot_normal": lambda i, o: stats.norm(scale=np.sqrt(2 / (i + o))),
+    "he_uniform": lambda i, o: uniform(np.sqrt(6 / i)),
+    "he_normal": lambda i, o: stats.norm(scale=np.sqrt(2 / i)),
+    "lecun_uniform": lambda i, o: uniform(np.sqrt(3 / i)),
+    "lecun_normal": lambda i, o: stats.norm(scale=np.sqrt(1 / i)),
+}
 
 
 def law_of_the_distribution(initializer, name, inputs, outputs):
     W = initializer(np.random.RandomState(0), inputs, outputs)
-    expected = expected_distribution(name, inputs, outputs)
+    expected = DISTRIBUTIONS[name](inputs, outputs)
     assert W.shape == (inputs, outputs)
     assert W.var() == pytest.approx(expected.var(), rel=0.02)
     assert stats.kstest(W.ravel(), expected.cdf).pvalue > 1e-3
@@ -766,12 +761,12 @@ def law_of_the_distribution(initializer, name, inputs, outputs):
 
 
 @pytest.mark.parametrize(("inputs", "outputs"), [(200, 300), (600, 100)])
-@pytest.mark.parametrize("name", [n for n in INITIALIZERS if n != "orthogonal"])
+@pytest.mark.parametrize("name", DISTRIBUTIONS)
 def test_initializer_has_its_distribution(name, inputs, outputs):
     law_of_the_distribution(INITIALIZERS[name], name, inputs, outputs)
 
 
-@pytest.mark.parametrize("other", [n for n in INITIALIZERS if n != "he_normal"])
+@pytest.mark.parametrize("other", [name for name in INITIALIZERS if name != "he_normal"])
 def test_the_law_of_the_distribution_can_fail(other):
     with pytest.raises(AssertionError):
         law_of_the_distribution(INITIALIZERS[other], "he_normal", 200, 300)
@@ -928,3 +923,11 @@ def test_unknown_names_are_refused_with_the_known_ones(estimator, parameters, kn
 
 def test_initializers_are_described():
     assert all(f'"{name}"' in DESCRIPTIONS for name in INITIALIZERS)
+
+
+@pytest.mark.parametrize("name", INITIALIZERS)
+def test_initializer_draws_finite_weights_of_the_shape_and_the_same_from_the_same_seed(name):
+    first, again = (INITIALIZERS[name](np.random.RandomState(1), 7, 4) for _ in range(2))
+    assert first.shape == (7, 4)
+    assert np.all(np.isfinite(first))
+    np.testing.assert_array_equal(first, again)

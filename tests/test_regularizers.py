@@ -324,15 +324,28 @@ def test_hidden_layers_are_regularized_on_sparse_inputs_too(normalization):
 # ------------------------------------------------------------------------ normalization, residuals
 
 
+def running_of(normalization):
+    return {} if normalization is None else NORMALIZATIONS[normalization].running
+
+
+def moments_by_hand(normalization, z, running):
+    """Mean and variance that scale z, by NumPy where a reference is written here."""
+    references = {
+        "layer": lambda z, running: (z.mean(axis=1)[:, None], z.var(axis=1)[:, None]),
+        "batch": lambda z, running: running,
+    }
+    if normalization in references:
+        return references[normalization](z, running)
+    return NORMALIZATIONS[normalization].moments(z, lambda of_batch: running)
+
+
 def by_hand(model, X, f, *, normalization=None, residual=False):
     """Compute the layers with NumPy alone, from what the estimator publishes."""
     outputs, h = [], X
     for i, (W, b) in enumerate(zip(model.coefs_[:-1], model.intercepts_, strict=False)):
         z = h @ W + b
         if normalization is not None:
-            mean, variance = z.mean(axis=1)[:, None], z.var(axis=1)[:, None]
-            if normalization == "batch":
-                mean, variance = model.normalization_statistics_[i]
+            mean, variance = moments_by_hand(normalization, z, model.normalization_statistics_[i])
             gain, shift = model.normalization_parameters_[i]
             z = gain * (z - mean) / np.sqrt(variance + EPSILON) + shift
         is_added = residual and i > 0 and W.shape[0] == W.shape[1]
@@ -357,11 +370,12 @@ def test_answers_are_those_composed_by_hand(normalization, residual, sizes, solv
     np.testing.assert_allclose(model.predict(X), outputs[-1][:, 0], atol=1e-12)
     for name, found in (
         ("normalization_parameters_", normalization is not None),
-        ("normalization_statistics_", normalization == "batch"),
+        ("normalization_statistics_", bool(running_of(normalization))),
     ):
         for part, units in zip(getattr(model, name), sizes, strict=True):
             assert (part is not None) == found
-            assert part is None or part.shape == (2, units)
+            rows = len(running_of(normalization)) if name.endswith("statistics_") else 2
+            assert part is None or part.shape == (rows, units)
 
 
 def test_a_residual_network_is_another_one():
@@ -614,7 +628,9 @@ def test_the_graph_shows_what_predicts(normalization):
     assert nodes["objective"].value == pytest.approx(0.5 * np.mean((model.predict(X) - y) ** 2))
     for text in (str(graph), str(model.computation_graph())):
         assert "gain1, shift1" in text
-        assert ("mean1, variance1" in text) == (normalization == "batch")
+        running = ", ".join(f"{name}1" for name in running_of(normalization))
+        assert running in text
+        assert running or "mean1" not in text
         assert "u1" not in text
 
 

@@ -316,21 +316,24 @@ class Objective:
         stretches = stretches_in(chunk, self.graph.network.penalized)
         if not stretches:
             return _nothing
-        whole = slice(stretches[0].start, stretches[-1].stop)
-        theta, g = self.theta[whole], self.gradient[whole]
-        axpy, _, dot = blas(theta.dtype)
+        axpy, _, dot = blas(self.theta.dtype)
+        parts = [(self.theta[stretch], self.gradient[stretch]) for stretch in stretches]
 
         def penalize() -> float:
-            axpy(theta, g, a=self._strength)
-            return 0.5 * self._strength * dot(theta, theta)
+            squares = 0.0
+            for w, g in parts:
+                axpy(w, g, a=self._strength)
+                squares += dot(w, w)
+            return 0.5 * self._strength * squares
 
-        if len(stretches) == 1:
+        if len(stretches) <= 2:
             return penalize
+        theta, g = self.theta[chunk], self.gradient[chunk]
         mask, weights = np.zeros_like(theta), np.empty_like(theta)
         for stretch in stretches:
-            mask[stretch.start - whole.start : stretch.stop - whole.start] = 1
+            mask[stretch.start - chunk.start : stretch.stop - chunk.start] = 1
 
-        def penalize_masked() -> float:  # one more call, whatever the number of stretches
+        def penalize_masked() -> float:  # three calls, however many the stretches
             np.multiply(theta, mask, weights)
             axpy(weights, g, a=self._strength)
             return 0.5 * self._strength * dot(weights, weights)
