@@ -15,9 +15,8 @@ from scipy import special, stats
 from sklearn.exceptions import ConvergenceWarning
 
 import skmlp.activations
-from skmlp import Learned, MLPRegressor, check_gradient
+from skmlp import Learned, MLPClassifier, MLPRegressor, check_gradient
 from skmlp.engine import Program, gradient, stop_gradient, straight_through, variable
-from skmlp.estimators.settings import DESCRIPTIONS
 from skmlp.network import INITIALIZERS, LAYERS
 from skmlp.network.activations import (
     ACTIVATIONS,
@@ -227,7 +226,7 @@ def test_network_learns_more_than_a_linear_model(name):
 
 @pytest.mark.parametrize("name", [*ACTIVATIONS, *LAYERS])
 def test_every_name_is_described(name):
-    assert f'"{name}"' in DESCRIPTIONS
+    assert f'"{name}"' in MLPClassifier.__doc__
 
 
 def test_recommended_initializers_are_known_and_leave_scikit_learn_alone():

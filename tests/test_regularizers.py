@@ -17,7 +17,7 @@ from sklearn.utils.class_weight import compute_sample_weight
 from skmlp import MLPClassifier, MLPRegressor, check_gradient
 from skmlp.activations import ACTIVATIONS
 from skmlp.engine import BATCH, Program, evaluate, variable
-from skmlp.estimators.settings import DESCRIPTIONS, noise_in_training
+from skmlp.estimators.settings import Settings
 from skmlp.heads import HEADS
 from skmlp.heads.head import best_constant
 from skmlp.network.network import Network, values_of
@@ -202,7 +202,7 @@ def test_dropout_in_training_has_the_prediction_as_its_mean():
 
 def drawn_for(**parameters):
     """The names of what is drawn for the network that an estimator composes."""
-    noise = noise_in_training(MLPRegressor((5, 3), **parameters), 2)
+    noise = Settings.of(MLPRegressor((5, 3), **parameters)).noise
     network = Network((4, 5, 3, 1), (ACTIVATIONS["relu"],) * 2)
     graph = LossGraph(network, HEADS["linear"](), 1, noise=noise)
     return [u.name for u, _ in graph.training.fills]
@@ -933,5 +933,5 @@ def test_all_of_them_in_a_grid(kind):
 
 def test_each_is_described():
     for name in [*OFF, "label_smoothing", "class_weight"]:
-        assert f"    {name} : " in DESCRIPTIONS
-    assert all(f'"{name}"' in DESCRIPTIONS for name in NORMALIZATIONS)
+        assert f"    {name} : " in MLPClassifier.__doc__
+    assert all(f'"{name}"' in MLPClassifier.__doc__ for name in NORMALIZATIONS)

@@ -483,6 +483,7 @@ def descriptions_of(parameters: Iterable[str]) -> str:
         "solvers": _listed([*SOLVERS, FULL_BATCH]),
         "schedules": _listed(x for x, kind in SCHEDULES.items() if not isinstance(kind, type)),
         "initializers": _listed(INITIALIZERS),
+        "normalizations": _listed(NORMALIZATIONS),
     }
     entries, lines = _entries(), []
     for parameter in parameters:
@@ -494,149 +495,145 @@ def descriptions_of(parameters: Iterable[str]) -> str:
 
 
 DESCRIPTIONS = """hidden_layer_sizes : int, sequence of int or str, default=(100,)
-         The number of units of each hidden layer; () for a linear model. As a string, which any
-    tuner can pass: "64-32" is (64, 32), "3x256" is (256, 256, 256), "2x64-32" is (64, 64, 32).
+    The number of units of each hidden layer; () for a linear model. As a string, which any tuner
+    can pass: "64-32" is (64, 32), "3x256" is (256, 256, 256), "2x64-32" is (64, 64, 32).
 activation : str, callable, Layer or list, default="relu"
-         The activation of the hidden layers: a name in `skmlp.activations` ({activations}), any
-    function     of one array made of NumPy and scipy.special calls, where further arguments whose
-    default     is `skmlp.Learned(start)` are learned for each unit; a layer that is more than
-    that, {layers} or a `skmlp.Layer`; or a list with one for each hidden layer. ReLU because it
-    does not     saturate. A function is traced once: a random number drawn in it is a constant,
-    and both     branches of np.where are computed, so keep both finite, as in     np.where(z > 0,
-    z, np.expm1(np.minimum(z, 0))).
+    The activation of the hidden layers: a name in `skmlp.activations` ({activations}), any
+    function of one array made of NumPy and scipy.special calls, where further arguments whose
+    default is `skmlp.Learned(start)` are learned for each unit; a layer that is more than that,
+    {layers} or a `skmlp.Layer`; or a list with one for each hidden layer. ReLU because it does not
+    saturate. A function is traced once: a random number drawn in it is a constant, and both
+    branches of np.where are computed, so keep both finite, as in np.where(z > 0, z,
+    np.expm1(np.minimum(z, 0))).
 head : str or Head, default="auto"
-         What the outputs mean and which loss is minimized: a name in `skmlp.heads` (for numbers
-    {heads of numbers}; for classes {heads of classes}), or an instance of a `Head`, which has
-    parameters. "auto" goes by the target: linear for numbers, logistic     for two classes and for
-    labels, softmax for several classes.
+    What the outputs mean and which loss is minimized: a name in `skmlp.heads` (for numbers {heads
+    of numbers}; for classes {heads of classes}), or an instance of a `Head`, which has parameters.
+    "auto" goes by the target: linear for numbers, logistic for two classes and for labels, softmax
+    for several classes.
 solver : str, default="adam"
-         One of {solvers}: stochastic gradient descent, Adam, Adam with `weight_decay`, or L-BFGS
-    over all samples at     once, which is often the best for a few thousand samples or fewer.
+    One of {solvers}: stochastic gradient descent, Adam, Adam with `weight_decay`, or L-BFGS over
+    all samples at once, which is often the best for a few thousand samples or fewer.
 alpha : float, default=0.0001
-         The strength of the L2 penalty on weights (not on biases), zero or positive. It is divided
-    by the number of samples of the batch, as scikit-learn's.
+    The strength of the L2 penalty on weights (not on biases), zero or positive. It is divided by
+    the number of samples of the batch, as scikit-learn's.
 batch_size : int or "auto", default="auto"
-         The samples of a minibatch; "auto" is min(200, n_samples). Not used by lbfgs.
+    The samples of a minibatch; "auto" is min(200, n_samples). Not used by lbfgs.
 learning_rate : str or callable, default="constant"
-         The schedule of the rate. scikit-learn's three are for sgd alone and change nothing with
-    adam, as there: "constant"; "invscaling", learning_rate_init / (t + 1)^power_t with t the
-    samples seen; "adaptive", divided by 5 whenever training no longer improves by tol. For
-    every stochastic solver, and for each step: {schedules}, or any function of progress in [0, 1],
-    the share that this fit has seen of     max_iter times the samples; it returns what
-    learning_rate_init is multiplied by. Those     with a name come to rest after max_iter epochs,
-    which is then no lack of convergence.
+    The schedule of the rate. scikit-learn's three are for sgd alone and change nothing with adam,
+    as there: "constant"; "invscaling", learning_rate_init / (t + 1)^power_t with t the samples
+    seen; "adaptive", divided by 5 whenever training no longer improves by tol. For every
+    stochastic solver, and for each step: {schedules}, or any function of progress in [0, 1], the
+    share that this fit has seen of max_iter times the samples; it returns what learning_rate_init
+    is multiplied by. Those with a name come to rest after max_iter epochs, which is then no lack
+    of convergence.
 learning_rate_init : float, default=0.001
-         The rate that stochastic solvers start with, positive.
+    The rate that stochastic solvers start with, positive.
 power_t : float, default=0.5
-         The exponent of "invscaling".
+    The exponent of "invscaling".
 warmup : float, default=0.0
-         The share of training, in [0, 1), during which the rate of any schedule is multiplied by
+    The share of training, in [0, 1), during which the rate of any schedule is multiplied by
     progress / warmup, so that it rises from 0.
 max_iter : int, default=200
-         The most epochs (sgd, adam: passes over the data) or iterations (lbfgs).
+    The most epochs (sgd, adam: passes over the data) or iterations (lbfgs).
 shuffle : bool, default=True
-         Whether sgd and adam see the samples in a new order in each epoch.
+    Whether sgd and adam see the samples in a new order in each epoch.
 random_state : int, RandomState instance or None, default=None
-         Draws initial parameters, the validation split, the order of samples, and the seed of
-    dropout and noise where there is any. With an int,     fits are reproducible bit for bit on one
-    machine.
+    Draws initial parameters, the validation split, the order of samples, and the seed of dropout
+    and noise where there is any. With an int, fits are reproducible bit for bit on one machine.
 tol : float, default=1e-4
-         The improvement of loss or validation score that counts; for lbfgs the largest entry of
-    the gradient at which it stops.
+    The improvement of loss or validation score that counts; for lbfgs the largest entry of the
+    gradient at which it stops.
 verbose : bool or int, default=False
-         Whether a line is printed for each epoch: loss, validation score, the best so far, rate,
-    rows per second and the time that is left at most.
+    Whether a line is printed for each epoch: loss, validation score, the best so far, rate, rows
+    per second and the time that is left at most.
 warm_start : bool, default=False
-         Whether `fit` starts from the parameters fitted before. Counters, best values and the
-    solver start anew.
+    Whether `fit` starts from the parameters fitted before. Counters, best values and the solver
+    start anew.
 momentum : float, default=0.9
-         The momentum of sgd, in [0, 1].
+    The momentum of sgd, in [0, 1].
 nesterovs_momentum : bool, default=True
-         Whether sgd's momentum is Nesterov's.
+    Whether sgd's momentum is Nesterov's.
 early_stopping : bool, default=False
-         Whether training stops where the validation score no longer improves by tol; the best
-    parameters are kept. Validated is on the `X_val` and `y_val` given to `fit`, or else on a
-    share of the samples, stratified by class, that is set aside.
+    Whether training stops where the validation score no longer improves by tol; the best
+    parameters are kept. Validated is on the `X_val` and `y_val` given to `fit`, or else on a share
+    of the samples, stratified by class, that is set aside.
 validation_fraction : float, default=0.1
-         That share, in [0, 1).
+    That share, in [0, 1).
 beta_1 : float, default=0.9
-         The decay of adam's first moment, in [0, 1).
+    The decay of adam's first moment, in [0, 1).
 beta_2 : float, default=0.999
-         The decay of adam's second moment, in [0, 1).
+    The decay of adam's second moment, in [0, 1).
 epsilon : float, default=1e-8
-         Keeps adam's quotient finite; positive.
+    Keeps adam's quotient finite; positive.
 weight_decay : float, default=0.01
-         How strongly adamw's weights (not biases) decay, zero or positive: before each step they
-    are multiplied by 1 - rate * weight_decay. `alpha` goes on meaning the L2 penalty.
+    How strongly adamw's weights (not biases) decay, zero or positive: before each step they are
+    multiplied by 1 - rate * weight_decay. `alpha` goes on meaning the L2 penalty.
 max_grad_norm : float or None, default=None
-         The largest norm of a stochastic solver's gradient, all layers together; a longer one is
-    scaled down to it. 1 is usual where training is unstable.
+    The largest norm of a stochastic solver's gradient, all layers together; a longer one is scaled
+    down to it. 1 is usual where training is unstable.
 averaging : float or None, default=None
-         The decay, in (0, 1), of an exponential moving average of the parameters after every step,
-    corrected for its start; the average is what is validated and kept. 0.999 is usual, or     less
-    for fewer than some thousand steps. Not for lbfgs.
+    The decay, in (0, 1), of an exponential moving average of the parameters after every step,
+    corrected for its start; the average is what is validated and kept. 0.999 is usual, or less for
+    fewer than some thousand steps. Not for lbfgs.
 n_iter_no_change : int or inf, default=10
-         Number of epochs without an improvement by tol before training stops, or a schedule slows
-    down.
+    Number of epochs without an improvement by tol before training stops, or a schedule slows down.
 max_fun : int, default=15000
-         The most evaluations of lbfgs.
+    The most evaluations of lbfgs.
 restore_best : bool, default=False
-         Whether the best parameters at the end of an epoch are kept instead of the last ones:
-    those     of the best validation score, where there is validation, else those of the smallest
-    objective over the training set, at the cost of evaluating it. scikit-learn keeps the last;
-    with early stopping the best are always kept.
+    Whether the best parameters at the end of an epoch are kept instead of the last ones: those of
+    the best validation score, where there is validation, else those of the smallest objective over
+    the training set, at the cost of evaluating it. scikit-learn keeps the last; with early
+    stopping the best are always kept.
 scoring : None, "loss", str or callable, default=None
-         What the score of an epoch is; more is better. None: accuracy, or R2. "loss": minus the
-    mean     loss of the head, without penalty, which tells more than accuracy on few samples. Else
-    the     name of a scorer of scikit-learn, such as "roc_auc", or a function of (estimator, X, y)
-    that may take a `sample_weight`; it is given arrays, and the estimator in training itself.
-    Given without any validation set, it scores the training samples. Those are scored on at
-    most 10,000 samples, evenly spaced.
+    What the score of an epoch is; more is better. None: accuracy, or R2. "loss": minus the mean
+    loss of the head, without penalty, which tells more than accuracy on few samples. Else the name
+    of a scorer of scikit-learn, such as "roc_auc", or a function of (estimator, X, y) that may
+    take a `sample_weight`; it is given arrays, and the estimator in training itself. Given without
+    any validation set, it scores the training samples. Those are scored on at most 10,000 samples,
+    evenly spaced.
 weight_init : str or callable, default="auto"
-         How weights are drawn: a name in `skmlp.network.INITIALIZERS` ({initializers}), or a
-    function     of (rng, inputs, outputs); biases then start at 0. "auto" draws weights and biases
-    as     scikit-learn for its own activations and for any function of yours, and for the others
-    as     their authors recommend. A `Layer` starts in its own way.
+    How weights are drawn: a name in `skmlp.network.INITIALIZERS` ({initializers}), or a function
+    of (rng, inputs, outputs); biases then start at 0. "auto" draws weights and biases as
+    scikit-learn for its own activations and for any function of yours, and for the others as their
+    authors recommend. A `Layer` starts in its own way.
 initial_output : {None, "data"}, default=None
-         Where the output starts, and what it is trained in: None, as scikit-learn. "data": its
-    bias     at the best constant model of the training data (for the linear head the mean of the
-    target), and for numbers in units of the data, raw = start + unit * output, with losses
-    divided by the root mean square of their gradient there. A target far from 0 or of any
-    scale then needs no scaler; `alpha` and `tol` go by these units, `coefs_`, `loss_` and
-    `loss_curve_` are those of the raw outputs and of the losses themselves.
+    Where the output starts, and what it is trained in: None, as scikit-learn. "data": its bias at
+    the best constant model of the training data (for the linear head the mean of the target), and
+    for numbers in units of the data, raw = start + unit * output, with losses divided by the root
+    mean square of their gradient there. A target far from 0 or of any scale then needs no scaler;
+    `alpha` and `tol` go by these units, `coefs_`, `loss_` and `loss_curve_` are those of the raw
+    outputs and of the losses themselves.
 loss : {None, "squared_error", "poisson"}, default=None
-         scikit-learn's name for two of the heads, taken so that changing the import is all:
-    "linear" and     "poisson". None leaves it to `head`, which must not say otherwise.
+    scikit-learn's name for two of the heads, taken so that changing the import is all: "linear"
+    and "poisson". None leaves it to `head`, which must not say otherwise.
 dropout : float or sequence of float, default=0.0
-         The share of numbers that is set to zero in each step of training, in [0, 1); the others
-    are scaled up by 1 / (1 - share), so that predictions, which drop nothing, are what is
-    expected. A number is for what each hidden layer computes; the inputs stay whole, since
-    losing half of them is another thing than losing half of the features. A sequence has one
-    for the inputs and one for each hidden layer. Not for lbfgs, whose objective must stay the
-    same. Srivastava et al., JMLR 15 (2014).
+    The share of numbers that is set to zero in each step of training, in [0, 1); the others are
+    scaled up by 1 / (1 - share), so that predictions, which drop nothing, are what is expected. A
+    number is for what each hidden layer computes; the inputs stay whole, since losing half of them
+    is another thing than losing half of the features. A sequence has one for the inputs and one
+    for each hidden layer. Not for lbfgs, whose objective must stay the same. Srivastava et al.,
+    JMLR 15 (2014).
 input_noise : float, default=0.0
-         The standard deviation of normal noise that is added to dense inputs in each step of
-    training, in their units; zero or positive. Not for lbfgs. Bishop, Neural Computation 7
-    (1995).
-normalization : {None, "layer", "batch"}, default=None
-         How the pre-activations z of hidden layers are brought to mean 0 and variance 1, before a
-    gain and a shift that each unit learns: "layer" within each sample (Ba et al. 2016),
-    "batch" over the samples of a minibatch, of two or more (Ioffe and Szegedy 2015).
-    Predictions then use running averages, 0.9 of the old and 0.1 of the new batch's at each
+    The standard deviation of normal noise that is added to dense inputs in each step of training,
+    in their units; zero or positive. Not for lbfgs. Bishop, Neural Computation 7 (1995).
+normalization : str or None, default=None
+    How the pre-activations z of hidden layers are brought to mean 0 and variance 1, by one of
+    {normalizations}, before a gain and a shift that each unit learns: "layer" within each sample
+    (Ba et al. 2016), "batch" over the samples of a minibatch, of two or more (Ioffe and Szegedy
+    2015). Predictions then use running averages, 0.9 of the old and 0.1 of the new batch's at each
     step, and after lbfgs the statistics of all samples.
 residual : bool, default=False
-         Whether a hidden layer that is as wide as the one before it adds what it computes to that
-    one's outputs, h + f(h), so that deep networks start near the identity. He et al., CVPR
-    2016.
+    Whether a hidden layer that is as wide as the one before it adds what it computes to that one's
+    outputs, h + f(h), so that deep networks start near the identity. He et al., CVPR 2016.
 label_smoothing : float, default=0.0
-         The share s of the target that is spread over the classes, in [0, 1): (1 - s) y + s / K
-    for     K classes, and K = 2 for labels. Szegedy et al., CVPR 2016.
+    The share s of the target that is spread over the classes, in [0, 1): (1 - s) y + s / K for K
+    classes, and K = 2 for labels. Szegedy et al., CVPR 2016.
 class_weight : dict, "balanced" or None, default=None
-         Weights of the classes, by which the samples' weights are multiplied; a class that is not
-    listed has weight 1. "balanced" gives every class the same sum. They are not for `X_val`,
-    which has weights of its own. Not for labels; `partial_fit`     takes no "balanced", as it
-    never sees all samples.
+    Weights of the classes, by which the samples' weights are multiplied; a class that is not
+    listed has weight 1. "balanced" gives every class the same sum. They are not for `X_val`, which
+    has weights of its own. Not for labels; `partial_fit` takes no "balanced", as it never sees all
+    samples.
 dtype : {None, "float32", "float64"}, default=None
-         The precision of parameters and computation. None: float32 for float32 data, else
-    float64, as scikit-learn. "float32" is about twice as fast.
+    The precision of parameters and computation. None: float32 for float32 data, else float64, as
+    scikit-learn. "float32" is about twice as fast.
 """
