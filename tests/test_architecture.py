@@ -89,4 +89,4 @@ def test_no_imports_go_round_in_a_circle():
 def test_the_reader_of_imports_sees_them():
     found = set(imports(PACKAGE / "estimators" / "perceptron.py"))
     assert {("package", "sklearn"), ("room", "estimators.data")} <= found
-    assert ("room", "heads.__init__") in found
+    assert ("room", "engine.__init__") in found

@@ -1,6 +1,8 @@
 """The objective: its penalty, other rows in place, and plans that are never stale."""
 
 import functools
+import gc
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -159,6 +161,22 @@ def test_an_objective_that_other_rows_are_put_in_is_that_of_these_rows(options, 
         other.theta[...] = objective.theta
         assert objective(rows) == other(rows)
         np.testing.assert_array_equal(objective.gradient, other.gradient)
+
+
+@pytest.mark.parametrize("hidden", [(), (4,), (4, 4, 4)])
+def test_the_data_are_let_go_with_the_objective(hidden):
+    network = Network((3, *hidden, 2), (ACTIVATIONS["tanh"],) * len(hidden))
+    graph = LossGraph(network, HEADS["linear"](), 2)
+    theta = network.initial_theta(np.random.RandomState(0), np.float64)
+    X, Y, _ = rows_of(40)
+    objective, seen = Objective(graph, theta, X, Y, None, 1.0), weakref.ref(X)
+    objective(np.arange(7))
+    gc.disable()
+    try:
+        del X, objective
+        assert seen() is None
+    finally:
+        gc.enable()
 
 
 def test_a_scale_is_folded_into_the_last_layer_and_taken_out_again():

@@ -29,7 +29,6 @@ from ..network.network import Network
 from ..training.checkpoints import read_checkpoint
 from ..training.loops import Course, Descent, Outcome, train_full_batch, train_minibatches
 from ..training.objective import LossGraph, Objective, loss_graph
-from ..training.solvers import SOLVERS
 from ..training.state import State
 from ..training.warn import warn
 from .callbacks import CallbackSupportMixin, Watcher, with_callbacks
@@ -289,6 +288,7 @@ class MultilayerPerceptron(CallbackSupportMixin, FittedNetwork):
         if len(problem.data.rows):
             objective, start = _reused(spares, problem, start)
             _, state = self._train(problem, start, objective, None, is_part=True)
+            objective.detach()
             spares.give("objective", objective)
         self._publish(problem, start.theta, state, state.as_stream(), spares)
         return self

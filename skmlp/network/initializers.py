@@ -58,20 +58,6 @@ def orthogonal(rng: np.random.RandomState, inputs: int, outputs: int) -> np.ndar
     It keeps lengths and angles, so deep linear networks start well whatever their depth. Saxe,
     McClelland and Ganguli, ICLR 2014, arXiv:1312.6120.
 
-    Parameters
-    ----------
-    rng : RandomState
-        Where the numbers come from.
-    inputs, outputs : int
-        The shape.
-
-    Returns
-    -------
-    ndarray of shape (inputs, outputs)
-        The weights.
-
-    Examples
-    --------
     >>> W = orthogonal(np.random.RandomState(0), 3, 2)
     >>> np.allclose(W.T @ W, np.eye(2))
     True
@@ -99,38 +85,16 @@ INITIALIZERS: Mapping[str, Initializer] = MappingProxyType(
 def drawn(
     rng: np.random.RandomState, inputs: int, outputs: int, weight_init: Any, activation: Any
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Draw the weights and the bias of a layer.
+    """Draw the weights and the bias of a layer, as `weight_init` says.
 
     With "auto" they start as `RECOMMENDED_INITIALIZERS` says for the activation, and else as in
     scikit-learn: both uniform in +-sqrt(6 / (inputs + outputs)), or +-sqrt(2 / (inputs + outputs))
-    where the activation is logistic (Glorot and Bengio 2010). With a named or given initializer the
-    weights are as it says, the bias 0.
-
-    Parameters
-    ----------
-    rng : RandomState
-        Where the numbers come from.
-    inputs, outputs : int
-        The shape of the weights.
-    weight_init : str or callable
-        "auto", a name in `INITIALIZERS`, or a function of (rng, inputs, outputs).
-    activation : callable or Layer
-        What "auto" goes by.
-
-    Returns
-    -------
-    ndarray of shape (inputs, outputs), ndarray of shape (outputs,)
-        Weights and bias.
-
-    Raises
-    ------
-    ValueError
-        If an initializer draws anything but finite numbers of that shape.
+    where the activation is logistic (Glorot and Bengio 2010). With a name in `INITIALIZERS`, or a
+    function of (rng, inputs, outputs), the weights are as it says, the bias 0.
     """
     if isinstance(weight_init, str) and weight_init == "auto":
-        for name, recommended in RECOMMENDED_INITIALIZERS.items():
-            if activation is ACTIVATIONS[name]:
-                weight_init = recommended
+        names = (name for name in RECOMMENDED_INITIALIZERS if activation is ACTIVATIONS[name])
+        weight_init = RECOMMENDED_INITIALIZERS.get(next(names, ""), "auto")
     if isinstance(weight_init, str) and weight_init == "auto":
         bound = np.sqrt(
             (2.0 if activation is ACTIVATIONS["logistic"] else 6.0) / (inputs + outputs)

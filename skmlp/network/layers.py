@@ -1,16 +1,15 @@
 """Layers: what a network is a sequence of.
 
-The law: a layer names its own parts, their shapes, where they start, which of them the L2 penalty
-is for, and what it computes of them. The network lays the parts out in theta and knows nothing
-else. `Dense`, an activation of x W + b, is a layer like any other; `LAYERS` stands right under the
-definitions.
+The law: a layer names its own parts, their shapes, where they start and which of them the L2
+penalty is for, and says what it computes of them. The network lays the parts out in theta and knows
+nothing else. `Dense`, an activation of x W + b, is a layer like any other; `LAYERS` stands right
+under the definitions.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from types import MappingProxyType
 from typing import Any
 
@@ -21,13 +20,13 @@ from ..engine import stop_gradient
 from ..engine.expression import shape_text
 from .activations import identity, learned_arguments
 from .initializers import drawn
-from .normalization import NORMALIZATIONS, OfBatch, normalized
+from .normalization import NORMALIZATIONS, normalized
 
 Shape = tuple[int, ...]
 
 
 class Layer:
-    r"""A hidden layer with parts of its own; subclass it to make yours.
+    """A hidden layer with parts of its own; subclass it to make yours.
 
     Like an activation, it is given as `activation=`, by its name in `LAYERS` or as an instance.
     Make the subclass a frozen dataclass: its fields are its parameters, and `GridSearchCV` can
@@ -36,13 +35,10 @@ class Layer:
 
     Attributes
     ----------
-    penalized : sequence of str, default=()
+    penalized : tuple of str, default=()
         The parts that the L2 penalty is for.
     takes_sparse : bool, default=False
         Whether `outputs` can take sparse rows x, as in x @ W.
-    observed : sequence of str, default=()
-        The parts that no gradient moves: running statistics, which training observes. `outputs`
-        is given them as functions, see `Normalization`.
 
     Examples
     --------
@@ -67,19 +63,19 @@ class Layer:
     ...         squares = np.sum(np.square(x[:, :, None] - centers), axis=1)
     ...         return gains * np.exp(-squares * np.exp(-2 * log_widths))
     >>> X = np.linspace(-2, 2, 50)[:, None]
-    >>> model = MLPRegressor((8,), Bumps(), solver="lbfgs", random_state=0).fit(
-    ...     X, np.sin(2 * X[:, 0])
-    ... )
+    >>> model = MLPRegressor((8,), Bumps(), solver="lbfgs", random_state=0).fit(X, X[:, 0] ** 2)
     >>> {name: part.shape for name, part in model.layer_parameters_[0].items()}
     {'centers': (1, 8), 'log_widths': (8,), 'gains': (8,)}
     """
 
     penalized: Sequence[str] = ()
     takes_sparse: bool = False
+    # Of `Dense`: parts that no gradient moves, which training observes, and what rows are called.
     observed: Sequence[str] = ()
+    rows: Mapping[str, Mapping[str, float]] = MappingProxyType({})
 
     def parts(self, inputs: int, units: int) -> Mapping[str, Shape]:
-        """Return the shape of each part, by its name: an argument of `outputs`."""
+        """Return the shape of each part by its name, which is an argument of `outputs`."""
         raise NotImplementedError(f"{type(self).__name__} must define parts(inputs, units)")
 
     def initial(
@@ -104,7 +100,7 @@ class Layer:
         raise NotImplementedError(f"{type(self).__name__} must define initial(rng, x, units)")
 
     def outputs(self, x: Any, **parts: Any) -> Any:  # noqa: ARG002
-        """Compute the outputs of shape (n, units), with NumPy functions alone.
+        """Compute the outputs, with NumPy functions alone.
 
         Parameters
         ----------
@@ -121,31 +117,23 @@ class Layer:
         names = ", ".join(["x", *parts])
         raise NotImplementedError(f"{type(self).__name__} must define outputs({names})")
 
-    def rows_of(self, part: str) -> Sequence[str]:
-        """Return the names that the rows of a part have in graphs; by default one for it all."""
-        return (part,)
-
-
-def _no_statistics(of_batch: OfBatch) -> list[Any]:  # noqa: ARG001
-    raise TypeError("a normalization without running statistics asked for those of a batch")
-
 
 @dataclass(frozen=True)
 class Dense(Layer):
     """An activation of x W + b, which may be normalized.
 
-    Parameters
+    Attributes
     ----------
-    activation : callable, default=identity
+    activation : callable
         A function of z = x W + b and of what each unit learns, see `Learned`.
-    normalization : str, optional
+    normalization : str or None
         How z is normalized: a name in `NORMALIZATIONS`.
-    n_constant : int, default=0
+    n_constant : int
         How many units, the last ones, are a bias alone: their weights are 0 and stay so.
-    weight_init : str or callable, default="auto"
+    weight_init : str or callable
         How W and b are drawn, see `initializers.drawn`.
-    drawn_for : callable or Layer, optional
-        The activation that "auto" goes by; by default its own.
+    drawn_for : callable, Layer or None
+        The activation that "auto" goes by; None is its own.
     """
 
     activation: Callable[..., Any] = identity
@@ -158,54 +146,52 @@ class Dense(Layer):
     takes_sparse = True
     observed = ("statistics",)
 
-    @cached_property
-    def starts(self) -> dict[str, dict[str, float]]:
-        """The rows of each part beside W and b, and where they start for every unit."""
-        starts = {"activation": learned_arguments(self.activation)}
+    def __post_init__(self) -> None:
+        """Look up the rows of each part beside W and b, and where they start for every unit."""
+        rows: dict[str, Mapping[str, float]] = {"activation": learned_arguments(self.activation)}
         if self.normalization is not None:
-            starts["normalization"] = learned_arguments(normalized)
-            starts["statistics"] = dict(NORMALIZATIONS[self.normalization].running)
-        return {name: rows for name, rows in starts.items() if rows}
+            rows["normalization"] = learned_arguments(normalized)
+            rows["statistics"] = NORMALIZATIONS[self.normalization].running
+        found = {part: starts for part, starts in rows.items() if starts}
+        object.__setattr__(self, "rows", found)
 
     def parts(self, inputs: int, units: int) -> dict[str, Shape]:
         """Return the shapes of W, b and of what stands beside them."""
-        further = {name: (len(rows), units) for name, rows in self.starts.items()}
+        further = {part: (len(starts), units) for part, starts in self.rows.items()}
         return {"W": (inputs, units), "b": (units,), **further}
-
-    def rows_of(self, part: str) -> Sequence[str]:
-        """Return the names of the arguments that a part has rows for."""
-        return tuple(self.starts.get(part, (part,)))
 
     def initial(
         self, rng: np.random.RandomState, x: np.ndarray, units: int
     ) -> dict[str, np.ndarray]:
-        """Draw W and b as `weight_init` says; `Layer.initial` says more."""
+        """Draw W and b as `weight_init` says."""
         goes_by = self.activation if self.drawn_for is None else self.drawn_for
         W, b = drawn(rng, x.shape[1], units, self.weight_init, goes_by)
         W[:, units - self.n_constant :] = 0
         further = {
-            name: np.tile(np.array([*rows.values()])[:, None], units)
-            for name, rows in self.starts.items()
+            part: np.tile(np.array([*starts.values()])[:, None], units)
+            for part, starts in self.rows.items()
         }
         return {"W": W, "b": b, **further}
 
-    def outputs(self, x: Any, **parts: Any) -> Any:
-        """Compute f(normalized(x W + b)); `Layer.outputs` says more."""
-        W, starts = parts["W"], self.starts
+    def outputs(  # type: ignore[override]
+        self,
+        x: Any,
+        W: Any,
+        b: Any,
+        activation: Any = None,
+        normalization: Any = None,
+        statistics: Any = None,
+    ) -> Any:
+        """Compute f(normalized(x W + b)); `statistics` is asked for those of a batch."""
         if self.n_constant:
             free = W.shape[1] - self.n_constant
             W = np.concatenate([W[:, :free], np.zeros_like(W[:, free:])], axis=1)
-        z = x @ W + parts["b"]
-        by_name = {
-            part: {name: parts[part][k] for k, name in enumerate(rows)}
-            for part, rows in starts.items()
-            if part not in self.observed
-        }
+        z = x @ W + b
         if self.normalization is not None:
-            moments = NORMALIZATIONS[self.normalization].moments
-            mean, variance = moments(z, parts.get("statistics", _no_statistics))
-            z = normalized(z, mean, variance, **by_name["normalization"])
-        return self.activation(z, **by_name.get("activation", {}))
+            mean, variance = NORMALIZATIONS[self.normalization].moments(z, statistics)
+            z = normalized(z, mean, variance, normalization[0], normalization[1])
+        learned = self.rows.get("activation", ())
+        return self.activation(z, **{name: activation[k] for k, name in enumerate(learned)})
 
 
 _LARGEST_LOG_WIDTH = 40.0  # exp(-+2 * 40) is a normal number, in float32 too
@@ -297,17 +283,12 @@ LAYERS: Mapping[str, Layer] = MappingProxyType(
 
 def checked_parts(layer: Layer, inputs: int, units: int) -> dict[str, Shape]:
     """Return the shapes of a layer's parts, or say in a sentence what is wrong with them."""
-    said = layer.parts(inputs, units)
-    are_parts = isinstance(said, Mapping) and all(
-        isinstance(name, str) and name.isidentifier() and name not in ("self", "x") and _is_shape(s)
-        for name, s in said.items()
-    )
-    if not are_parts:
+    said, names = layer.parts(inputs, units), layer.penalized
+    if not (isinstance(said, Mapping) and all(_is_part(*item) for item in said.items())):
         raise ValueError(
             f"{layer!r} must name its parts in a dict of arguments of outputs, beside x, to tuples "
             f"of whole numbers, such as {{'W': ({inputs}, {units})}}, got {said!r}."
         )
-    names = layer.penalized
     if not isinstance(names, (tuple, list)) or not set(names) <= set(said):
         raise ValueError(
             f"{layer!r} must name in penalized, a tuple, some of its parts "
@@ -316,21 +297,20 @@ def checked_parts(layer: Layer, inputs: int, units: int) -> dict[str, Shape]:
     return {name: tuple(map(int, shape)) for name, shape in said.items()}
 
 
-def _is_shape(shape: Any) -> bool:
-    return isinstance(shape, (tuple, list)) and all(
+def _is_part(name: Any, shape: Any) -> bool:
+    is_argument = isinstance(name, str) and name.isidentifier() and name not in ("self", "x")
+    are_counts = isinstance(shape, (tuple, list)) and all(
         isinstance(n, (int, np.integer)) and not isinstance(n, bool) and n >= 0 for n in shape
     )
+    return is_argument and are_counts
 
 
-def checked_start(
-    layer: Layer, start: Any, shapes: Mapping[str, Shape]
-) -> Mapping[str, np.ndarray]:
+def checked_start(layer: Layer, start: Any, shapes: Mapping[str, Shape]) -> Any:
     """Return the parts that a layer starts from, or say in a sentence what is wrong with them."""
     if not (isinstance(start, Mapping) and start.keys() == shapes.keys()):
-        got = f"{', '.join(map(repr, start))}" if isinstance(start, Mapping) else repr(start)
         raise ValueError(
             f"{layer!r} must start with a dict of its parts, {', '.join(map(repr, shapes))}, "
-            f"got {got}."
+            f"got {', '.join(map(repr, start)) if isinstance(start, Mapping) else repr(start)}."
         )
     for name, shape in shapes.items():
         array = np.asarray(start[name])

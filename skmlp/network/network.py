@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -32,7 +33,7 @@ class Network:
     Parameters
     ----------
     layer_units : tuple of int
-        The width of every layer, from the inputs to the raw outputs.
+        The number of inputs, then of the units of every layer.
     activations : tuple of callables and Layers
         One for each hidden layer; a callable is the activation of a `Dense` one.
     n_constant : int, default=0
@@ -142,30 +143,17 @@ class Network:
         """Make a variable for every part of each layer: W1, b1, and, say, slope1."""
         made = []
         for i, (layer, shapes) in enumerate(zip(self.sequence, self.shapes, strict=True)):
-            labels = {
-                part: ", ".join(f"{x}{i + 1}" for x in layer.rows_of(part)) for part in shapes
-            }
+            names = {part: layer.rows.get(part, (part,)) for part in shapes}
+            labels = {part: ", ".join(f"{row}{i + 1}" for row in names[part]) for part in shapes}
             made.append({part: variable(labels[part], shape) for part, shape in shapes.items()})
         return made
 
     def layers(
         self, x: Any, parts: Sequence[Mapping[str, Any]], occasion: Occasion | None = None
     ) -> list[Any]:
-        """Compose the layers: the outputs of each hidden one, and last the raw outputs.
+        """Compose the layers of x and their parts, arrays or Expressions, for an occasion.
 
-        Parameters
-        ----------
-        x : array or Expression of shape (n, inputs)
-            The network's input.
-        parts : sequence of dict of str to array or Expression
-            The parts of each layer, as `split` or `variables` returns them.
-        occasion : Occasion, optional
-            What it is composed for; `Prediction` by default.
-
-        Returns
-        -------
-        list
-            One array or Expression of shape (n, units) for every layer.
+        Returns the outputs of each hidden layer, and last the raw outputs, of shape (n, units).
         """
         return list(self._composed(x, parts, occasion or Prediction()))
 
@@ -182,7 +170,10 @@ class Network:
     def _outputs(self, i: int, x: Any, part: Mapping[str, Any], occasion: Occasion) -> Any:
         layer, shape = self.sequence[i], (x.shape[0], self.layer_units[i + 1])
         self._check_takes(i, getattr(x, "is_sparse", False))
-        given = {k: occasion.over_batch(v) if k in layer.observed else v for k, v in part.items()}
+        given = {
+            name: partial(occasion.over_batch, value) if name in layer.observed else value
+            for name, value in part.items()
+        }
         h = layer.outputs(x, **given)
         if getattr(h, "shape", None) != shape:
             raise ValueError(
@@ -211,7 +202,7 @@ class Network:
         X: Any = None,
         rows: np.ndarray | None = None,
     ) -> np.ndarray:
-        """Draw the parameters that training starts from, layer after layer.
+        """Draw the theta that training starts from, layer after layer.
 
         Dense layers start as `initializers.drawn` says for their activation, the output for the
         last hidden one; any other layer in its own way.
@@ -219,9 +210,9 @@ class Network:
         Parameters
         ----------
         rng : RandomState
-            Where the numbers come from; weights and bias of the first layer first.
+            Where the numbers come from.
         dtype : dtype
-            The precision of the result.
+            The precision.
         weight_init : str or callable, default="auto"
             "auto", a name in `INITIALIZERS`, or a function of (rng, inputs, outputs).
         activation : callable, optional
@@ -230,17 +221,6 @@ class Network:
             Inputs, for a `Layer` to start on.
         rows : ndarray of int, optional
             The rows of X that count; without any, all do.
-
-        Returns
-        -------
-        ndarray of shape (n_parameters,)
-            The parameters.
-
-        Raises
-        ------
-        ValueError
-            If an initializer or a Layer starts with anything but finite numbers of the right
-            names and shapes, or a Layer is given sparse inputs.
         """
         theta = np.empty(self.n_parameters, dtype)
         parts = self.split(theta)

@@ -1,8 +1,10 @@
 r"""Normalization of a layer's pre-activations.
 
+.. math:: z' = \gamma \frac{z - \mu}{\sqrt{\sigma^2 + \epsilon}} + \beta
+
 The law: a row of `NORMALIZATIONS` says which mean and variance scale z, and of what training keeps
-running statistics. What stands for those of a batch is the occasion's: training computes and
-observes them, prediction reads the running ones.
+running statistics. What stands for the statistics of a batch is the occasion's: training computes
+them, prediction reads the running ones.
 """
 
 from __future__ import annotations
@@ -18,34 +20,13 @@ from .activations import Learned
 
 EPSILON = 1e-5  # added to a variance, as in both papers' implementations
 
-# What computes statistics of a batch, each of shape (1, units), from the weights of its rows; and
-# what is given such a function and says what they are.
-OfBatch = Callable[[Any], Sequence[Any]]
-OverBatch = Callable[[OfBatch], Sequence[Any]]
-
 
 def moments(z: Any, axis: int, w: Any = None) -> tuple[Any, Any]:
-    """Compute mean and variance over an axis, which stays with length 1.
+    """Compute mean and variance over an axis, which stays with length 1; w are weights of the rows.
 
     The variance is the mean squared deviation, without the factor n / (n - 1), so that a row of
     weight 2 is two rows.
 
-    Parameters
-    ----------
-    z : array or Expression of shape (n, units)
-        Numbers.
-    axis : int
-        The axis.
-    w : array or Expression of shape (n,), optional
-        Weights of the rows.
-
-    Returns
-    -------
-    array or Expression, array or Expression
-        Mean and variance.
-
-    Examples
-    --------
     >>> moments(np.array([[1.0], [4.0]]), axis=0, w=np.array([2.0, 1.0]))
     (array([[2.]]), array([[2.]]))
     """
@@ -69,36 +50,21 @@ def normalized(
     gain: Any = Learned(1.0),  # noqa: B008
     shift: Any = Learned(0.0),  # noqa: B008
 ) -> Any:
-    r"""Scale pre-activations to mean 0 and variance 1, then by what each unit has learned.
+    """Scale z to mean 0 and variance 1, then by the gain and the shift that each unit has learned.
 
-    .. math:: z' = \gamma \frac{z - \mu}{\sqrt{\sigma^2 + \epsilon}} + \beta
+    Ioffe and Szegedy, "Batch normalization", ICML 2015, arXiv:1502.03167; Ba, Kiros and Hinton,
+    "Layer normalization" (2016), arXiv:1607.06450.
 
-    with gain gamma and shift beta for each unit, and epsilon = 1e-5. Ioffe and Szegedy,
-    "Batch normalization", ICML 2015, arXiv:1502.03167; Ba, Kiros and Hinton, "Layer
-    normalization" (2016), arXiv:1607.06450.
-
-    Parameters
-    ----------
-    z : array or Expression of shape (n, units)
-        Pre-activations.
-    mean, variance : array or Expression
-        What they are scaled by, of shape (n, 1), (1, units) or (units,).
-    gain, shift : array or Expression of shape (units,)
-        Learned for each unit.
-
-    Returns
-    -------
-    array or Expression of shape (n, units)
-        What the activation is applied to.
-
-    Examples
-    --------
     >>> z = np.array([[1.0], [3.0]])
     >>> normalized(z, *moments(z, axis=0), gain=10.0, shift=5.0).round(2)
     array([[-5.],
            [15.]])
     """
     return (z - mean) * (gain / np.sqrt(variance + EPSILON)) + shift
+
+
+# Computes statistics of a batch, each of shape (1, units), from the weights of its rows, or None.
+OfBatch = Callable[[Any], Sequence[Any]]
 
 
 class Normalization(NamedTuple):
@@ -108,13 +74,12 @@ class Normalization(NamedTuple):
     ----------
     moments : callable
         `moments(z, over_batch)`: the mean and the variance that `normalized` takes. Where they are
-        statistics of a batch, it asks for them by `over_batch(of_batch)`, with a function of the
-        weights of the rows, or None, that computes them; each has the shape (1, units).
+        statistics of a batch, it asks for them by `over_batch(of_batch)`, with what computes them.
     running : dict of str to float
         The names of these statistics, in their order, and where their running averages start.
     """
 
-    moments: Callable[[Any, OverBatch], Sequence[Any]]
+    moments: Callable[[Any, Callable[[OfBatch], Sequence[Any]]], Sequence[Any]]
     running: Mapping[str, float] = MappingProxyType({})
 
 

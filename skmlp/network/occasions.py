@@ -1,4 +1,4 @@
-r"""Occasions: what a network is composed for, and what then stands for noise and for a batch.
+"""Occasions: what a network is composed for, and what then stands for noise and for a batch.
 
 The law: an expression draws nothing and remembers nothing. What is random in training is a variable
 of the graph, which the program fills anew for every batch; what training remembers, the running
@@ -20,7 +20,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from ..engine import Expression, variable
-from .normalization import OfBatch, OverBatch
+from .normalization import OfBatch
 
 STATISTICS_RATE = 0.1  # the share of a batch in the running statistics
 
@@ -31,12 +31,12 @@ Fill = Callable[[np.ndarray], Any]  # writes random numbers into an array
 class Noise:
     """How inputs and hidden layers are disturbed in training.
 
-    Parameters
+    Attributes
     ----------
     dropout : sequence of float
         The share of numbers that is set to zero, in [0, 1): of the inputs, then of the outputs of
         each hidden layer; a layer that is not listed keeps all.
-    input_noise : float, default=0.0
+    input_noise : float
         The standard deviation of what is added to each input.
     """
 
@@ -50,29 +50,11 @@ class Noise:
 
 
 def dropped(h: Any, u: Any, rate: float) -> Any:
-    r"""Set a share of numbers to zero and scale the others up: inverted dropout.
+    """Set h to zero where u, uniform in [0, 1), is below the rate, and scale the rest up.
 
-    .. math:: \tilde h = h \, \frac{[u \ge p]}{1 - p}
+    The expectation is h itself, so that prediction needs no factor. Srivastava et al., JMLR 15
+    (2014).
 
-    With u uniform in [0, 1) the expectation is h itself, so that prediction needs no factor.
-    Srivastava et al., JMLR 15 (2014).
-
-    Parameters
-    ----------
-    h : array or Expression of shape (n, units)
-        A layer's outputs.
-    u : array or Expression of shape (n, units)
-        Uniform numbers in [0, 1).
-    rate : float
-        The share p, in [0, 1).
-
-    Returns
-    -------
-    array or Expression of shape (n, units)
-        What is left of them.
-
-    Examples
-    --------
     >>> dropped(np.array([[1.0, 2.0]]), np.array([[0.1, 0.7]]), rate=0.5)
     array([[0., 4.]])
     """
@@ -93,8 +75,8 @@ class Occasion(Protocol):
     def disturbed(self, i: int, h: Any) -> Any:
         """Return the inputs (i = 0) or what hidden layer i has computed, disturbed or not."""
 
-    def over_batch(self, running: Any) -> OverBatch:
-        """Return what says the statistics of a batch, given what would compute them."""
+    def over_batch(self, running: Any, of_batch: OfBatch) -> Sequence[Any]:
+        """Return the statistics that a function computes of a batch, or what stands for them."""
 
 
 class Prediction:
@@ -104,23 +86,20 @@ class Prediction:
         """Return h."""
         return h
 
-    def over_batch(self, running: Any) -> OverBatch:
-        """Say the running statistics."""
-        return lambda of_batch: [running[k] for k in range(running.shape[0])]
+    def over_batch(self, running: Any, of_batch: OfBatch) -> Sequence[Any]:  # noqa: ARG002
+        """Return the running statistics."""
+        return [running[k] for k in range(running.shape[0])]
 
 
 class Training:
-    """A network in training: disturbed, and normalized by the batch.
-
-    Parameters
-    ----------
-    noise : Noise
-        How it is disturbed.
-    w : Expression of shape (n,), optional
-        Weights of the rows, for the statistics of a batch.
+    """A network in training: disturbed by noise, and normalized by the batch.
 
     Attributes
     ----------
+    noise : Noise
+        How it is disturbed.
+    w : Expression of shape (n,) or None
+        Weights of the rows, for the statistics of a batch.
     fills : list of (Expression, function)
         The variables that are random, each with a function (generator, array) that fills it.
     statistics : list of Expression of shape (statistics, units)
@@ -128,10 +107,9 @@ class Training:
     """
 
     def __init__(self, noise: Noise, w: Expression | None = None) -> None:
-        self.noise = noise
+        self.noise, self.w = noise, w
         self.fills: list[tuple[Expression, Callable[[np.random.Generator, np.ndarray], None]]] = []
-        self.statistics: list[Expression] = []
-        self._w = w
+        self.statistics: list[Any] = []
 
     @property
     def differs(self) -> bool:
@@ -155,15 +133,11 @@ class Training:
         self.fills.append((numbers, fill))
         return numbers
 
-    def over_batch(self, running: Any) -> OverBatch:  # noqa: ARG002
+    def over_batch(self, running: Any, of_batch: OfBatch) -> Sequence[Any]:  # noqa: ARG002
         """Compute the statistics over the batch, a row of weight 2 counting as two; note them."""
-
-        def observed(of_batch: OfBatch) -> Sequence[Any]:
-            values = of_batch(self._w)
-            self.statistics.append(np.concatenate(values, axis=0))  # type: ignore[arg-type]
-            return values
-
-        return observed
+        values = of_batch(self.w)
+        self.statistics.append(np.concatenate(values, axis=0))
+        return values
 
     def drawn_from(self, random: np.random.Generator) -> dict[Expression, Fill]:
         """Return for every random variable what fills its array from a generator."""

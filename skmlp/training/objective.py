@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from typing import Any, Self
 
 import numpy as np
@@ -78,20 +78,15 @@ class OutputScale:
 
 
 class LossGraph:
-    """The data term of the objective as an expression, with its variables.
+    """The data term of the objective as an expression: the head's loss of the network's outputs.
 
     Parameters
     ----------
-    network : Network
-        What computes the raw outputs.
-    head : Head
-        What computes each sample's loss from them.
-    n_targets : int
-        The number of target columns.
-    is_weighted : bool, default=False
-        Whether each sample has a weight.
-    is_sparse : bool, default=False
-        Whether the rows of x are sparse.
+    network, head, n_targets
+        What computes raw outputs, what computes each sample's loss of them, and of how many
+        columns of targets.
+    is_weighted, is_sparse : bool, default=False
+        Whether each sample has a weight, and whether the rows of x are sparse.
     has_scale : bool, default=False
         Whether the last layer's outputs are on an `OutputScale`.
     label_smoothing : float, default=0.0
@@ -101,8 +96,6 @@ class LossGraph:
 
     Attributes
     ----------
-    network : Network
-        The network.
     training : Training or None
         What training draws and observes; None where it is composed for prediction.
     x, y, w, per_row : Expression
@@ -111,12 +104,8 @@ class LossGraph:
         The variables for the `OutputScale`; in the graph where there is one.
     parameters : list of dict of str to Expression
         The variables for the parts of each layer.
-    raw : Expression
-        The raw outputs.
-    total : Expression
-        The sum of the samples' losses, times their weights.
-    objective : Expression
-        The scalar data term.
+    raw, total, objective : Expression
+        The raw outputs, the sum of the losses times their weights, and the scalar data term.
     predicted : Expression
         The data term of the network as it predicts; the same node where that is no other.
     """
@@ -142,6 +131,7 @@ class LossGraph:
         self.start = variable("start", network.layer_units[-1:])
         self.unit = variable("unit", network.layer_units[-1:])
         self.parameters = network.variables()
+        self._plan: Plan | None = None
         self._target = head.smoothed(self.y, label_smoothing)
         w = self.w if is_weighted else None
         self.training = None if noise is None else Training(noise, w)
@@ -174,9 +164,14 @@ class LossGraph:
         """What training observes of a batch."""
         return [] if self.training is None else self.training.statistics
 
-    @cached_property
+    @property
     def plan(self) -> Plan:
         """The total, the gradients of all parameters, and the statistics of a batch."""
+        if self._plan is None:
+            self._plan = self._planned()
+        return self._plan
+
+    def _planned(self) -> Plan:
         # 1 / |B| comes in at the raw outputs: a call on a few columns, not on each loss.
         (slope,) = gradient(self.total, [self.raw])
         parameters = [x for parts in self.parameters for x in parts.values()]
@@ -198,19 +193,7 @@ def loss_graph(network: Network, head: Head, n_targets: int, **settings: Any) ->
 
     Fits of one shape, in a grid search say, so plan once. Kept is only what is made of skmlp's own
     functions, the entries of its registries, which are read-only: one of the user's may read
-    something that has changed since.
-
-    Parameters
-    ----------
-    network, head, n_targets
-        As for `LossGraph`.
-    **settings : object
-        Its other arguments.
-
-    Returns
-    -------
-    LossGraph
-        The graph; other fits may use it too.
+    something that has changed since. The arguments are those of `LossGraph`.
     """
     if are_ours(network.activations) and type(head) in HEADS.values():
         return _kept_graph(network, head, n_targets, tuple(settings.items()))
@@ -226,6 +209,36 @@ def _kept_graph(
 
 def _nothing() -> float:
     return 0.0
+
+
+def _penalty_on(
+    theta: np.ndarray, gradient: np.ndarray, stretches: list[slice], strength: list[float]
+) -> Callable[[], float]:
+    """Make what adds the penalty's gradient on stretches, and returns its value there."""
+    axpy, _, dot = blas(theta.dtype)
+    parts = [(theta[stretch], gradient[stretch]) for stretch in stretches]
+
+    def penalize() -> float:
+        squares = 0.0
+        for w, g in parts:
+            axpy(w, g, a=strength[0])
+            squares += dot(w, w)
+        return 0.5 * strength[0] * squares
+
+    if len(stretches) <= 2:
+        return penalize if stretches else _nothing
+    start, stop = stretches[0].start, stretches[-1].stop
+    theta, gradient = theta[start:stop], gradient[start:stop]
+    mask, weights = np.zeros_like(theta), np.empty_like(theta)
+    for stretch in stretches:
+        mask[stretch.start - start : stretch.stop - start] = 1
+
+    def penalize_masked() -> float:  # three calls, however many the stretches
+        np.multiply(theta, mask, weights)
+        axpy(weights, gradient, a=strength[0])
+        return 0.5 * strength[0] * dot(weights, weights)
+
+    return penalize_masked
 
 
 class Objective:
@@ -290,18 +303,15 @@ class Objective:
         self._programs: dict[tuple[Expression, ...], Program] = {}
         self._running = network.observed(network.split(theta)) if graph.statistics else []
         self._observed: list[np.ndarray] = []
-        self._strength = 0.0
-        self._penalties = [self._penalty_on(chunk) for chunk in chunks_of(theta)]
+        self._strength, penalized = [0.0], network.penalized  # in a list, for the penalties to read
+        self._penalties = [
+            _penalty_on(theta, self.gradient, stretches_in(chunk, penalized), self._strength)
+            for chunk in chunks_of(theta)
+        ]
         self.attach(X, Y, weights, alpha)
 
     def attach(self, X: Any, Y: np.ndarray, weights: np.ndarray | None, alpha: float) -> None:
-        """Put other rows of data in place, as a stream does; the program stays.
-
-        Parameters
-        ----------
-        X, Y, weights, alpha
-            As for the constructor, weights where it had some.
-        """
+        """Put other rows of data in place, as a stream does; the program stays."""
         self._alpha = float(alpha)
         self._data: dict[Expression, Any] = {self.graph.x: X, self.graph.y: Y}
         if weights is not None:
@@ -311,48 +321,12 @@ class Objective:
         self._compute = self.program.on(self._data)
         self.penalties = self._penalties if alpha else [_nothing] * len(self._penalties)
 
-    def _penalty_on(self, chunk: slice) -> Callable[[], float]:
-        """Make what adds the penalty's gradient on a chunk and returns its value there."""
-        stretches = stretches_in(chunk, self.graph.network.penalized)
-        if not stretches:
-            return _nothing
-        axpy, _, dot = blas(self.theta.dtype)
-        parts = [(self.theta[stretch], self.gradient[stretch]) for stretch in stretches]
-
-        def penalize() -> float:
-            squares = 0.0
-            for w, g in parts:
-                axpy(w, g, a=self._strength)
-                squares += dot(w, w)
-            return 0.5 * self._strength * squares
-
-        if len(stretches) <= 2:
-            return penalize
-        theta, g = self.theta[chunk], self.gradient[chunk]
-        mask, weights = np.zeros_like(theta), np.empty_like(theta)
-        for stretch in stretches:
-            mask[stretch.start - chunk.start : stretch.stop - chunk.start] = 1
-
-        def penalize_masked() -> float:  # three calls, however many the stretches
-            np.multiply(theta, mask, weights)
-            axpy(weights, g, a=self._strength)
-            return 0.5 * self._strength * dot(weights, weights)
-
-        return penalize_masked
+    def detach(self) -> None:
+        """Let go of the rows, until others are put in place."""
+        del self._data, self._compute
 
     def __call__(self, rows: np.ndarray) -> float:
-        """Compute the objective over a batch, and its gradient into `gradient`.
-
-        Parameters
-        ----------
-        rows : ndarray of int
-            The rows of the batch.
-
-        Returns
-        -------
-        float
-            F(theta; rows), losses on their scale.
-        """
+        """Compute the objective over a batch of rows, and its gradient into `gradient`."""
         value = self.data_term(rows)
         return value + sum([penalize() for penalize in self.penalties])
 
@@ -360,7 +334,7 @@ class Objective:
         """Compute the objective without its penalty, and its gradient; `penalties` add the rest."""
         per_row = 1.0 / (len(rows) * self._loss_scale)
         self._per_row[...] = per_row
-        self._strength = self._alpha / len(rows)
+        self._strength[0] = self._alpha / len(rows)
         results = self._compute(rows)
         if self._running:
             self._observed = results[-len(self._running) :] if len(rows) > 1 else []
@@ -382,13 +356,7 @@ class Objective:
             running += observed
 
     def observe(self, rows: np.ndarray) -> None:
-        """Make the running statistics those of some rows, in a single batch.
-
-        Parameters
-        ----------
-        rows : ndarray of int
-            The rows.
-        """
+        """Make the running statistics those of some rows, in a single batch."""
         if self._running:
             program = self._forward(self.graph.statistics)
             for running, observed in zip(self._running, program.run(self._data, rows), strict=True):
@@ -397,18 +365,7 @@ class Objective:
     def predicted(self, rows: np.ndarray, n_batches: int = 1) -> float:
         """Compute the objective over all rows with the network as it predicts.
 
-        Parameters
-        ----------
-        rows : ndarray of int
-            The rows.
-        n_batches : int, default=1
-            How many batches an epoch has: the L2 term is the mean of theirs,
-            alpha n_batches / (2 n) |W|^2.
-
-        Returns
-        -------
-        float
-            F without noise, with the running statistics.
+        Of an epoch of several batches the L2 term is the mean: alpha n_batches / (2 n) |W|^2.
         """
         if self.graph.predicted is self.graph.objective:
             value = self.data_term(rows)

@@ -17,8 +17,6 @@ CHUNK = 9984
 def chunks_of(vector: np.ndarray) -> list[slice]:
     """Cut a flat vector into chunks that fit the cache.
 
-    Examples
-    --------
     >>> chunks_of(np.zeros(15_000))
     [slice(0, 9984, None), slice(9984, 15000, None)]
     """
@@ -29,8 +27,6 @@ def chunks_of(vector: np.ndarray) -> list[slice]:
 def stretches_in(chunk: slice, stretches: Iterable[slice]) -> list[slice]:
     """Cut from stretches of a flat vector what is within a chunk.
 
-    Examples
-    --------
     >>> stretches_in(slice(10, 20), [slice(0, 12), slice(15, 17), slice(20, 30)])
     [slice(10, 12, None), slice(15, 17, None)]
     """
@@ -60,18 +56,6 @@ class BLAS(NamedTuple):
 def blas(dtype: np.dtype[Any]) -> BLAS:
     """Find BLAS' calls for a precision, float32 or float64.
 
-    Parameters
-    ----------
-    dtype : dtype
-        The precision.
-
-    Returns
-    -------
-    BLAS
-        The calls.
-
-    Examples
-    --------
     >>> x, y = np.ones(2), np.array([1.0, 2.0])
     >>> axpy, scal, dot = blas(y.dtype)
     >>> _ = axpy(x, y, a=10.0)
