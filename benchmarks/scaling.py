@@ -41,7 +41,7 @@ from skmlp import MLPClassifier, MLPRegressor
 from skmlp.activations import ACTIVATIONS
 from skmlp.engine import Program
 from skmlp.heads import HEADS
-from skmlp.network.network import Network
+from skmlp.network.network import Network, values_of
 from skmlp.training.objective import LossGraph, Objective
 
 BATCH = 200
@@ -154,8 +154,8 @@ def forward_pass(
     """Make a function that computes the loss of every batch of shuffled rows."""
     network, graph = parts(units)
     theta = network.initial_theta(np.random.RandomState(0), "float32")
-    variables = {graph.scale: np.ones((), "float32")}
-    variables |= dict(zip(graph.parameters, network.split(theta), strict=True))
+    variables = {graph.per_row: np.ones((), "float32")}
+    variables |= values_of(graph.parameters, network.split(theta))
     program = Program([graph.objective], variables, dtype="float32")
     values = {graph.x: X, graph.y: y[:, None]}
     batches = np.random.default_rng(0).permutation(len(y)).reshape(-1, batch)

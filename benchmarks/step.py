@@ -52,7 +52,7 @@ def objective_of(job: Job, dtype: type) -> tuple[Objective, Network]:
     theta = network.initial_theta(np.random.RandomState(SEED), dtype)
     graph = LossGraph(network, HEADS[head](), Y.shape[1], is_sparse=job.filled < 1)
     values = X.astype(dtype), np.ascontiguousarray(Y, dtype)
-    return Objective(graph, theta, *values, None, penalty=ALPHA / job.batch), network
+    return Objective(graph, theta, *values, None, ALPHA), network
 
 
 def profile(job: Job, dtype: type) -> None:

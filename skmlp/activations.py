@@ -1,45 +1,5 @@
-"""Activations: z -> a, plain NumPy functions, and `ACTIVATIONS`, their names."""
+"""Activations: z -> a, plain NumPy functions; `ACTIVATIONS`, their names; `Learned` arguments."""
 
-from .network.activations import (
-    ACTIVATIONS,
-    Learned,
-    elu,
-    gaussian,
-    gelu,
-    hard_tanh,
-    hard_threshold,
-    identity,
-    leaky_relu,
-    logistic,
-    mish,
-    prelu,
-    relu,
-    selu,
-    silu,
-    sine,
-    softplus,
-    softsign,
-    tanh,
-)
+from .network.activations import *  # noqa: F403, the functions of all rows
 
-__all__ = [
-    "ACTIVATIONS",
-    "Learned",
-    "elu",
-    "gaussian",
-    "gelu",
-    "hard_tanh",
-    "hard_threshold",
-    "identity",
-    "leaky_relu",
-    "logistic",
-    "mish",
-    "prelu",
-    "relu",
-    "selu",
-    "silu",
-    "sine",
-    "softplus",
-    "softsign",
-    "tanh",
-]
+globals()["__all__"] = sorted(name for name in dir() if not name.startswith("_"))

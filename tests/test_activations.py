@@ -14,9 +14,9 @@ import pytest
 from scipy import special, stats
 from sklearn.exceptions import ConvergenceWarning
 
-import skmlp
+import skmlp.activations
 from skmlp import Learned, MLPRegressor, check_gradient
-from skmlp.engine import Program, gradient, straight_through, variable
+from skmlp.engine import Program, gradient, stop_gradient, straight_through, variable
 from skmlp.estimators.settings import DESCRIPTIONS
 from skmlp.network import INITIALIZERS, LAYERS
 from skmlp.network.activations import (
@@ -45,7 +45,7 @@ SELU_SCALE /= np.sqrt(
     + 2
 )
 
-FORMULAS = {  # the same functions, by other means
+FORMULAS = {  # the same functions by other means, for those that have any
     "identity": lambda z: 1 * z,
     "linear": lambda z: 1 * z,
     "relu": lambda z: (z + abs(z)) / 2,
@@ -203,9 +203,15 @@ def test_range_is_the_stated_one(name):
     law_of_the_range(ACTIVATIONS[name], ACTIVATIONS[name].__doc__)
 
 
-@every_activation
+@pytest.mark.parametrize("name", FORMULAS)
 def test_values_are_those_of_an_independent_formula(name):
     law_of_values(ACTIVATIONS[name], FORMULAS[name])
+
+
+def test_all_of_them_are_at_the_public_door():
+    for f in ACTIVATIONS.values():
+        assert getattr(skmlp.activations, f.__name__) is f
+        assert f.__name__ in skmlp.activations.__all__
 
 
 @pytest.mark.parametrize(
@@ -232,7 +238,7 @@ def test_recommended_initializers_are_known_and_leave_scikit_learn_alone():
 
 
 def slope_not_differentiated(z, slope=Learned(0.5)):  # noqa: B008
-    return z * skmlp.stop_gradient(slope) + slope
+    return z * stop_gradient(slope) + slope
 
 
 @pytest.mark.parametrize(

@@ -483,14 +483,14 @@ def test_verbose_says_why_it_stops(capsys):
 
 
 def rising(t):
-    return 0.1 + 10 * t
+    return 0.1 + 10 * t * t
 
 
 CAUSES = [
     ({"max_iter": 2}, "2 epochs are too few to tell more: raise max_iter"),
     ({"max_iter": 20}, "the loss still improves: raise max_iter, or learning_rate_init"),
     (
-        {"max_iter": 40, "learning_rate": rising, "learning_rate_init": 1.0},
+        {"max_iter": 40, "learning_rate": rising, "learning_rate_init": 0.3},
         "the loss goes up and down: lower learning_rate_init",
     ),
     (

@@ -16,7 +16,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from skmlp import MLPClassifier, MLPRegressor
 from skmlp.callbacks import Callback, Checkpoint, TimeLimit
-from skmlp.estimators.data import Data, identity_of
+from skmlp.estimators.data import Data
 from skmlp.training.checkpoints import read_checkpoint
 
 pytestmark = [

@@ -59,7 +59,7 @@ from skmlp.heads import (
 from skmlp.heads.check import LAWS
 from skmlp.heads.head import best_constant, bounded, unbounded, weighted_quantile
 from skmlp.heads.series import half_deviance, log_density_at_mean, stirling
-from skmlp.training.objective import Units
+from skmlp.training.objective import OutputScale
 
 unconverged = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -1812,7 +1812,7 @@ def test_units_are_finite_and_positive(head):
     k = 2 if "numbers" in head.targets else 3
     y = numbers_for(head, (40, k)) if k == 2 else np.eye(3)[np.arange(40) % 3]
     for target in (y, np.tile(y[:1], (40, 1))):
-        units = Units.of(head, target, None)
+        units = OutputScale.of(head, target, None)
         assert units.raw.shape == units.start.shape == (head.n_raw(k),)
         assert np.all(units.raw > 0)
         assert 0 < units.loss < np.inf

@@ -21,9 +21,9 @@ from skmlp import Layer, Learned, MLPClassifier, MLPRegressor, check_gradient
 from skmlp.engine import BATCH, Program, gradient, stop_gradient, variable
 from skmlp.estimators.settings import DESCRIPTIONS
 from skmlp.heads import HEADS
-from skmlp.network import INITIALIZERS, LAYERS, RadialBasis, VarianceScaling
-from skmlp.network.activations import ACTIVATIONS, RECOMMENDED_INITIALIZERS, prelu
-from skmlp.network.network import Network
+from skmlp.network import INITIALIZERS, LAYERS, NORMALIZATIONS, RadialBasis, VarianceScaling
+from skmlp.network.activations import ACTIVATIONS, RECOMMENDED_INITIALIZERS
+from skmlp.network.network import Network, values_of
 from skmlp.training.objective import LossGraph, Objective
 
 SCIKIT_LEARN = ("identity", "logistic", "tanh", "relu")
@@ -51,12 +51,48 @@ class Multiquadric(Layer):
 
     spread: float = 1.0
 
+    def parts(self, inputs, units):
+        return {"W": (inputs, units), "b": (units,)}
+
     def outputs(self, x, W, b):
         squares = [np.sum(np.square(x - W[:, j]), axis=1) for j in range(b.shape[0])]
         return np.sqrt(np.exp(b) + np.stack(squares, axis=1))
 
     def initial(self, rng, x, units):
-        return self.spread * rng.normal(size=(x.shape[1], units)), np.zeros(units)
+        return {"W": self.spread * rng.normal(size=(x.shape[1], units)), "b": np.zeros(units)}
+
+
+@dataclass(frozen=True)
+class Bumps(Layer):
+    """Gains times bumps: three parts of its own names, one of them penalized."""
+
+    width: float = 1.0
+    penalized = ("gains",)
+
+    def parts(self, inputs, units):
+        return {"centers": (inputs, units), "log_widths": (units,), "gains": (units,)}
+
+    def initial(self, rng, x, units):
+        centers = x[rng.randint(len(x), size=units)].T
+        log_widths = np.full(units, np.log(self.width))
+        return {"gains": rng.normal(size=units), "log_widths": log_widths, "centers": centers}
+
+    def outputs(self, x, centers, log_widths, gains):
+        squares = np.sum(np.square(x[:, :, None] - centers), axis=1)
+        return gains * np.exp(-squares * np.exp(-2 * log_widths))
+
+
+class Fourier(Layer):
+    """Waves that learn nothing: a layer without parts, whose waves come in pairs."""
+
+    def parts(self, *_):
+        return {}
+
+    def initial(self, *_):
+        return {}
+
+    def outputs(self, x):
+        return np.concatenate([np.sin(x), np.cos(x)], axis=1)
 
 
 def problem(rows=60, inputs=3, dtype="float64"):
@@ -86,40 +122,63 @@ def by_hand(model, X, activations):
 # ------------------------------------------------------------------------------------- theta
 
 
-def network_of(*kinds, inputs=3, units=4):
+def network_of(*kinds, inputs=3, units=4, normalization=None):
     kinds = tuple(KINDS.get(kind, kind) if isinstance(kind, str) else kind for kind in kinds)
-    return Network((inputs, *(units + i for i in range(len(kinds))), 2), kinds)
+    units = (inputs, *(units + i for i in range(len(kinds))), 2)
+    return Network(units, kinds, normalization=normalization)
 
 
-@pytest.mark.parametrize(
-    "kinds", [(), ("relu",), ("prelu",), ("tanh", two_slopes), (two_slopes, "rbf", snake)]
-)
-def test_theta_is_weights_from_the_last_layer_to_the_first_then_biases_then_the_rest(kinds):
-    network = network_of(*kinds)
+PARTS = {"prelu": 1, two_slopes: 2, snake: 1}  # how many numbers each unit learns
+KINDS_OF_NETWORKS = [
+    (),
+    ("relu",),
+    ("prelu",),
+    ("tanh", two_slopes),
+    (two_slopes, "rbf", snake),
+    (Bumps(), "relu", Bumps()),
+]
+
+
+@pytest.mark.parametrize("normalization", [None, *NORMALIZATIONS])
+@pytest.mark.parametrize("kinds", KINDS_OF_NETWORKS, ids=str)
+def test_theta_is_the_layers_one_after_another_and_each_layers_parts_in_its_own_order(
+    kinds, normalization
+):
+    if normalization and any(isinstance(KINDS.get(kind, kind), Layer) for kind in kinds):
+        return
+    network = network_of(*kinds, normalization=normalization)
     theta = np.arange(float(network.n_parameters))
-    weights, biases, learned, *_ = network.by_layer(network.split(theta))
-    units = network.layer_units
-    assert [W.shape for W in weights] == list(itertools.pairwise(units))
-    assert [b.shape for b in biases] == [(n,) for n in units[1:]]
-    assert len(learned) == len(kinds)
-    arguments = {prelu: 1, two_slopes: 2, snake: 1}
-    for part, f, n in zip(learned, network.activations, units[1:], strict=False):
-        assert (part is None) == (f not in arguments)
-        assert part is None or part.shape == (arguments[f], n)
-    parts = [*reversed(weights), *biases, *(part for part in learned if part is not None)]
-    np.testing.assert_array_equal(np.concatenate([part.ravel() for part in parts]), theta)
-    np.testing.assert_array_equal(network.packed(network.split(theta)), theta)
-    first = network.first_layer(theta)
-    np.testing.assert_array_equal(first, np.vstack([weights[0], biases[0]]))
-    assert np.shares_memory(first, theta)
+    parts, units = network.split(theta), network.layer_units
+    assert len(parts) == len(kinds) + 1 == network.depth
+    for part, kind, (inputs, outputs) in zip(
+        parts, [*kinds, None], itertools.pairwise(units), strict=True
+    ):
+        expected = {"W": (inputs, outputs), "b": (outputs,)}
+        if isinstance(kind, Bumps):
+            expected = kind.parts(inputs, outputs)
+        if kind in PARTS:
+            expected["activation"] = (PARTS[kind], outputs)
+        if kind is not None and normalization is not None:
+            expected["normalization"] = (2, outputs)
+        if kind is not None and normalization == "batch":
+            expected["statistics"] = (2, outputs)
+        assert {name: array.shape for name, array in part.items()} == expected
+    assert [list(part) for part in parts] == [list(shapes) for shapes in network.shapes]
+    flat = [array.ravel() for part in parts for array in part.values()]
+    np.testing.assert_array_equal(np.concatenate(flat), theta)
+    assert all(np.shares_memory(array, theta) for part in parts for array in part.values())
+    np.testing.assert_array_equal(network.packed(parts), theta)
+    W, b = network.last_layer(theta)
+    assert W is not parts[-1]["W"]
+    np.testing.assert_array_equal(np.append(W, b), theta[-W.size - b.size :])
 
 
-def objective_of(network, theta, penalty=0.0):
+def objective_of(network, theta, alpha=0.0):
     rng = np.random.default_rng(1)
     X = rng.normal(size=(12, network.layer_units[0]))
     Y = rng.normal(size=(12, network.layer_units[-1]))
     graph = LossGraph(network, HEADS["linear"](), Y.shape[1])
-    return Objective(graph, theta, X, Y, None, penalty)
+    return Objective(graph, theta, X, Y, None, alpha)
 
 
 @dataclass(frozen=True)
@@ -128,14 +187,17 @@ class Made(Layer):
 
     function: object
 
+    def parts(self, inputs, units):
+        return {"W": (inputs, units), "b": (units,)}
+
     def outputs(self, x, W, b):
         return self.function(x, W, b)
 
     def initial(self, rng, x, units):
-        return rng.normal(size=(x.shape[1], units)), np.full(units, 0.5)
+        return {"W": rng.normal(size=(x.shape[1], units)), "b": np.full(units, 0.5)}
 
 
-# Layers that read W or b beside x W + b, so that it may not stand for them.
+# Layers that read W or b beside x W + b, so that no rule may take it for all there is of them.
 MIXED = [
     Made(lambda x, W, b: np.tanh(x @ W + b) * b),
     Made(lambda x, W, b: np.tanh(x @ W + b) * np.sum(W * W, axis=0)),
@@ -149,20 +211,20 @@ MIXED = [
 @pytest.mark.parametrize(
     "kinds", [(), ("relu",), ("tanh", "prelu"), ("rbf",), *((layer,) for layer in MIXED)]
 )
-def test_a_first_layer_with_its_bias_in_the_product_has_the_same_gradient(kinds, units):
+def test_what_is_planned_is_the_gradient_of_the_objective(kinds, units):
     network = network_of(*kinds, units=units)
     theta = started(network)
     objective, rows = objective_of(network, theta), np.arange(12)
     graph = objective._graph
     value = objective(rows)
-    derived = gradient(graph.objective, graph.parameters)
-    want = Program([graph.objective, *derived], objective._bound).run(objective._data, rows)
+    variables = [x for part in graph.parameters for x in part.values()]
+    derived = gradient(graph.objective, variables)
+    bound = values_of(graph.parameters, network.split(theta)) | {graph.per_row: np.array(1 / 12)}
+    want = Program([graph.objective, *derived], bound).run(objective._data, rows)
     np.testing.assert_allclose(value, want[0], rtol=1e-13)
-    for g, w in zip(network.split(objective.gradient), want[1:], strict=True):
-        np.testing.assert_allclose(g, w, rtol=1e-12, atol=1e-15)
-    is_stacked = any(x is graph.stacked for x in graph.trained)
-    is_affine = not isinstance(network.activations[0], Layer) if kinds else True
-    assert is_stacked == (is_affine and network.layer_units[1] >= 3)
+    found = values_of(graph.parameters, network.split(objective.gradient))
+    for x, w in zip(variables, want[1:], strict=True):
+        np.testing.assert_allclose(found[x], w, rtol=1e-12, atol=1e-15)
 
 
 def started(network, seed=0, **options):
@@ -172,13 +234,19 @@ def started(network, seed=0, **options):
 
 @pytest.mark.parametrize(
     "first",  # the gradient of a step is meant to be another function's
-    [*(name for name in KINDS if name != "hard_threshold"), two_slopes, snake, Multiquadric()],
+    [
+        *(name for name in KINDS if name != "hard_threshold"),
+        two_slopes,
+        snake,
+        Multiquadric(),
+        Bumps(),
+    ],
 )
 @pytest.mark.parametrize("second", ["tanh", "prelu", "rbf"])
 def test_gradient_of_the_objective_is_that_of_its_values(first, second):
     network = network_of(first, second)
     theta = started(network) + 0.1 * np.random.default_rng(3).normal(size=network.n_parameters)
-    objective = objective_of(network, theta, penalty=0.3)
+    objective = objective_of(network, theta, alpha=3.6)
     rows = np.arange(12)
     objective(rows)
     derived, differences = objective.gradient.copy(), np.empty_like(theta)
@@ -196,25 +264,28 @@ def test_gradient_of_the_objective_is_that_of_its_values(first, second):
 @pytest.mark.parametrize(
     ("kinds", "penalized"),
     [
-        ((), [0]),
-        (("relu", "tanh"), [0, 1, 2]),
-        (("prelu", two_slopes), [0, 1, 2]),
-        (("rbf",), [1]),
-        (("tanh", "rbf"), [0, 2]),
-        (("rbf", Multiquadric(), "tanh"), [2, 3]),
+        ((), [(0, "W")]),
+        (("relu", "tanh"), [(0, "W"), (1, "W"), (2, "W")]),
+        (("prelu", two_slopes), [(0, "W"), (1, "W"), (2, "W")]),
+        (("rbf",), [(1, "W")]),
+        (("tanh", "rbf"), [(0, "W"), (2, "W")]),
+        (("rbf", Multiquadric(), "tanh"), [(2, "W"), (3, "W")]),
+        ((Bumps(), "tanh"), [(0, "gains"), (1, "W"), (2, "W")]),
+        (("tanh", Bumps()), [(0, "W"), (1, "gains"), (2, "W")]),
     ],
 )
-def test_penalty_is_for_weights_alone(kinds, penalized):
-    network = network_of(*kinds)
+@pytest.mark.parametrize("units", [4, 150])  # in one chunk of theta, and in several
+def test_penalty_is_for_what_the_layers_say(kinds, penalized, units):
+    network = network_of(*kinds, units=units)
     theta = started(network)
     rows, gradients, values = np.arange(12), [], []
-    for penalty in (0.0, 7.0):
-        objective = objective_of(network, theta, penalty)
+    for alpha in (0.0, 84.0):
+        objective = objective_of(network, theta, alpha)
         values.append(objective(rows))
         gradients.append(objective.gradient.copy())
     expected = np.zeros_like(theta)
-    for i in penalized:
-        network.split(expected)[i][...] = network.split(theta)[i]
+    for i, name in penalized:
+        network.split(expected)[i][name][...] = network.split(theta)[i][name]
     np.testing.assert_allclose(gradients[1] - gradients[0], 7 * expected, atol=1e-12)
     assert values[1] - values[0] == pytest.approx(3.5 * np.dot(expected, expected))
 
@@ -395,14 +466,14 @@ def test_centers_start_on_distinct_rows_and_widths_by_their_distance():
 
 def test_rows_that_look_the_same_to_a_layer_are_one_center():
     x = np.array([[1.0], [1.0], [3.0], [1.0], [2.0], [3.0]])
-    W, _ = RadialBasis().initial(np.random.RandomState(0), x, 3)
-    np.testing.assert_array_equal(W, [[1.0, 3.0, 2.0]])
+    start = RadialBasis().initial(np.random.RandomState(0), x, 3)
+    np.testing.assert_array_equal(start["W"], [[1.0, 3.0, 2.0]])
 
 
 @pytest.mark.parametrize(("rows", "units"), [(5, 12), (1, 3), (4, 1)])
 def test_few_rows_are_centers_again(rows, units):
     x = np.arange(2.0 * rows).reshape(rows, 2)
-    W, b = RadialBasis(1.0).initial(np.random.RandomState(0), x, units)
+    W, b = RadialBasis(1.0).initial(np.random.RandomState(0), x, units).values()
     assert W.shape == (2, units)
     np.testing.assert_array_equal(W.T, np.resize(x, (units, 2)))
     compared = W.T if units > 1 else x
@@ -436,7 +507,7 @@ def test_rows_of_a_large_data_set_are_sampled_at_random():
     network = Network((1, 50, 1), (RadialBasis(),))
     X = np.arange(100_000.0)[:, None]
     theta = network.initial_theta(np.random.RandomState(0), np.float64, X=X)
-    centers = network.split(theta)[0].ravel()
+    centers = network.split(theta)[0]["W"].ravel()
     assert len(np.unique(centers)) == 50
     assert stats.kstest(centers, stats.uniform(0, 1e5).cdf).pvalue > 1e-3
 
@@ -445,9 +516,9 @@ def test_layer_above_another_starts_on_what_it_sees():
     X, _ = problem(20)
     network = Network((3, 4, 20, 1), (np.tanh, RadialBasis()))
     theta = network.initial_theta(np.random.RandomState(0), np.float64, X=X)
-    weights, biases, *_ = network.by_layer(network.split(theta))
-    seen = np.tanh(X @ weights[0] + biases[0])
-    assert np.max(np.min(cdist(weights[1].T, seen), axis=1)) < 1e-12
+    first, second, _ = network.split(theta)
+    seen = np.tanh(X @ first["W"] + first["b"])
+    assert np.max(np.min(cdist(second["W"].T, seen), axis=1)) < 1e-12
 
 
 @pytest.mark.parametrize(("dtype", "score"), [("float64", 0.999), ("float32", 0.999)])
@@ -505,12 +576,80 @@ def test_radial_basis_needs_a_positive_width(width):
         RadialBasis(width)
 
 
+# ------------------------------------------------------------------- layers with parts of their own
+
+
+def bumps_by_hand(x, centers, log_widths, gains):
+    return gains * np.exp(-cdist(x, centers.T, "sqeuclidean") / np.exp(2 * log_widths))
+
+
+@pytest.mark.parametrize("solver", ["lbfgs", "adam", "adamw", "sgd"])
+@pytest.mark.parametrize("place", [0, 1])
+def test_layer_with_three_parts_is_learned_published_and_used(place, solver):
+    X, y = problem()
+    activation = ["tanh", Bumps(0.7)] if place else [Bumps(0.7), "tanh"]
+    model = fit(X, y, (5, 4), activation, solver=solver, max_iter=30, learning_rate_init=0.01)
+    published = model.layer_parameters_[place]
+    assert model.layer_parameters_[1 - place] is None
+    inputs = (3, 5)[place], (5, 4)[place]
+    assert {name: part.shape for name, part in published.items()} == Bumps().parts(*inputs)
+    still = initial(activation, X, y, hidden=(5, 4)).layer_parameters_[place]
+    assert all(np.all(part != still[name]) for name, part in published.items())
+    h = X
+    for i in range(2):
+        if i == place:
+            h = bumps_by_hand(h, **published)
+        else:
+            h = np.tanh(h @ model.coefs_[i] + model.intercepts_[i])
+        np.testing.assert_allclose(model.hidden_layer_output(X, i), h, atol=1e-12)
+    raw = h @ model.coefs_[2] + model.intercepts_[2]
+    np.testing.assert_allclose(model.predict(X), raw[:, 0], atol=1e-12)
+    copy = pickle.loads(pickle.dumps(model))
+    np.testing.assert_array_equal(copy.predict(X), model.predict(X))
+    published["gains"] *= 2
+    assert np.all(model.predict(X) != copy.predict(X))
+    assert all(name in str(model.computation_graph()) for name in ("centers", "gains"))
+
+
+@pytest.mark.parametrize("kind", [Bumps(), Fourier(), Multiquadric()], ids=named)
+def test_own_layers_go_on_where_they_were(kind):
+    X, y = problem()
+    hidden = (6,)
+    whole = fit(X, y, hidden, kind, max_iter=8, **STEPS)
+    warm = fit(X, y, hidden, kind, max_iter=3, warm_start=True, **STEPS)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        warm.set_params(max_iter=5).fit(X, y)
+    stream = MLPRegressor(hidden, kind, random_state=0, **STEPS)
+    for _ in range(8):
+        stream = pickle.loads(pickle.dumps(stream.partial_fit(X, y)))
+    for model in (warm, stream):
+        np.testing.assert_allclose(model.predict(X), whole.predict(X), rtol=1e-10)
+
+
+@pytest.mark.parametrize("solver", ["lbfgs", "adam"])
+def test_a_stronger_penalty_shrinks_what_a_layer_says_alone(solver):
+    X, y = problem()
+    options = {"solver": solver, "max_iter": 300, "learning_rate_init": 0.02, "tol": 0}
+    norms = []
+    for alpha in (0.0, 50.0):
+        (part,) = fit(X, 0 * y, (5,), Bumps(), alpha=alpha, **options).layer_parameters_
+        norms.append({name: np.linalg.norm(array) for name, array in part.items()})
+    assert norms[1]["gains"] < 0.1 * norms[0]["gains"]
+    assert norms[1]["centers"] > 0.5 * norms[0]["centers"]
+
+
 @pytest.mark.parametrize(
     ("start", "told"),
     [
-        ((np.zeros((3, 4)), np.zeros(5)), r"shape \(3, 5\)"),
-        ((np.zeros((3, 5)), np.zeros(4)), r"shape \(5,\)"),
-        ((np.full((3, 5), np.nan), np.zeros(5)), "finite numbers"),
+        ({"W": np.zeros((3, 4)), "b": np.zeros(5)}, r"shape \(3, 5\) for 'W'"),
+        ({"W": np.zeros((3, 5)), "b": np.zeros(4)}, r"shape \(5,\) for 'b'"),
+        ({"W": np.full((3, 5), np.nan), "b": np.zeros(5)}, "finite numbers"),
+        ({"W": np.full((3, 5), "a"), "b": np.zeros(5)}, "finite numbers"),
+        ({"W": np.zeros((3, 5))}, r"dict of its parts, 'W', 'b', got 'W'"),
+        ({"W": np.zeros((3, 5)), "b": np.zeros(5), "c": 0}, "got 'W', 'b', 'c'"),
+        ((np.zeros((3, 5)), np.zeros(5)), r"dict of its parts, 'W', 'b', got \(array"),
+        (None, "dict of its parts, 'W', 'b', got None"),
     ],
 )
 def test_layer_that_starts_wrong_is_told(start, told):
@@ -519,43 +658,99 @@ def test_layer_that_starts_wrong_is_told(start, told):
             return start
 
     X, y = problem()
-    with pytest.raises(ValueError, match=f"Wrong.* must start with .*{told}"):
+    with pytest.raises(ValueError, match=f"(?s)Wrong.* must start with .*{told}"):
         fit(X, y, (5,), Wrong())
 
 
-def test_layer_needs_its_two_methods():
+@pytest.mark.parametrize(
+    "parts",
+    [
+        None,
+        ["W"],
+        ("W", (3, 5)),
+        {"W": 5},
+        {"W": (3.0, 5)},
+        {"W": (3, -5)},
+        {"W": (True, 5)},
+        {"W": "35"},
+        {1: (3, 5)},
+        {"x": (3, 5)},
+        {"two words": (3, 5)},
+    ],
+)
+def test_parts_that_are_none_are_told(parts):
+    class Wrong(Multiquadric):
+        def parts(self, *_):
+            return parts
+
     X, y = problem()
-    with pytest.raises(NotImplementedError, match="Layer must define outputs"):
+    with pytest.raises(ValueError, match=r"Wrong.* must name its parts.* got") as told:
+        fit(X, y, (5,), Wrong())
+    assert str(told.value).endswith(f"got {parts!r}.")
+
+
+@pytest.mark.parametrize("names", [("V",), ("W", "V"), "W", ["Wb"], None, 3])
+def test_penalized_parts_that_are_not_there_are_told(names):
+    class Wrong(Multiquadric):
+        penalized = names
+
+    X, y = problem()
+    with pytest.raises(ValueError, match=r"Wrong.* must name in penalized.*'W', 'b'") as told:
+        fit(X, y, (5,), Wrong())
+    assert str(told.value).endswith(f"got {names!r}.")
+
+
+@pytest.mark.parametrize(
+    "outputs", [lambda x, W, b: x, lambda x, W, b: np.sum(x @ W + b, axis=1), lambda x, W, b: 1.0]
+)
+def test_outputs_of_another_shape_are_told(outputs):
+    X, y = problem()
+    with pytest.raises(ValueError, match=r"^hidden layer 1, Made.* shape \(n, 5\), got"):
+        fit(X, y, (5,), Made(outputs))
+    with pytest.raises(ValueError, match=r"^hidden layer 1, .* shape \(n, 5\), got"):
+        fit(X, y, (5,), lambda z: z[:, :2])
+
+
+def test_a_layer_may_take_sparse_rows():
+    class Linear(Made):
+        takes_sparse = True
+
+    X, y = problem()
+    layer = Linear(lambda x, W, b: np.tanh(x @ W + b))
+    dense, sparse = (fit(A, y, (5,), layer) for A in (X, scipy.sparse.csr_matrix(X)))
+    np.testing.assert_allclose(sparse.predict(X), dense.predict(X), atol=1e-10)
+
+
+def test_layer_needs_its_three_methods():
+    X, y = problem()
+    with pytest.raises(NotImplementedError, match=r"Layer must define parts\(inputs, units\)"):
         fit(X, y, (5,), Layer())
-    with pytest.raises(NotImplementedError, match="Layer must define outputs"):
-        Layer().outputs(X, None, None)
+    with pytest.raises(NotImplementedError, match=r"Layer must define outputs\(x, W, b\)"):
+        Layer().outputs(X, W=None, b=None)
+    with pytest.raises(NotImplementedError, match="Layer must define initial"):
+        Layer().initial(None, X, 5)
 
 
 # --------------------------------------------------------------------------- initialization
 
 
-def expected_distribution(name, inputs, outputs):
-    """The distribution of a weight, from the papers' formulas."""
-    family, _, shape = name.partition("_")
-    if shape == "uniform":
-        bound = {
-            "glorot": np.sqrt(6 / (inputs + outputs)),
-            "he": np.sqrt(6 / inputs),
-            "lecun": np.sqrt(3 / inputs),
-        }[family]
-        return stats.uniform(-bound, 2 * bound)
-    return stats.norm(
-        scale={
-            "glorot": np.sqrt(2 / (inputs + outputs)),
-            "he": np.sqrt(2 / inputs),
-            "lecun": np.sqrt(1 / inputs),
-        }[family]
-    )
+def uniform(bound):
+    return stats.uniform(-bound, 2 * bound)
+
+
+DISTRIBUTIONS = {  # of a weight, from the papers' formulas, for those that have any
+    "glorot_uniform": lambda i, o: uniform(np.sqrt(6 / (i + o))),
+    "glorot_normal": lambda i, o: stats.norm(scale=np.sqrt(2 / (i + o))),
+    "he_uniform": lambda i, o: uniform(np.sqrt(6 / i)),
+    "he_normal": lambda i, o: stats.norm(scale=np.sqrt(2 / i)),
+    "lecun_uniform": lambda i, o: uniform(np.sqrt(3 / i)),
+    "lecun_normal": lambda i, o: stats.norm(scale=np.sqrt(1 / i)),
+}
 
 
 def law_of_the_distribution(initializer, name, inputs, outputs):
     W = initializer(np.random.RandomState(0), inputs, outputs)
-    expected = expected_distribution(name, inputs, outputs)
+    expected = DISTRIBUTIONS[name](inputs, outputs)
     assert W.shape == (inputs, outputs)
     assert W.var() == pytest.approx(expected.var(), rel=0.02)
     assert stats.kstest(W.ravel(), expected.cdf).pvalue > 1e-3
@@ -566,12 +761,12 @@ def law_of_the_distribution(initializer, name, inputs, outputs):
 
 
 @pytest.mark.parametrize(("inputs", "outputs"), [(200, 300), (600, 100)])
-@pytest.mark.parametrize("name", [n for n in INITIALIZERS if n != "orthogonal"])
+@pytest.mark.parametrize("name", DISTRIBUTIONS)
 def test_initializer_has_its_distribution(name, inputs, outputs):
     law_of_the_distribution(INITIALIZERS[name], name, inputs, outputs)
 
 
-@pytest.mark.parametrize("other", [n for n in INITIALIZERS if n != "he_normal"])
+@pytest.mark.parametrize("other", [name for name in INITIALIZERS if name != "he_normal"])
 def test_the_law_of_the_distribution_can_fail(other):
     with pytest.raises(AssertionError):
         law_of_the_distribution(INITIALIZERS[other], "he_normal", 200, 300)
@@ -728,3 +923,11 @@ def test_unknown_names_are_refused_with_the_known_ones(estimator, parameters, kn
 
 def test_initializers_are_described():
     assert all(f'"{name}"' in DESCRIPTIONS for name in INITIALIZERS)
+
+
+@pytest.mark.parametrize("name", INITIALIZERS)
+def test_initializer_draws_finite_weights_of_the_shape_and_the_same_from_the_same_seed(name):
+    first, again = (INITIALIZERS[name](np.random.RandomState(1), 7, 4) for _ in range(2))
+    assert first.shape == (7, 4)
+    assert np.all(np.isfinite(first))
+    np.testing.assert_array_equal(first, again)

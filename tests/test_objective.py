@@ -1,4 +1,4 @@
-"""Plans of objectives: made once for fits of one shape, never kept where they could go stale."""
+"""The objective: its penalty, other rows in place, and plans that are never stale."""
 
 import functools
 from concurrent.futures import ThreadPoolExecutor
@@ -10,9 +10,9 @@ from sklearn.datasets import make_regression
 from skmlp import MLPRegressor
 from skmlp.activations import ACTIVATIONS
 from skmlp.heads import HEADS, Head, Huber
-from skmlp.network import LAYERS
+from skmlp.network import INITIALIZERS, LAYERS, NORMALIZATIONS, Noise
 from skmlp.network.network import Network
-from skmlp.training.objective import loss_graph
+from skmlp.training.objective import LossGraph, Objective, OutputScale, loss_graph
 
 unconverged = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 SHAPE = (3, 4, 2)
@@ -85,3 +85,106 @@ def test_threads_that_fit_with_one_plan_do_not_meet():
     with ThreadPoolExecutor(4) as pool:
         together = list(pool.map(coefs, range(8)))
     np.testing.assert_array_equal(together, alone)
+
+
+# ------------------------------------------------------------------- the penalty, and other rows
+
+
+def rows_of(n, weighted=False, seed=0):
+    rng = np.random.default_rng(seed)
+    weights = rng.uniform(0.5, 2, n) if weighted else None
+    return rng.normal(size=(n, 3)), rng.normal(size=(n, 2)), weights
+
+
+def objective_on(data, alpha, noise=None, **options):
+    network = Network(SHAPE, (ACTIVATIONS["tanh"],), 0, options.pop("normalization", None))
+    graph = LossGraph(
+        network,
+        HEADS["linear"](),
+        2,
+        noise=noise,
+        is_weighted=data[2] is not None,
+        has_scale="scale" in options,
+    )
+    theta = network.initial_theta(np.random.RandomState(0), np.float64)
+    return Objective(graph, theta, *data, alpha, **options)
+
+
+def squares_of(objective):
+    return sum(np.sum(objective.theta[part] ** 2) for part in objective._graph.network.penalized)
+
+
+@pytest.mark.parametrize("n", [1, 2, 7, 40])
+def test_a_batch_is_penalized_by_its_own_rows(n):
+    data = rows_of(40)
+    free, penalized = objective_on(data, 0.0), objective_on(data, 6.0)
+    difference = penalized(np.arange(n)) - free(np.arange(n))
+    assert difference == pytest.approx(6.0 / (2 * n) * squares_of(free), rel=1e-12)
+    g = penalized.gradient - free.gradient
+    expected = np.zeros_like(g)
+    for part in free._graph.network.penalized:
+        expected[part] = 6.0 / n * free.theta[part]
+    np.testing.assert_allclose(g, expected, rtol=1e-10, atol=1e-14)
+
+
+@pytest.mark.parametrize("noise", [None, Noise((0.2, 0.3))], ids=["quiet", "noisy"])
+@pytest.mark.parametrize("batch_size", [40, 16, 7, 1])
+def test_over_all_rows_the_penalty_is_the_mean_over_the_batches_of_an_epoch(batch_size, noise):
+    data, options = rows_of(40), {"noise": noise, "random": np.random.default_rng(0)}
+    free, penalized = (objective_on(data, alpha, **options) for alpha in (0.0, 6.0))
+    rows = np.arange(40)
+    batches = [rows[i : i + batch_size] for i in range(0, 40, batch_size)]
+    mean = sum(len(b) / 40 * 6.0 / (2 * len(b)) * squares_of(free) for b in batches)
+    found = penalized.predicted(rows, len(batches)) - free.predicted(rows, len(batches))
+    assert found == pytest.approx(mean, rel=1e-12)
+    assert free.predicted(rows) == pytest.approx(objective_on(data, 0.0)(rows), rel=1e-12)
+
+
+SCALE = OutputScale(np.array([3.0, -1.0]), np.array([2.0, 5.0]), 7.0)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize(
+    "options", [{}, {"scale": SCALE}, {"normalization": "batch", "noise": Noise()}], ids=str
+)
+def test_an_objective_that_other_rows_are_put_in_is_that_of_these_rows(options, weighted):
+    objective = objective_on(rows_of(40, weighted), 6.0, **options)
+    objective(np.arange(16))
+    program = objective.program
+    for n, alpha in ((25, 6.0), (64, 0.0), (64, 2.0)):
+        data = rows_of(n, weighted, seed=n)
+        objective.attach(*data, alpha)
+        assert objective.program is program
+        other, rows = objective_on(data, alpha, **options), np.arange(3, n)
+        other.theta[...] = objective.theta
+        assert objective(rows) == other(rows)
+        np.testing.assert_array_equal(objective.gradient, other.gradient)
+
+
+def test_a_scale_is_folded_into_the_last_layer_and_taken_out_again():
+    W, b = np.random.default_rng(0).normal(size=(4, 2)), np.array([0.5, -1.0])
+    folded = W.copy(), b.copy()
+    SCALE.fold(*folded)
+    h = np.random.default_rng(1).normal(size=(5, 4))
+    np.testing.assert_allclose(h @ folded[0] + folded[1], SCALE.start + SCALE.raw * (h @ W + b))
+    SCALE.unfold(*folded)
+    np.testing.assert_allclose(folded[0], W)
+    np.testing.assert_allclose(folded[1], b)
+
+
+# --------------------------------------------------------------------------------- what is ours
+
+
+@pytest.mark.parametrize("registry", [ACTIVATIONS, LAYERS, INITIALIZERS, NORMALIZATIONS])
+def test_registries_are_read_only_so_that_what_is_in_them_is_ours(registry):
+    with pytest.raises(TypeError, match="does not support item assignment"):
+        registry["mine"] = disguised
+    with pytest.raises(AttributeError):
+        registry.update(mine=disguised)
+
+
+def test_a_subclass_of_a_layer_of_ours_is_the_users():
+    class Mine(type(LAYERS["rbf"])):
+        pass
+
+    assert graph_of(Mine()) is not graph_of(Mine())

@@ -1,8 +1,13 @@
-"""Answers of many rows: computed a part at a time, and the same."""
+"""Predictions: a part at a time, beside other people's code, and what they leave behind."""
 
+import copy
+import gc
 import os
-import warnings
-from contextlib import ExitStack
+import pickle
+import threading
+import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -10,7 +15,7 @@ from scipy import sparse
 
 from skmlp import MLPClassifier, MLPRegressor
 from skmlp.estimators import prediction
-from skmlp.heads import HEADS
+from skmlp.heads import HEADS, Linear
 
 unconverged = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 METHODS = ("predict", "predict_proba", "predict_log_proba")
@@ -55,18 +60,134 @@ def test_answers_of_sparse_rows_and_labels_come_in_parts_too(monkeypatch):
 
 
 @unconverged
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
-def test_a_copy_of_the_process_takes_turns_of_its_own():
-    X = np.zeros((prediction._ANSWERED_ROWS + 1, 2))
-    model = MLPRegressor((2,), max_iter=1, random_state=0).fit(X[:5], np.arange(5.0))
-    with ExitStack() as held, warnings.catch_warnings():
-        for _ in range(prediction._TURNS._free._initial_value):
-            held.enter_context(prediction._TURNS)
-        warnings.simplefilter(
-            "ignore", DeprecationWarning
-        )  # of other threads of the test's process
-        child = os.fork()
-        if child == 0:
-            os._exit(int(model.predict(X).shape != (len(X),)))
-        assert os.waitpid(child, 0)[1] == 0
-    assert model.predict(X).shape == (len(X),)
+
+# -------------------- other people's code in the middle of a prediction
+
+
+class Lazy:
+    """Rows that another thread computes when they are asked for, as Dask's are."""
+
+    ndim, dtype = 2, np.dtype(float)
+
+    def __init__(self, compute, shape):
+        self.compute, self.shape = compute, shape
+
+    def __len__(self):
+        return self.shape[0]
+
+    def __array__(self, dtype=None, copy=None):
+        return self.compute()
+
+
+@unconverged
+def test_predictions_of_rows_that_predictions_compute_do_not_wait_for_each_other():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(prediction._ANSWERED_ROWS + 1, 3))
+    below, above = (
+        MLPRegressor((4,), max_iter=1, random_state=0).fit(X[:50, :k], X[:50, 0]) for k in (3, 1)
+    )
+    expected = above.predict(below.predict(X)[:, None])
+    threads = 2 * (os.cpu_count() or 1)
+    all_are_there = threading.Barrier(threads)
+
+    with ThreadPoolExecutor(threads) as inner, ThreadPoolExecutor(threads) as outer:
+
+        def rows():
+            all_are_there.wait(30)
+            return inner.submit(lambda: below.predict(X)[:, None]).result(30)
+
+        lazy = [Lazy(rows, (len(X), 1)) for _ in range(threads)]
+        for answers in [outer.submit(above.predict, X) for X in lazy]:
+            np.testing.assert_array_equal(answers.result(60), expected)
+
+
+@unconverged
+def test_a_head_may_ask_another_model_of_many_rows():
+    X = np.random.default_rng(0).normal(size=(2 * prediction._ANSWERED_ROWS + 1, 2))
+    other = MLPRegressor((3,), max_iter=1, random_state=0).fit(X[:50], X[:50, 0])
+
+    @dataclass(frozen=True)
+    class Asking(Linear):
+        def predict(self, raw):
+            return raw + other.predict(np.hstack([raw, raw]))[:, None]
+
+    model = MLPRegressor((3,), head=Asking(), max_iter=1, random_state=1).fit(X[:50], X[:50, 0])
+    answers = model.predict(X)
+    np.testing.assert_allclose(answers[:3], model.predict(X[:3]), rtol=1e-12)
+
+
+# -------------------- what stays behind
+
+
+@unconverged
+@pytest.mark.parametrize("rows", [1, 300, 20_000])
+def test_an_idle_estimator_keeps_little_beside_its_parameters(rows):
+    X = np.random.default_rng(0).normal(size=(rows, 20))
+    models = [
+        MLPClassifier((100,), max_iter=1, random_state=i).fit(X[:50], np.arange(50)[: len(X)] % 2)
+        for i in range(12)
+    ]
+    models[0].predict_proba(X)  # what is made once, for all of them
+    tracemalloc.start()
+    before = tracemalloc.get_traced_memory()[0]
+    for model in models[1:]:
+        model.predict(X)
+        model.hidden_layer_output(X)
+    gc.collect()
+    held = tracemalloc.get_traced_memory()[0] - before
+    tracemalloc.stop()
+    assert held / len(models[1:]) < 64_000
+
+
+@unconverged
+def test_a_pickle_and_a_copy_have_no_buffers():
+    X = np.random.default_rng(0).normal(size=(40, 3))
+    model = MLPRegressor((5,), max_iter=1, random_state=0).fit(X, X[:, 0])
+    before = len(pickle.dumps(model))
+    expected = model.predict(X[:1])
+    assert len(pickle.dumps(model)) == before
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(model)).predict(X[:1]), expected)
+    np.testing.assert_array_equal(copy.deepcopy(model).predict(X[:1]), expected)
+
+
+# -------------------- edits
+
+
+@unconverged
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, int])
+@pytest.mark.parametrize("order", "CF")
+@pytest.mark.parametrize("attribute", ["coefs_", "intercepts_"])
+def test_edits_in_place_are_seen_whatever_array_was_put_there(attribute, order, dtype):
+    X = np.random.default_rng(0).normal(size=(9, 3))
+    model = MLPRegressor((4,), "tanh", max_iter=1, random_state=0).fit(X, X[:, 0])
+    array = np.array(10 * getattr(model, attribute)[0], dtype=dtype, order=order)
+    getattr(model, attribute)[0] = array
+    for _ in range(2):
+        model.predict(X[:1])
+        array += np.ones((), dtype)
+        h = np.tanh(X @ model.coefs_[0] + model.intercepts_[0])
+        expected = h @ model.coefs_[1][:, 0] + model.intercepts_[1][0]
+        np.testing.assert_allclose(model.predict(X), expected, rtol=1e-5)
+        np.testing.assert_allclose(model.hidden_layer_output(X), h, rtol=1e-5)
+
+
+# -------------------- subclasses
+
+
+@unconverged
+@pytest.mark.parametrize(
+    "members",
+    [
+        {"__hash__": None},
+        {"__eq__": lambda self, other: True},
+        {"__eq__": lambda self, other: 1 / 0},
+    ],
+    ids=["unhashable", "all equal", "not comparable"],
+)
+def test_a_subclass_predicts_however_it_is_compared(members):
+    X = np.random.default_rng(0).normal(size=(9, 3))
+    kind = type("Own", (MLPRegressor,), members)
+    model = kind((4,), max_iter=1, random_state=0).fit(X, X[:, 0])
+    expected = MLPRegressor((4,), max_iter=1, random_state=0).fit(X, X[:, 0]).predict(X)
+    np.testing.assert_array_equal(model.predict(X), expected)
+    np.testing.assert_array_equal(model.predict(X), expected)

@@ -20,18 +20,9 @@ from skmlp.engine import BATCH, Program, evaluate, variable
 from skmlp.estimators.settings import DESCRIPTIONS, noise_in_training
 from skmlp.heads import HEADS
 from skmlp.heads.head import best_constant
-from skmlp.network.network import Network
-from skmlp.network.regularizers import (
-    EPSILON,
-    NORMALIZATIONS,
-    STATISTICS_RATE,
-    Noise,
-    Prediction,
-    Training,
-    dropped,
-    moments,
-    normalized,
-)
+from skmlp.network.network import Network, values_of
+from skmlp.network.normalization import EPSILON, NORMALIZATIONS, moments, normalized
+from skmlp.network.occasions import STATISTICS_RATE, Noise, Prediction, Training, dropped
 from skmlp.training.objective import LossGraph, Objective
 
 KINDS = [MLPClassifier, MLPRegressor]
@@ -158,15 +149,15 @@ def test_no_gradient_and_no_penalty_moves_what_is_learned_beside_the_weights():
     for penalty in (0.0, 5.0):
         objective, *_ = objective_of(network, Noise(), penalty=penalty)
         objective(np.arange(12))
-        gradients.append(network.by_layer(network.split(objective.gradient)))
+        gradients.append(network.split(objective.gradient))
     for free, penalized in zip(*gradients, strict=True):
-        for a, b in zip(free, penalized, strict=True):
-            if any(a is W for W in gradients[0].weights):
-                assert np.all(a != b)
+        for name, g in free.items():
+            if name == "W":
+                assert np.all(g != penalized["W"])
             else:
-                np.testing.assert_array_equal(a, b)
-    for part in gradients[0].statistics:
-        np.testing.assert_array_equal(part, 0)
+                np.testing.assert_array_equal(g, penalized[name])
+    for hidden in gradients[0][:-1]:
+        np.testing.assert_array_equal(hidden["statistics"], 0)
 
 
 # ------------------------------------------------------------------------------------------ dropout
@@ -180,15 +171,14 @@ def test_dropout_has_the_prediction_as_its_exact_expectation(rates):
     predicting = LossGraph(network, HEADS["linear"](), 1)
     x = np.array([[1.0, -2.0]])
     drawn = [u for u, _ in training.training.fills]
-    program = Program(
-        [training.raw], dict(zip(training.parameters, network.split(theta), strict=True))
-    )
+    parts = network.split(theta)
+    program = Program([training.raw], values_of(training.parameters, parts))
     outcomes = []  # of all masks, each as likely as the others: u on a grid of 4 values
     for numbers in itertools.product([0.0, 0.25, 0.5, 0.75], repeat=2 * len(drawn)):
         masks = np.reshape(numbers, (len(drawn), 1, 2))
         outcomes.append(program.run({training.x: x, **dict(zip(drawn, masks, strict=True))})[0])
-    parts = dict(zip(predicting.parameters, network.split(theta), strict=True))
-    expected = evaluate(predicting.raw, {predicting.x: x, **parts})
+    values = {predicting.x: x, **values_of(predicting.parameters, parts)}
+    expected = evaluate(predicting.raw, values)
     assert np.ptp(outcomes) > 0.1
     np.testing.assert_allclose(np.mean(outcomes, axis=0), expected, rtol=1e-12)
 
@@ -202,9 +192,9 @@ def test_dropout_in_training_has_the_prediction_as_its_mean():
     X = np.tile(np.ones((1, 4)), (20_000, 1))
     values = {graph.x: X, **graph.training.drawn_from(np.random.default_rng(0))}
     parts = network.split(theta)
-    program = Program([graph.raw], dict(zip(graph.parameters, parts, strict=True)))
+    program = Program([graph.raw], values_of(graph.parameters, parts))
     raw = program.run(values)[0]
-    bound = dict(zip(predicting.parameters, parts, strict=True))
+    bound = values_of(predicting.parameters, parts)
     expected = evaluate(predicting.raw, {predicting.x: X[:1], **bound})[0, 0]
     assert abs(raw.mean() - expected) < 4 * raw.std() / np.sqrt(len(raw))
     assert abs(raw.mean() - 0.5 * expected) > 4 * raw.std() / np.sqrt(len(raw))
@@ -294,7 +284,7 @@ def test_training_fills_normal_numbers_of_the_right_width():
         {
             graph.x: np.zeros((5000, 3)),
             x: numbers,
-            **dict(zip(graph.parameters, [np.ones((3, 1)), np.zeros(1)], strict=True)),
+            **values_of(graph.parameters, [{"W": np.ones((3, 1)), "b": np.zeros(1)}]),
         },
     )
     assert np.std(disturbed) == pytest.approx(0.5 * np.sqrt(3), rel=0.05)
@@ -334,15 +324,28 @@ def test_hidden_layers_are_regularized_on_sparse_inputs_too(normalization):
 # ------------------------------------------------------------------------ normalization, residuals
 
 
+def running_of(normalization):
+    return {} if normalization is None else NORMALIZATIONS[normalization].running
+
+
+def moments_by_hand(normalization, z, running):
+    """Mean and variance that scale z, by NumPy where a reference is written here."""
+    references = {
+        "layer": lambda z, running: (z.mean(axis=1)[:, None], z.var(axis=1)[:, None]),
+        "batch": lambda z, running: running,
+    }
+    if normalization in references:
+        return references[normalization](z, running)
+    return NORMALIZATIONS[normalization].moments(z, lambda of_batch: running)
+
+
 def by_hand(model, X, f, *, normalization=None, residual=False):
     """Compute the layers with NumPy alone, from what the estimator publishes."""
     outputs, h = [], X
     for i, (W, b) in enumerate(zip(model.coefs_[:-1], model.intercepts_, strict=False)):
         z = h @ W + b
         if normalization is not None:
-            mean, variance = z.mean(axis=1)[:, None], z.var(axis=1)[:, None]
-            if normalization == "batch":
-                mean, variance = model.normalization_statistics_[i]
+            mean, variance = moments_by_hand(normalization, z, model.normalization_statistics_[i])
             gain, shift = model.normalization_parameters_[i]
             z = gain * (z - mean) / np.sqrt(variance + EPSILON) + shift
         is_added = residual and i > 0 and W.shape[0] == W.shape[1]
@@ -367,11 +370,12 @@ def test_answers_are_those_composed_by_hand(normalization, residual, sizes, solv
     np.testing.assert_allclose(model.predict(X), outputs[-1][:, 0], atol=1e-12)
     for name, found in (
         ("normalization_parameters_", normalization is not None),
-        ("normalization_statistics_", normalization == "batch"),
+        ("normalization_statistics_", bool(running_of(normalization))),
     ):
         for part, units in zip(getattr(model, name), sizes, strict=True):
             assert (part is not None) == found
-            assert part is None or part.shape == (2, units)
+            rows = len(running_of(normalization)) if name.endswith("statistics_") else 2
+            assert part is None or part.shape == (rows, units)
 
 
 def test_a_residual_network_is_another_one():
@@ -396,25 +400,26 @@ def test_residual_layers_let_a_deep_network_learn():
 def test_a_batch_is_normalized_by_its_own_moments(weighted):
     network = Network((3, 4, 2), (ACTIVATIONS["tanh"],), 0, "batch")
     objective, (X, Y, weights), _ = objective_of(network, Noise(), weighted=weighted)
-    W, b, _, scales, running = network.by_layer(network.split(objective.theta))
+    hidden, output = network.split(objective.theta)
     rows = np.array([0, 2, 3, 7, 11])
     w = weights[rows] if weighted else np.ones(5)
-    z = X[rows] @ W[0] + b[0]
+    z = X[rows] @ hidden["W"] + hidden["b"]
     mean = np.average(z, axis=0, weights=w)
     variance = np.average((z - mean) ** 2, axis=0, weights=w)
-    gain, shift = scales[0]
+    gain, shift = hidden["normalization"]
     h = np.tanh(gain * (z - mean) / np.sqrt(variance + EPSILON) + shift)
-    losses = 0.5 * np.sum((h @ W[1] + b[1] - Y[rows]) ** 2, axis=1)
+    losses = 0.5 * np.sum((h @ output["W"] + output["b"] - Y[rows]) ** 2, axis=1)
     assert objective(rows) == pytest.approx(np.sum(w * losses) / 5, rel=1e-12)
-    before = running[0].copy()
+    running = hidden["statistics"]
+    before = running.copy()
     objective.track()
     expected = (1 - STATISTICS_RATE) * before + STATISTICS_RATE * np.array([mean, variance])
-    np.testing.assert_allclose(running[0], expected, rtol=1e-12)
+    np.testing.assert_allclose(running, expected, rtol=1e-12)
     objective(rows[:1])
     objective.track()  # one row has no variance to tell of
-    np.testing.assert_allclose(running[0], expected, rtol=1e-12)
+    np.testing.assert_allclose(running, expected, rtol=1e-12)
     objective.observe(rows)
-    np.testing.assert_allclose(running[0], [mean, variance], rtol=1e-12)
+    np.testing.assert_allclose(running, [mean, variance], rtol=1e-12)
 
 
 def test_running_statistics_are_an_exponential_average_over_the_batches():
@@ -572,7 +577,7 @@ def test_restore_best_judges_the_network_as_it_predicts():
     epochs = [fit(MLPRegressor, X, y, max_iter=n, **options) for n in range(1, 13)]
 
     def objective(m):
-        penalty = sum(np.sum(W**2) for W in m.coefs_) * m.alpha / 16
+        penalty = sum(np.sum(W**2) for W in m.coefs_) * m.alpha * 4 / 60  # of 4 batches
         return 0.5 * np.mean((m.predict(X) - y) ** 2) + 0.5 * penalty
 
     best = int(np.argmin([objective(m) for m in epochs]))
@@ -623,7 +628,9 @@ def test_the_graph_shows_what_predicts(normalization):
     assert nodes["objective"].value == pytest.approx(0.5 * np.mean((model.predict(X) - y) ** 2))
     for text in (str(graph), str(model.computation_graph())):
         assert "gain1, shift1" in text
-        assert ("mean1, variance1" in text) == (normalization == "batch")
+        running = ", ".join(f"{name}1" for name in running_of(normalization))
+        assert running in text
+        assert running or "mean1" not in text
         assert "u1" not in text
 
 
@@ -655,9 +662,9 @@ def test_smoothed_labels_are_the_loss_on_smoothed_targets(name, smoothing):
     network = Network((5, head.n_raw(n_targets)), (), head.n_constant(n_targets))
     graph = LossGraph(network, head, n_targets, label_smoothing=smoothing)
     theta = network.initial_theta(np.random.RandomState(0), np.float64)
-    parts = dict(zip(graph.parameters, network.split(theta), strict=True))
+    parts = values_of(graph.parameters, network.split(theta))
     X = rng.normal(size=(20, 5))
-    values = {graph.x: X, graph.y: Y, graph.scale: 1 / 20, **parts}
+    values = {graph.x: X, graph.y: Y, graph.per_row: 1 / 20, **parts}
     raw, objective = evaluate([graph.raw, graph.objective], values)
     assert objective == pytest.approx(np.mean(head.loss(raw, smooth)), rel=1e-12)
     assert objective != pytest.approx(np.mean(head.loss(raw, Y)), rel=1e-5)

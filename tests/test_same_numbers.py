@@ -3,7 +3,8 @@
 The cases are products of kinds of data, solvers, schedules, early stopping, activations, layers,
 batches and ways to call. Whatever touches a documented difference (docs/differences.md) is left out
 where a group of cases is built, and a comment there names the difference. `compare` fits one
-case twice and returns the worst relative differences; `benchmarks/same_numbers.py` prints them.
+case twice and returns the worst relative differences; `benchmarks/same_numbers.py` prints them. By
+default every sixth case of a group is run, with `-m long` the others.
 """
 
 import itertools
@@ -20,7 +21,9 @@ from sklearn import neural_network
 import skmlp
 
 SKLEARN_VERSION = tuple(int(part) for part in sklearn.__version__.split(".")[:2])
-ROWS = 120  # 120 rows, or 96 beside a validation part of 0.2, are whole batches of 24
+ROWS = 113  # in batches of 24 the last has 17 rows; beside a validation part of 0.2 it has 18
+BATCH = 24
+SAMPLED = 6  # of so many cases one is run by default
 
 # ------------------------------------------------------------------------------------ the data
 
@@ -36,11 +39,11 @@ class Problem:
 
 
 @cache
-def problem(kind: str, dtype: str = "float64") -> Problem:
+def problem(kind: str, dtype: str = "float64", rows: int = ROWS) -> Problem:
     """Make the data set of one kind."""
     rng = np.random.default_rng(7)
-    X = rng.normal(size=(ROWS, 5))
-    scores = X @ rng.normal(size=(5, 4)) + 0.5 * rng.normal(size=(ROWS, 4))
+    X = rng.normal(size=(rows, 5))
+    scores = X @ rng.normal(size=(5, 4)) + 0.5 * rng.normal(size=(rows, 4))
     labels = np.argmax(scores, axis=1)
     sparse = np.where(np.abs(X) > 0.8, X, 0.0)
     counts = rng.poisson(np.exp(0.4 * scores[:, :2]))
@@ -57,7 +60,6 @@ def problem(kind: str, dtype: str = "float64") -> Problem:
         "csr": ("MLPClassifier", scipy.sparse.csr_matrix(sparse), labels % 2),
         "csc": ("MLPRegressor", scipy.sparse.csc_matrix(sparse), scores[:, 0]),
         "integers": ("MLPClassifier", np.round(2 * X).astype(int), labels),
-        "many_rows": ("MLPRegressor", np.tile(X, (4, 1))[:400], np.tile(scores[:, 0], 4)[:400]),
     }
     estimator, X, y, *loss = kinds[kind]
     if dtype == "float32":
@@ -65,14 +67,14 @@ def problem(kind: str, dtype: str = "float64") -> Problem:
     return Problem(estimator, X, y, *loss)
 
 
-def sample_weight(weights: str):
-    """Make the weights of the rows; the tiled ones have the same mean in each batch of 24."""
+def sample_weight(weights: str, rows: int):
+    """Make the weights of the rows; the tiled ones have the same mean in each whole batch."""
     rng = np.random.default_rng(11)
     return {
         "none": None,
-        "varied": rng.uniform(0.1, 3.0, size=ROWS),
-        "constant": np.full(ROWS, 2.5),
-        "tiled": np.tile(rng.uniform(0.1, 3.0, size=24), ROWS // 24),
+        "varied": rng.uniform(0.1, 3.0, size=rows),
+        "constant": np.full(rows, 2.5),
+        "tiled": np.tile(rng.uniform(0.1, 3.0, size=BATCH), rows // BATCH),
     }[weights]
 
 
@@ -88,10 +90,24 @@ class Case:
     weights: str = "none"
     call: str = "fit"
     dtype: str = "float64"
+    rows: int = ROWS
+
+    @property
+    def problem(self) -> Problem:
+        """The data that it fits."""
+        return problem(self.kind, self.dtype, self.rows)
 
     def __str__(self) -> str:
         told = [f"{name}={value}" for name, value in self.parameters.items()]
-        return "-".join([self.kind, self.call, f"weights={self.weights}", self.dtype, *told])
+        return "-".join(
+            [
+                f"{self.rows} rows of {self.kind}",
+                self.call,
+                f"weights={self.weights}",
+                self.dtype,
+                *told,
+            ]
+        )
 
 
 def cases(kinds, *options, **settings) -> list[Case]:
@@ -110,7 +126,7 @@ def vary(**choices) -> list[dict]:
 
 COMMON = {
     "hidden_layer_sizes": (6,),
-    "batch_size": 24,
+    "batch_size": BATCH,
     "validation_fraction": 0.2,
     "learning_rate_init": 0.02,
     "max_iter": 12,
@@ -161,34 +177,41 @@ GROUPS = {
         vary(activation=["identity", "relu", "logistic", "tanh"]),
         vary(hidden_layer_sizes=[(), 7, (6, 4), [5]], learning_rate_init=[0.005]),
     ),
-    # Difference 8: a short last batch has the same penalty as the others in skmlp alone, so batches
-    # are whole here, and ragged where there is no penalty.
-    "whole batches": [
+    "short batches of every length": [
+        case
+        for rows in range(4 * BATCH + 1, 5 * BATCH + 1)
+        for case in cases(
+            ["binary", "multiclass", "multilabel", "regression", "counts", "csr"],
+            [NESTEROV, ADAM],
+            vary(alpha=[0.05]),
+            rows=rows,
+        )
+    ],
+    "batch sizes": [
         *cases(
             ["multiclass", "regression"],
             [NESTEROV, ADAM],
-            vary(batch_size=[6, 60, 120, 500, "auto"], shuffle=[True, False], alpha=[0.05]),
+            vary(batch_size=[7, 50, 112, 113, 500, "auto"], shuffle=[True, False], alpha=[0.05]),
         ),
         *cases(
             ["regression"],
             [NESTEROV, ADAM],
             vary(batch_size=[1], max_iter=[2], learning_rate_init=[0.002]),
         ),
-        *cases(["many_rows"], [NESTEROV, ADAM], vary(batch_size=["auto"])),
+        *[
+            case
+            for rows in (201, 217, 250, 333, 399, 400, 401)
+            for case in cases(
+                ["regression", "multiclass"], [NESTEROV, ADAM], vary(batch_size=["auto"]), rows=rows
+            )
+        ],
         *cases(
-            ["many_rows"],
+            ["regression"],
             [NESTEROV, ADAM],
             EARLY,
-            vary(batch_size=["auto"], validation_fraction=[0.5]),
+            vary(batch_size=["auto"], validation_fraction=[0.37, 0.5]),
+            rows=400,
         ),
-    ],
-    "ragged batches": [
-        *cases(
-            ["multiclass", "regression"],
-            [NESTEROV, ADAM],
-            vary(batch_size=[17, 50, 119], shuffle=[True, False], alpha=[0.0]),
-        ),
-        *cases(["many_rows"], [ADAM], EARLY, vary(batch_size=["auto"], alpha=[0.0])),
     ],
     "parameters": [
         *cases(["binary", "regression"], [NESTEROV, ADAM], vary(alpha=[0.0, 0.1, 10.0])),
@@ -205,7 +228,7 @@ GROUPS = {
         *cases(["two_outputs"], [ADAM], ONE_BATCH, [TWO_OUTPUTS], weights="varied"),
         *cases(SPLITTABLE, [ADAM], ONE_BATCH, EARLY, weights="varied"),
         *cases(["binary", "regression"], [NESTEROV, ADAM], weights="constant"),
-        *cases(["binary", "counts"], MINIBATCH, vary(shuffle=[False]), weights="tiled"),
+        *cases(["binary", "counts"], MINIBATCH, vary(shuffle=[False]), weights="tiled", rows=120),
     ],
     "streams": [
         *cases(ALL_KINDS, [NESTEROV, ADAM], ONE_BATCH, call="partial_fit"),
@@ -261,7 +284,11 @@ GROUPS = {
         *cases(["binary", "regression"], [ADAM], EARLY, dtype="float32"),
     ],
 }
-GROUP_AND_CASE = [(group, case) for group, members in GROUPS.items() for case in members]
+GROUP_AND_CASE = [
+    pytest.param(group, case, id=f"{group}-{case}", marks=[pytest.mark.long] * bool(i % SAMPLED))
+    for group, members in GROUPS.items()
+    for i, case in enumerate(members)
+]
 
 # ------------------------------------------------------------------------------- the comparison
 
@@ -292,7 +319,7 @@ class Comparison:
 
 def build(library, case: Case, **changes):
     """Make the estimator of a case, from scikit-learn or from skmlp."""
-    made = problem(case.kind)
+    made = case.problem
     parameters = {**COMMON, **case.parameters, **changes}
     if made.loss is not None:
         parameters["loss" if library is neural_network else "head"] = made.loss
@@ -308,7 +335,7 @@ def loss_factor(case: Case) -> int:
     return 2 if case.kind == "two_outputs" else 1
 
 
-STREAM = [("partial_fit", slice(*ends)) for ends in [(0, 72), (72, 120), (30, 78), (0, 96)]]
+STREAM = [("partial_fit", slice(*ends)) for ends in [(0, 71), (71, 113), (30, 79), (0, 97)]]
 CALLS = {
     "fit": [("fit", slice(None))],
     "warm fits": [("fit", slice(None))] * 3,
@@ -319,7 +346,7 @@ CALLS = {
 
 def train(estimator, case: Case) -> list[str]:
     """Fit the estimator as the case says, and return the categories of the warnings."""
-    made, weight = problem(case.kind, case.dtype), sample_weight(case.weights)
+    made, weight = case.problem, sample_weight(case.weights, case.rows)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         for step, (method, rows) in enumerate(CALLS[case.call]):
@@ -342,10 +369,10 @@ def facts(estimator, caught: list[str], case: Case) -> dict:
     found["warnings"] = caught
     found["dtypes"] = [str(array.dtype) for array in estimator.coefs_ + estimator.intercepts_]
     found["shapes"] = [array.shape for array in estimator.coefs_ + estimator.intercepts_]
-    found["predicted"] = str(estimator.predict(problem(case.kind, case.dtype).X).dtype)
+    found["predicted"] = str(estimator.predict(case.problem.X).dtype)
     if hasattr(estimator, "classes_"):
         found["classes_"] = estimator.classes_.tolist()
-        found["classes"] = estimator.predict(problem(case.kind, case.dtype).X).tolist()
+        found["classes"] = estimator.predict(case.problem.X).tolist()
     if estimator.solver != "lbfgs":
         found["epochs"] = len(estimator.loss_curve_)
         for name in ("best_loss_", "validation_scores_", "best_validation_score_"):
@@ -357,7 +384,7 @@ def facts(estimator, caught: list[str], case: Case) -> dict:
 
 def numbers(estimator, case: Case, factor: int = 1) -> dict[str, list[np.ndarray]]:
     """Collect what must be close; the losses are multiplied by the factor."""
-    made = problem(case.kind, case.dtype)
+    made = case.problem
     found = {"coefs_": estimator.coefs_, "intercepts_": estimator.intercepts_}
     found["elements"] = estimator.coefs_ + estimator.intercepts_
     found["losses"] = [np.array([estimator.loss_]) * factor]
@@ -423,7 +450,7 @@ def missing_in_scikit_learn(case: Case) -> str:
         return ""
     if case.weights != "none":
         return "scikit-learn's networks take sample_weight since 1.7"
-    if problem(case.kind).loss == "poisson":
+    if case.problem.loss == "poisson":
         return "scikit-learn's networks have the Poisson loss since 1.7"
     if case.kind == "binary_strings" and case.parameters.get("early_stopping"):
         return "scikit-learn's early stopping takes labels that are strings since 1.7"
@@ -433,9 +460,7 @@ def missing_in_scikit_learn(case: Case) -> str:
 # ------------------------------------------------------------------------------------- the tests
 
 
-@pytest.mark.parametrize(
-    ("group", "case"), GROUP_AND_CASE, ids=[f"{group}-{case}" for group, case in GROUP_AND_CASE]
-)
+@pytest.mark.parametrize(("group", "case"), GROUP_AND_CASE)
 def test_same_numbers(group, case):
     if reason := missing_in_scikit_learn(case):
         pytest.skip(reason)
@@ -445,9 +470,14 @@ def test_same_numbers(group, case):
 
 
 def test_there_are_many_different_cases():
-    told = [str(case) for _, case in GROUP_AND_CASE]
+    told = [str(case) for members in GROUPS.values() for case in members]
     assert len(told) == len(set(told))
-    assert len(told) > 60
+    assert len(told) >= 500
+
+
+def test_short_batches_of_every_length_are_among_them():
+    last = {case.rows % BATCH for case in GROUPS["short batches of every length"]}
+    assert last == set(range(BATCH))
 
 
 @pytest.mark.parametrize("activation", ["identity", "relu", "logistic", "tanh"])

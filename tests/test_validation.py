@@ -127,7 +127,8 @@ def test_scores_of_every_epoch_are_those_of_the_model_at_its_end(is_weighted, so
     X, y, X_val, y_val = data(kind)
     w, w_val = (weights(len(y)), weights(len(y_val), 2)) if is_weighted else (None, None)
     given = {"sample_weight": w, "X_val": X_val, "y_val": y_val, "sample_weight_val": w_val}
-    model = quick(kind, solver=solver, max_iter=6).fit(X, y, **given)
+    scoring = "accuracy" if kind is MLPClassifier else "r2"
+    model = quick(kind, solver=solver, max_iter=6, scoring=scoring).fit(X, y, **given)
     history = pd.DataFrame(model.history_)
     assert len(history) == model.n_iter_ == 6
     assert list(history["loss"]) == model.loss_curve_

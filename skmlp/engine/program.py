@@ -151,6 +151,12 @@ class Program:
                 del self._steps[next(iter(self._steps))]
         return self._steps[rows]
 
+    def release(self, most_bytes: int) -> None:
+        """stub."""
+        while self._steps and sum(s.number_of_bytes for s in self._steps.values()) > most_bytes:
+            del self._steps[next(iter(self._steps))]
+            self._latest = -1
+
     def run(
         self, values: Mapping[Expression, Any] | None = None, index: Any = None
     ) -> list[np.ndarray]:

@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ..heads import HEADS
+from ..heads import HEADS, Head
 from ..training.solvers import SOLVERS
-from .perceptron import ATTRIBUTES, MultilayerPerceptron
-from .settings import DESCRIPTIONS
+
+_WORDS = {
+    "probabilities": "probabilities",
+    "distribution": "a distribution",
+    "quantiles": "quantiles",
+}
 
 
-def has_stochastic_solver(estimator: MultilayerPerceptron) -> bool:
+def has_stochastic_solver(estimator: Any) -> bool:
     """Tell whether an estimator can take a stream, or raise an AttributeError that says why not."""
     if estimator.solver in SOLVERS:
         return True
@@ -21,11 +25,18 @@ def has_stochastic_solver(estimator: MultilayerPerceptron) -> bool:
     )
 
 
-def has(what: str) -> Callable[[MultilayerPerceptron], bool]:
-    """Make a test whether an estimator's head has probabilities, a distribution, ...."""
+def known_head(estimator: Any) -> Head | None:
+    """Return the head that was fitted, or that the `head` parameter says; None if it is wrong."""
+    if hasattr(estimator, "head_"):
+        return estimator.head_
+    return estimator._kind.known_head(estimator.head)
 
-    def test(estimator: MultilayerPerceptron) -> bool:
-        head = estimator._known_head
+
+def has(what: str) -> Callable[[Any], bool]:
+    """Make a test whether an estimator's head has probabilities, a distribution or quantiles."""
+
+    def test(estimator: Any) -> bool:
+        head = known_head(estimator)
         if head is not None and getattr(head, f"has_{what}"):
             return True
         raise AttributeError(only_with(what, head or estimator.head))
@@ -33,9 +44,9 @@ def has(what: str) -> Callable[[MultilayerPerceptron], bool]:
     return test
 
 
-def has_scores_alone(estimator: MultilayerPerceptron) -> bool:
+def has_scores_alone(estimator: Any) -> bool:
     """Tell whether an estimator's head has scores of classes, but no probabilities."""
-    head = estimator._known_head
+    head = known_head(estimator)
     return head is not None and not head.has_probabilities
 
 
@@ -46,17 +57,3 @@ def only_with(what: str, head: Any) -> str:
         names = [name for name in names if "numbers" not in HEADS[name].targets]
     but = ", whose parameters leave it none" if type(head) in map(HEADS.get, names) else ""
     return f"Only the heads {', '.join(names)} have {_WORDS[what]}, got head={head!r}{but}."
-
-
-_WORDS = {
-    "probabilities": "probabilities",
-    "distribution": "a distribution",
-    "quantiles": "quantiles",
-}
-
-
-def documented(estimator: type) -> type:
-    """Put what both estimators share into a docstring."""
-    lines = (estimator.__doc__ or "").replace("{attributes}", ATTRIBUTES)
-    estimator.__doc__ = lines.replace("{parameters}", DESCRIPTIONS)
-    return estimator

@@ -10,15 +10,16 @@ from __future__ import annotations
 import math
 import os
 import time
-import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import sklearn
 
 from ..heads.head import is_count, is_number
 from ..training.checkpoints import write_checkpoint
+from ..training.warn import warn
+from .prediction import PARAMETERS
 from .scoring import find_scorer
 
 try:  # scikit-learn 1.9 and later
@@ -62,18 +63,6 @@ __all__ = [
     "with_callbacks",
 ]
 
-PARAMETER_ATTRIBUTES = (
-    "coefs_",
-    "intercepts_",
-    "activation_parameters_",
-    "normalization_parameters_",
-    "normalization_statistics_",
-)
-
-if TYPE_CHECKING:
-    from ..training.loops import Course
-
-
 class Watcher:
     """Tells the callbacks of an estimator how its fit goes.
 
@@ -98,13 +87,19 @@ class Watcher:
         self.fitted: Callable[[], dict[str, Any]] = dict
 
     @classmethod
-    def of(cls, estimator: Any, X: Any, y: Any, sample_weight: Any) -> Watcher | None:
-        """Return the watcher of an estimator; None where it has no callbacks."""
+    def of(
+        cls, estimator: Any, max_iter: int, X: Any, y: Any, sample_weight: Any
+    ) -> Watcher | None:
+        """Return the watcher of an estimator; None where it has no callbacks.
+
+        scikit-learn's protocol for third parties (SLEP 23) has no public names yet for what is
+        read here, nor for what an interrupt in a callback's teardown leaves behind.
+        """
         for name in ("_callback_fit_ctx", "_skl_callbacks_to_teardown"):
-            vars(estimator).pop(name, None)  # what an interrupted teardown left behind
+            vars(estimator).pop(name, None)
         if not getattr(estimator, "_skl_callbacks", None):
             return None
-        context = estimator._init_callback_context(max_subtasks=estimator.max_iter)
+        context = estimator._init_callback_context(max_subtasks=max_iter)
         weights = {} if sample_weight is None else {"sample_weight": sample_weight}
         return cls(estimator, context, {"X": X, "y": y, "metadata": weights})
 
@@ -122,7 +117,7 @@ class Watcher:
         self._epoch = self._context.subcontext(task_name="epoch")
         self._epoch.call_on_fit_task_begin(estimator=self._estimator, **self._given)
 
-    def end(self, course: Course) -> bool:  # noqa: ARG002, `fitted` knows it
+    def end(self) -> bool:
         """Tell that an epoch ends; return whether a callback wants to stop."""
         return bool(
             self._epoch.call_on_fit_task_end(
@@ -165,16 +160,16 @@ class Callback:
     """
 
     def setup(self, estimator: Any, context: Any) -> None:
-        """Hear that a fit is about to begin."""
+        """Called before a fit begins."""
 
     def on_fit_task_begin(self, estimator: Any, context: Any) -> None:
-        """Hear that a task begins."""
+        """Called when a task begins."""
 
     def on_fit_task_end(self, estimator: Any, context: Any) -> Any:
-        """Hear that a task ends; a true value stops training after an epoch."""
+        """Called when a task ends; a true value stops training after an epoch."""
 
     def teardown(self, estimator: Any, context: Any) -> None:
-        """Hear that a fit is over, whatever its end."""
+        """Called when a fit is over, however it ended."""
 
 
 class _Remembering(Callback):
@@ -210,7 +205,7 @@ class EarlyStopping(_Remembering):
         name of a scorer of scikit-learn or a function of (estimator, X, y), of which more is
         better.
     patience : int, default=10
-        How many epochs without an improvement are borne.
+        Number of epochs without an improvement before training stops.
     tol : float, default=0.0
         What an improvement has to exceed.
     data : (X, y), default=None
@@ -274,7 +269,7 @@ class EarlyStopping(_Remembering):
         if value > fit.get("best", -math.inf) + self.tol:
             fit.update(best=value, epoch=fitted_estimator.n_iter_, waited=0)
             fit["parameters"] = {
-                name: getattr(fitted_estimator, name) for name in PARAMETER_ATTRIBUTES
+                name: getattr(fitted_estimator, name) for name in PARAMETERS
             }
         else:
             fit["waited"] = fit.get("waited", 0) + 1
@@ -419,11 +414,10 @@ class Checkpoint(_Remembering):
         except OSError as error:
             if not fit.get("has_warned"):
                 fit["has_warned"] = True
-                warnings.warn(
+                warn(
                     f"Checkpoint {self.path!r} could not be written ({error.strerror}): training "
                     "goes on, and an older checkpoint stays as it was.",
                     RuntimeWarning,
-                    stacklevel=2,
                 )
 
 
@@ -508,6 +502,4 @@ class GradientNorms(_Remembering):
                 continue
             fit["warned"].add(layer)
             epoch = fitted_estimator.n_iter_
-            warnings.warn(
-                f"The gradient of {layer} {problem} (epoch {epoch}).", RuntimeWarning, stacklevel=2
-            )
+            warn(f"The gradient of {layer} {problem} (epoch {epoch}).", RuntimeWarning)

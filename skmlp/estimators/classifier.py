@@ -1,8 +1,4 @@
-"""The classifier: what classes and labels mean as targets, and what its answers are.
-
-The law: a target is encoded into columns once, for the head; an answer is made of the head's
-predictions for those columns. All else is `MultilayerPerceptron`.
-"""
+"""The classifier: what classes and labels are answered with."""
 
 from __future__ import annotations
 
@@ -11,17 +7,16 @@ from typing import Any, Self
 import numpy as np
 from scipy.sparse import csr_matrix
 from sklearn.base import ClassifierMixin
-from sklearn.metrics import accuracy_score
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.multiclass import check_classification_targets, type_of_target, unique_labels
 
 from ..heads import HEADS
-from .availability import documented, has, has_scores_alone, has_stochastic_solver
-from .data import check_weights, class_weights
-from .perceptron import MultilayerPerceptron, unchanged_on_failure
+from .availability import has, has_scores_alone, has_stochastic_solver
+from .perceptron import MultilayerPerceptron, documented
+from .prediction import Fitted
+from .targets import Classes
 
 
-def _can_stream(estimator: MultilayerPerceptron) -> bool:
+def _can_stream(estimator: MLPClassifier) -> bool:
     if isinstance(estimator.class_weight, str) and estimator.class_weight == "balanced":
         raise AttributeError(
             "partial_fit sees a part of the samples and cannot count the classes, as "
@@ -30,28 +25,14 @@ def _can_stream(estimator: MultilayerPerceptron) -> bool:
     return has_stochastic_solver(estimator)
 
 
-def _refuse_no_classes(y: Any, kind: str) -> None:
-    if kind.startswith("continuous"):
-        odd = np.ravel(y)[np.ravel(y) != np.floor(np.ravel(y))]
-        raise ValueError(
-            f"Unknown label type: {kind}: y has {odd[0] if len(odd) else y[0]}, but classes are "
-            "whole numbers, truth values or strings; MLPRegressor learns numbers."
-        )
-    if kind == "unknown":
-        raise ValueError(
-            f"Unknown label type: {kind}: y has {next(iter(np.ravel(y)))!r} among labels of other "
-            "types; make all of them strings or all of them whole numbers."
-        )
-
-
 @documented
 class MLPClassifier(ClassifierMixin, MultilayerPerceptron):
     """Multilayer perceptron for classes and labels, with scikit-learn's own numbers.
 
     raw = f_D(... f_1(x)), each layer f(h) = activation(h W + b), the last without activation.
-    Training minimizes the mean over samples of the head's loss plus an L2 penalty,
+    Training minimizes the mean over the n samples of a batch of the head's loss plus an L2 penalty,
 
-        mean of w_i loss(raw_i, y_i) + alpha / (2 batch_size) * sum of squared weights,
+        mean of w_i loss(raw_i, y_i) + alpha / (2 n) * sum of squared weights,
 
     by L-BFGS, Adam or stochastic gradient descent. By default the loss is the log loss, of a
     logistic output for two classes and for labels, of a softmax output for several classes.
@@ -97,7 +78,53 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):
     1.0
     """
 
-    _kind = "classification"
+    _kind = Classes
+    classes_: np.ndarray
+
+    def __init__(
+        self,
+        hidden_layer_sizes: Any = (100,),
+        activation: Any = "relu",
+        *,
+        head: Any = "auto",
+        solver: str = "adam",
+        alpha: float = 0.0001,
+        batch_size: Any = "auto",
+        learning_rate: Any = "constant",
+        learning_rate_init: float = 0.001,
+        power_t: float = 0.5,
+        warmup: float = 0.0,
+        max_iter: int = 200,
+        shuffle: bool = True,
+        random_state: Any = None,
+        tol: float = 1e-4,
+        verbose: bool | int = False,
+        warm_start: bool = False,
+        momentum: float = 0.9,
+        nesterovs_momentum: bool = True,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        weight_decay: float = 0.01,
+        max_grad_norm: float | None = None,
+        averaging: float | None = None,
+        n_iter_no_change: float = 10,
+        max_fun: int = 15000,
+        restore_best: bool = False,
+        scoring: Any = None,
+        weight_init: Any = "auto",
+        initial_output: str | None = None,
+        dropout: Any = 0.0,
+        input_noise: float = 0.0,
+        normalization: str | None = None,
+        residual: bool = False,
+        label_smoothing: float = 0.0,
+        class_weight: Any = None,
+        dtype: Any = None,
+    ) -> None:
+        self._keep(locals())
 
     @available_if(_can_stream)
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None) -> Self:
@@ -124,107 +151,7 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):
         ValueError
             If the data cannot be used; the estimator is then as it was before.
         """
-        with unchanged_on_failure(self):
-            self._fit(X, y, sample_weight, is_partial=True, classes=classes)
-        return self
-
-    def _encode(self, y: Any, *, is_first: bool, is_partial: bool, classes: Any) -> np.ndarray:
-        """Turn classes into the columns that the head learns."""
-        kind = type_of_target(y)
-        _refuse_no_classes(y, kind)
-        are_plain = kind in ("binary", "multiclass") and y.dtype.kind in "biuf"
-        if not are_plain:  # else there is nothing to check
-            check_classification_targets(y)
-        if kind == "multiclass-multioutput":
-            raise ValueError(
-                "Multioutput target data with several classes is not supported: fit one "
-                "classifier a column (sklearn.multioutput.MultiOutputClassifier)."
-            )
-        is_multilabel = kind.startswith("multilabel")
-        labels = np.unique(y) if are_plain else unique_labels(y)
-        if (
-            classes is not None
-            and not is_first
-            and not np.array_equal(unique_labels(classes), self.classes_)
-        ):
-            raise ValueError(
-                f"classes={classes!r} is not the same as on the last call to partial_fit, "
-                f"was: {self.classes_!r}."
-            )
-        if is_first:
-            if is_partial and classes is None and not is_multilabel:
-                raise ValueError("classes must be passed on the first call to partial_fit.")
-            self.classes_ = labels if classes is None or is_multilabel else unique_labels(classes)
-            self._target = (
-                "multilabel"
-                if is_multilabel
-                else "multiclass"
-                if len(self.classes_) > 2
-                else "binary"
-            )
-            self._labels_are_sparse = is_multilabel and not isinstance(y, np.ndarray)
-            self.head_ = self._resolve_head(self._target)
-        self._check_known_classes(labels, is_multilabel, is_partial)
-        if is_multilabel:
-            return np.asarray(y if isinstance(y, np.ndarray) else y.toarray()) != 0
-        codes = np.searchsorted(self.classes_, y)
-        if self.head_.is_one_hot:
-            return codes[:, None] == np.arange(len(self.classes_))
-        return codes[:, None] == 1
-
-    def _check_known_classes(
-        self, labels: np.ndarray, is_multilabel: bool, is_partial: bool
-    ) -> None:
-        if is_multilabel != (self._target == "multilabel"):
-            raise ValueError(
-                f"`y` has {'labels' if is_multilabel else 'classes'}, but the estimator was "
-                f"fitted on a {self._target} target."
-            )
-        if self.warm_start and not is_partial and set(labels) != set(self.classes_):
-            raise ValueError(
-                "warm_start can only be used where `y` has the same classes as in the previous "
-                f"call to fit. Previously got {self.classes_}, `y` has {labels}."
-            )
-        if not set(labels) <= set(self.classes_):
-            raise ValueError(
-                f"`y` has classes not in `self.classes_`. `self.classes_` has {self.classes_}, "
-                f"`y` has {labels}."
-            )
-
-    def _weighted(self, Y: np.ndarray, weights: np.ndarray | None) -> np.ndarray | None:
-        """Multiply the weights of the rows by those of their classes."""
-        if self.class_weight is None:
-            return weights
-        if self._target == "multilabel":
-            raise ValueError(
-                f"class_weight={self.class_weight!r} is for classes that exclude each other, and "
-                "y has labels: give sample_weight instead."
-            )
-        codes = self._codes(Y)
-        of_row = class_weights(self.class_weight, self.classes_, codes, weights)[codes]
-        with np.errstate(over="ignore"):
-            return check_weights(of_row if weights is None else of_row * weights, len(codes))
-
-    def _strata(self, Y: np.ndarray) -> np.ndarray | None:
-        return None if self._target == "multilabel" else self._codes(Y)
-
-    def _codes(self, columns: np.ndarray) -> np.ndarray:
-        """Return the class of each row (labels: 0 or 1 for each column) as a number."""
-        if self._target == "multilabel":
-            return (columns > 0.5).astype(int)
-        if columns.shape[1] > 1:
-            return np.argmax(columns, axis=1)
-        return (columns[:, 0] > 0.5).astype(int)
-
-    def _score_raw(self, raw: np.ndarray, Y: np.ndarray, weights: np.ndarray | None) -> float:
-        if not np.isfinite(raw).all():
-            return float("nan")
-        return float(accuracy_score(self._codes(Y), self._classify(raw), sample_weight=weights))
-
-    def _classify(self, raw: np.ndarray) -> np.ndarray:
-        """Return the class of each row (labels: 0 or 1 for each column) as a number."""
-        codes = self.head_.classify(raw)
-        return codes[:, 0] if codes.ndim == 2 and self._target != "multilabel" else codes
+        return self._stream(X, y, sample_weight, classes)
 
     def predict(self, X: Any) -> np.ndarray:
         """Predict the class of each sample, or its labels.
@@ -240,16 +167,9 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):
             The most probable class (or as the head says); for labels 1 where the probability is
             above 1/2. Labels come as a CSR matrix where they were fitted as a sparse one.
         """
-
-        def classes(raw: np.ndarray) -> np.ndarray:
-            codes = self._classify(raw)
-            if self._target == "multilabel":
-                return codes
-            return self.classes_[np.minimum(codes, len(self.classes_) - 1)]
-
-        answers = self._answers(X, classes)
-        is_sparse = self._target == "multilabel" and self._labels_are_sparse
-        return csr_matrix(answers) if is_sparse else answers
+        fitted = Fitted(self)
+        answers = fitted.answers(fitted.checked(X), fitted.target.decode)
+        return csr_matrix(answers) if fitted.target.are_sparse else answers
 
     @available_if(has("probabilities"))
     def predict_proba(self, X: Any) -> np.ndarray:
@@ -267,17 +187,7 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):
             are the probabilities of 1, and below it. None is 0: one that is too small for the
             precision is some smallest number, in the order of their logarithms.
         """
-
-        def probabilities(raw: np.ndarray) -> np.ndarray:
-            p = self.head_.predict(raw)
-            if self._target == "binary" and not self.head_.is_one_hot:
-                p = np.hstack([1 - p, p]) if len(self.classes_) > 1 else np.ones_like(p)
-            elif self._target == "multilabel":
-                p = np.minimum(p, np.nextafter(1, 0, dtype=p.dtype))
-            small = p < np.finfo(p.dtype).eps  # has no digits left where it is 1 - p
-            return np.where(small, positive_exp(self._logarithms(raw)), p) if small.any() else p
-
-        return self._answers(X, probabilities)
+        return self._answers(X, Classes.probabilities)
 
     @available_if(has("probabilities"))
     def predict_log_proba(self, X: Any) -> np.ndarray:
@@ -293,16 +203,7 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):
         ndarray of shape (n_samples, n_classes)
             Log-probabilities; finite wherever the raw outputs are.
         """
-        return self._answers(X, self._logarithms)
-
-    def _logarithms(self, raw: np.ndarray) -> np.ndarray:
-        """Return the logarithms of the probabilities."""
-        log_p = self.head_.log_probability(raw)
-        if self._target != "binary" or self.head_.is_one_hot:
-            return log_p
-        if len(self.classes_) == 1:
-            return np.zeros_like(log_p)
-        return np.hstack([self.head_.log_complement(raw), log_p])
+        return self._answers(X, Classes.log_probabilities)
 
     @available_if(has_scores_alone)
     def decision_function(self, X: Any) -> np.ndarray:
@@ -319,11 +220,7 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):
             For two classes the score of the second less that of the first: positive where the
             second is predicted. Otherwise one score for each class.
         """
-        raw = self._layer(X, -1)
-        scores = self.head_.predict(raw)
-        if self._target != "binary":
-            return scores
-        return scores[:, -1] - scores[:, 0] if scores.shape[1] > 1 else scores[:, 0]
+        return self._answers(X, Classes.scores)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -332,15 +229,3 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):
         tags.classifier_tags.multi_class = "multiclass" in targets
         tags.classifier_tags.multi_label = "multilabel" in targets and self.class_weight is None
         return tags
-
-
-def positive_exp(log_p: np.ndarray) -> np.ndarray:
-    """Return exp(log_p), or a subnormal number that falls with log_p where that would be 0.
-
-    Below the smallest normal number, the subnormal ones are shared out among all smaller log_p.
-    """
-    limits = np.finfo(log_p.dtype)
-    least, spread = np.log(limits.tiny), np.log(limits.tiny / limits.smallest_subnormal)
-    below = np.maximum(least - log_p, 0)
-    p = np.exp(np.maximum(log_p, least) - spread * (below / (below - least)))
-    return np.maximum(p, limits.smallest_subnormal)

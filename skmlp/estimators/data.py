@@ -7,21 +7,20 @@ is no row.
 
 from __future__ import annotations
 
-import hashlib
-import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from numbers import Number, Real
+from numbers import Real
 from typing import Any
 
 import numpy as np
+from sklearn.base import BaseEstimator
 from sklearn.utils import check_array, column_or_1d
 from sklearn.utils.validation import validate_data
 
 FLOATS = (np.float64, np.float32)
 
 
-@dataclass
+@dataclass(frozen=True, eq=False)
 class Data:
     """Checked rows.
 
@@ -108,6 +107,72 @@ def check_inputs(estimator: Any, X: Any, **options: Any) -> Any:
         return checked
     y = checked[1]
     return inputs, column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
+
+
+def stand_in(estimator: BaseEstimator) -> BaseEstimator:
+    """Return what the number and the names of inputs can be set on instead of an estimator."""
+    blank = object.__new__(type(estimator))
+    vars(blank).update(vars(estimator))
+    return blank
+
+
+def read_first_rows(
+    names: BaseEstimator,
+    X: Any,
+    y: Any,
+    sample_weight: Any,
+    kind: Any,
+    target_of: Callable[[Any], Any],
+    precision: np.dtype[Any] | None,
+    *,
+    reset: bool,
+) -> tuple[Data, Any]:
+    """Check samples, and make the target that they say.
+
+    Parameters
+    ----------
+    names : estimator
+        Its `n_features_in_` and `feature_names_in_` are set or compared.
+    X, y, sample_weight
+        As they were given.
+    kind : type
+        `Classes` or `Numbers`.
+    target_of : callable
+        Makes the target of what `kind.read(y)` returns.
+    precision : dtype or None
+        That of the network; None for that of X.
+    reset : bool
+        Whether names are set.
+
+    Returns
+    -------
+    Data, Classes or Numbers
+        The rows, and what y means.
+    """
+    X, y = check_inputs(
+        names, X, y=y, multi_output=True, y_numeric=kind.usual == "numbers", reset=reset
+    )
+    precision = np.dtype(precision or X.dtype)
+    X = within(X, precision, "X")
+    weights = check_weights(sample_weight, X.shape[0])
+    read = kind.read(y)
+    target = target_of(read)
+    Y = within(target.encode(read), precision, "y").astype(precision, copy=False)
+    return Data(X, Y, weights, y), target
+
+
+def read_rows(
+    names: BaseEstimator,
+    X: Any,
+    y: Any,
+    sample_weight: Any,
+    target: Any,
+    precision: np.dtype[Any],
+) -> Data:
+    """Check samples for a known target, as `read_first_rows`."""
+    return read_first_rows(
+        names, X, y, sample_weight, type(target), lambda read: target, precision, reset=False
+    )[0]
 
 
 def _is_as_fitted(estimator: Any, X: Any) -> bool:
@@ -324,60 +389,3 @@ def within(values: Any, dtype: np.dtype[Any], name: str) -> Any:
         if abs(extreme) > np.finfo(dtype).max:
             raise ValueError(f"{name} contains {extreme:g}, a value too large for {dtype}.")
     return values if isinstance(values, np.ndarray) else values.astype(dtype, copy=False)
-
-
-# Parameters that may differ where a fit is resumed.
-_FREE = ("max_iter", "max_fun", "verbose", "warm_start")
-
-
-def identity_of(estimator: Any, data: Data, validation: Data | None) -> dict[str, str]:
-    """Say in words what a fit is, so that it can be told from another.
-
-    Parameters
-    ----------
-    estimator : estimator
-        Its class and its parameters count, but for how long it may take and what it prints.
-    data, validation : Data
-        Their shapes and a digest of their numbers count.
-
-    Returns
-    -------
-    dict of str to str
-        What counts, by name.
-    """
-    words = {"the estimator": type(estimator).__name__}
-    for name, value in estimator.get_params(deep=False).items():
-        if name not in _FREE:
-            words[name] = _in_words(value)
-    if hasattr(estimator, "classes_"):
-        words["the classes"] = repr(estimator.classes_.tolist())
-    words |= {"X": _digest(data.X), "y": _digest(data.Y), "sample_weight": _digest(data.weights)}
-    if validation is not None:
-        words |= {"X_val": _digest(validation.X), "y_val": _digest(validation.Y)}
-        words["sample_weight_val"] = _digest(validation.weights)
-    return words
-
-
-def _in_words(value: Any) -> str:
-    if isinstance(value, (list, tuple)):
-        return "[" + ", ".join(map(_in_words, value)) + "]"
-    if isinstance(value, np.random.RandomState):
-        return "a RandomState"
-    if isinstance(value, Number):  # 1, 1.0 and numpy.float64(1) are one value
-        return f"{float(value)!r}" if isinstance(value, Real) else repr(value)
-    name = getattr(value, "__qualname__", None)
-    if name is not None:
-        return f"{value.__module__}.{name}"
-    return re.sub(r" at 0x[0-9a-fA-F]+", "", repr(value))  # an address is of one process
-
-
-def _digest(values: Any) -> str:
-    if values is None:
-        return "None"
-    parts = [values]
-    if not isinstance(values, np.ndarray):
-        parts = [values.data, values.indices, values.indptr]
-    digest = hashlib.blake2b(digest_size=8)
-    for part in parts:
-        digest.update(np.ascontiguousarray(part).reshape(-1).view(np.uint8).data)
-    return f"{values.dtype} of shape {values.shape} ({digest.hexdigest()})"

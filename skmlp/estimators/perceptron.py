@@ -1,45 +1,54 @@
-"""What both estimators share: one fit, walked.
+"""The multilayer perceptron that both estimators are: one fit, walked.
 
-The law: check the parameters, the data and the target; build network and head; train; publish every
-fitted attribute at once. A fit that fails leaves the estimator as it was. A subclass knows its
-targets: `_kind`, `_encode` (targets to columns), `_weighted` (weights of the rows, with those of
-their classes), `_strata` (the class of a row, for the validation split) and `_score_raw` (how good
-raw outputs are).
+    settings    the parameters, read once                               Settings.of
+    problem     data, target, network, objective: checked, nothing drawn        _pose
+    start       fresh, continued, streamed or resumed                       starts
+    training    theta moves                                              training.loops
+    published   every fitted attribute, in one statement                _publish
+
+Until that statement, and after any failure, the estimator is what it was.
 """
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Iterator
+import math
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from copy import copy
 from dataclasses import replace
-from typing import Any, ClassVar, Self
+from functools import partial
+from inspect import signature
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import check_random_state
 
 from ..engine import running
-from ..heads import AUTOMATIC, HEADS, Head
 from ..network.network import Network
-from ..training.checkpoints import Saved, read_checkpoint
-from ..training.loops import Outcome
-from ..training.objective import Units, loss_graph
+from ..training.checkpoints import read_checkpoint
+from ..training.loops import Course, Descent, Outcome, train_full_batch, train_minibatches
+from ..training.objective import LossGraph, Objective, loss_graph
 from ..training.solvers import SOLVERS
 from ..training.state import State
+from ..training.warn import warn
 from .callbacks import CallbackSupportMixin, Watcher, with_callbacks
-from .data import Data, check_inputs, check_weights, identity_of, within
-from .fitting import Plan, train
-from .prediction import FittedNetwork, published_parameters
-from .scoring import ValidationSplit, find_scorer
-from .settings import (
-    SOLVER_PARAMETERS,
-    check_parameters,
-    hidden_layers,
-    noise_in_training,
-    output_activation,
+from .data import Data, read_first_rows, read_rows, stand_in
+from .prediction import Fitted, FittedNetwork, Spares, published_parameters
+from .scoring import (
+    SCORED_ROWS,
+    Score,
+    ValidationSplit,
+    mean_loss,
+    sample_of,
+    scored_by,
+    scores_of,
 )
+from .settings import Settings, descriptions_of
+from .starts import Problem, Start, continued, fresh, resumed, streamed
+
+_ORDINARY = 1e6  # where parameters and inputs are no larger, what is computed of them is finite
+_NAMES_OF_INPUTS = ("n_features_in_", "feature_names_in_")
 
 ATTRIBUTES = """coefs_ : list of ndarray of shape (inputs, outputs)
         The weight matrix of each layer. Predictions read `coefs_` and `intercepts_`; no later
@@ -54,6 +63,9 @@ ATTRIBUTES = """coefs_ : list of ndarray of shape (inputs, outputs)
     normalization_statistics_ : list of ndarray of shape (2, units), or None
         Running mean (first row) and variance of the pre-activations of each hidden layer, which
         predictions are normalized by; None where normalization is not "batch".
+    layer_parameters_ : list of dict of str to ndarray, or None
+        Of each hidden layer that is a `skmlp.Layer`, the parts of other names than W and b, which
+        are in `coefs_` and `intercepts_` (there None where it has no such part).
     head_ : Head
         The head that was used.
     loss_ : float
@@ -65,8 +77,8 @@ ATTRIBUTES = """coefs_ : list of ndarray of shape (inputs, outputs)
         fits first.
     history_ : dict of str to list of float
         What is known of every epoch of the last fit, for `pandas.DataFrame(history_)`: its
-        objective, "loss", penalty included; with validation or `scoring` the "score" on training
-        samples; with validation the "validation_loss", without penalty, and the
+        objective, "loss", penalty included; with `scoring` the "score" on training samples; with
+        validation the "validation_loss", without penalty, and the
         "validation_score"; for stochastic solvers the "learning_rate". Of a stream, every call.
     best_iter_ : int
         The best epoch of `history_`, counted from 1: of the largest validation score, where there
@@ -91,6 +103,15 @@ ATTRIBUTES = """coefs_ : list of ndarray of shape (inputs, outputs)
         The name of the output activation."""
 
 
+def documented(estimator: type) -> type:
+    """Put what both estimators share into a docstring: parameters and fitted attributes."""
+    indent = "    "
+    shared = descriptions_of(signature(estimator).parameters).replace("\n", "\n" + indent)
+    lines = (estimator.__doc__ or "").replace("{attributes}", ATTRIBUTES)
+    estimator.__doc__ = lines.replace("{parameters}", shared)
+    return estimator
+
+
 @contextmanager
 def unchanged_on_failure(estimator: BaseEstimator) -> Iterator[None]:
     """Put an estimator back to what it was if anything is raised."""
@@ -102,105 +123,29 @@ def unchanged_on_failure(estimator: BaseEstimator) -> Iterator[None]:
         raise
 
 
+class Given(NamedTuple):
+    """What `fit` is given."""
+
+    X: Any
+    y: Any
+    sample_weight: Any = None
+    X_val: Any = None
+    y_val: Any = None
+    sample_weight_val: Any = None
+    classes: Any = None
+
+
 class MultilayerPerceptron(CallbackSupportMixin, FittedNetwork):
     """What classifier and regressor share: everything but their targets and answers.
 
-    Parameters
-    ----------
-    hidden_layer_sizes, activation, ...
-        As `skmlp.estimators.settings.DESCRIPTIONS` says.
+    A subclass has a constructor, and says in `_kind` what its targets are.
     """
 
-    _kind: ClassVar[str]
-    _target: str  # the kind of target, in the words of Head.targets
-    _state: State  # where training stands; with the solver, where partial_fit goes on with it
-    _units: Units | None  # of the training that began with initial_output="data"
-    classes_: np.ndarray
+    _kind: ClassVar[Any]  # Classes or Numbers
 
-    def __init__(
-        self,
-        hidden_layer_sizes: Any = (100,),
-        activation: Any = "relu",
-        *,
-        head: Any = "auto",
-        solver: str = "adam",
-        alpha: float = 0.0001,
-        batch_size: Any = "auto",
-        learning_rate: Any = "constant",
-        learning_rate_init: float = 0.001,
-        power_t: float = 0.5,
-        warmup: float = 0.0,
-        max_iter: int = 200,
-        shuffle: bool = True,
-        random_state: Any = None,
-        tol: float = 1e-4,
-        verbose: bool | int = False,
-        warm_start: bool = False,
-        momentum: float = 0.9,
-        nesterovs_momentum: bool = True,
-        early_stopping: bool = False,
-        validation_fraction: float = 0.1,
-        beta_1: float = 0.9,
-        beta_2: float = 0.999,
-        epsilon: float = 1e-8,
-        weight_decay: float = 0.01,
-        max_grad_norm: float | None = None,
-        averaging: float | None = None,
-        n_iter_no_change: float = 10,
-        max_fun: int = 15000,
-        restore_best: bool = False,
-        scoring: Any = None,
-        weight_init: Any = "auto",
-        initial_output: str | None = None,
-        dropout: Any = 0.0,
-        input_noise: float = 0.0,
-        normalization: str | None = None,
-        residual: bool = False,
-        label_smoothing: float = 0.0,
-        class_weight: Any = None,
-        dtype: Any = None,
-    ) -> None:
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.activation = activation
-        self.head = head
-        self.solver = solver
-        self.alpha = alpha
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.learning_rate_init = learning_rate_init
-        self.power_t = power_t
-        self.warmup = warmup
-        self.max_iter = max_iter
-        self.shuffle = shuffle
-        self.random_state = random_state
-        self.tol = tol
-        self.verbose = verbose
-        self.warm_start = warm_start
-        self.momentum = momentum
-        self.nesterovs_momentum = nesterovs_momentum
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.beta_1 = beta_1
-        self.beta_2 = beta_2
-        self.epsilon = epsilon
-        self.weight_decay = weight_decay
-        self.max_grad_norm = max_grad_norm
-        self.averaging = averaging
-        self.n_iter_no_change = n_iter_no_change
-        self.max_fun = max_fun
-        self.restore_best = restore_best
-        self.scoring = scoring
-        self.weight_init = weight_init
-        self.initial_output = initial_output
-        self.dropout = dropout
-        self.input_noise = input_noise
-        self.normalization = normalization
-        self.residual = residual
-        self.label_smoothing = label_smoothing
-        self.class_weight = class_weight
-        self.dtype = dtype
-
-    # -- fitting -----------------------------------------------------------------------------------
+    def _keep(self, parameters: dict[str, Any]) -> None:
+        """Set the parameters of the constructor, as they were given."""
+        vars(self).update((name, x) for name, x in parameters.items() if name != "self")
 
     @with_callbacks
     def fit(
@@ -257,8 +202,7 @@ class MultilayerPerceptron(CallbackSupportMixin, FittedNetwork):
             taken: training goes back to the best parameters so far with a new solver and half the
             rate, 5 times at most.
         """
-        given = (X_val, y_val, sample_weight_val)
-        return self._fit_watched(X, y, sample_weight, given)
+        return self._fit(Given(X, y, sample_weight, X_val, y_val, sample_weight_val))
 
     @with_callbacks
     def resume(
@@ -297,343 +241,348 @@ class MultilayerPerceptron(CallbackSupportMixin, FittedNetwork):
             If it is no checkpoint, or damaged, or of a fit with other data or parameters, which
             are named; and as `fit`.
         """
-        given = (X_val, y_val, sample_weight_val)
-        return self._fit_watched(X, y, sample_weight, given, read_checkpoint(path))
+        saved = read_checkpoint(path)
+        given = Given(X, y, sample_weight, X_val, y_val, sample_weight_val)
+        return self._fit(given, lambda problem: resumed(problem, saved))
 
-    def _fit_watched(
-        self,
-        X: Any,
-        y: Any,
-        sample_weight: Any,
-        given: tuple[Any, Any, Any],
-        saved: Saved | None = None,
-    ) -> Self:
+    def _fit(self, given: Given, begin: Callable[[Problem], Start] | None = None) -> Self:
         """Fit, tell the callbacks of it, and say how it ended."""
-        watcher = Watcher.of(self, X, y, sample_weight)
+        settings = Settings.of(self)
+        earlier, target_of = None, partial(self._kind.of, settings)
+        if begin is None and settings.warm_start and hasattr(self, "coefs_"):
+            earlier = Fitted(self)
+            target_of = partial(earlier.target.continued, settings)
+            begin = partial(continued, earlier=earlier)
+        watcher = Watcher.of(self, settings.max_iter, given.X, given.y, given.sample_weight)
         with unchanged_on_failure(self):
             if watcher is not None:
                 watcher.start()
-            outcome = self._fit(
-                X, y, sample_weight, given, is_partial=False, watcher=watcher, saved=saved
-            )
+            problem = self._pose(settings, given, target_of, earlier)
+            if not len(problem.data.rows):
+                raise ValueError("Sample weights must contain at least one non-zero number.")
+            start = fresh(problem) if begin is None else begin(problem)
+            outcome, state = self._train(problem, start, _objective(problem, start), watcher)
+            self._publish(problem, start.theta, state, state.finished(), Spares())
             if watcher is not None:
                 watcher.finish()
             if outcome.kind in ("unconverged", "interrupted"):
                 category = UserWarning if outcome.kind == "interrupted" else ConvergenceWarning
-                warnings.warn(str(outcome.problem), category, stacklevel=4)
+                warn(str(outcome.problem), category)
         if outcome.kind == "diverged":
             raise ValueError(outcome.problem)
         return self
 
-    def _plan(
-        self,
-        X: Any,
-        y: Any,
-        sample_weight: Any,
-        given: tuple[Any, Any, Any],
-        *,
-        is_first: bool,
-        is_partial: bool,
-        classes: Any,
-    ) -> Plan:
-        """Check all there is to check and trace the network; nothing random is drawn yet."""
-        check_parameters(self)
-        scoring = self.scoring
-        if scoring is not None and scoring != "loss":
-            scoring = find_scorer(scoring)
-        hidden_units, activations = hidden_layers(self)
-        noise = noise_in_training(self, len(hidden_units))
-        if is_partial and self.early_stopping:
+    def _stream(self, X: Any, y: Any, sample_weight: Any, classes: Any = None) -> Self:
+        """Go through one part of a stream, once."""
+        settings, earlier = Settings.of(self), None
+        target_of = partial(self._kind.of_stream, settings, classes)
+        if settings.early_stopping:
             raise ValueError("partial_fit does not support early_stopping=True")
-        data = self._check_data(
-            X, y, sample_weight, is_first=is_first, is_partial=is_partial, classes=classes
+        if hasattr(self, "coefs_"):
+            earlier = Fitted(self)
+            target_of = partial(earlier.target.streamed, settings, classes)
+        spares = Spares() if earlier is None else earlier.spares
+        given = Given(X, y, sample_weight)
+        problem = self._pose(settings, given, target_of, earlier, spares)
+        start = fresh(problem) if earlier is None else streamed(problem, earlier)
+        state = start.state
+        if len(problem.data.rows):
+            objective, start = _reused(spares, problem, start)
+            _, state = self._train(problem, start, objective, None, is_part=True)
+            spares.give("objective", objective)
+        self._publish(problem, start.theta, state, state.as_stream(), spares)
+        return self
+
+    # -- the problem -------------------------------------------------------------------------------
+
+    def _pose(
+        self,
+        settings: Settings,
+        given: Given,
+        target_of: Callable[[Any], Any],
+        earlier: Fitted | None,
+        spares: Spares | None = None,
+    ) -> Problem:
+        """Check all there is to check and trace the network; nothing random is drawn yet.
+
+        A stream keeps what was traced in `spares`, a function of the user's too.
+        """
+        names = stand_in(self)
+        precision = settings.dtype or (None if earlier is None else earlier.dtype)
+        data, target = read_first_rows(
+            names, *given[:3], self._kind, target_of, precision, reset=earlier is None
         )
-        data.weights = self._weighted(data.Y, data.weights)
-        if not is_first:
-            self._check_same_head()
-        if not len(data.rows) and not is_partial:
-            raise ValueError("Sample weights must contain at least one non-zero number.")
-        self._check_batches(len(data.rows))
-        self._n_targets = data.Y.shape[1]
-        validation = self._check_validation(*given, data.Y.dtype)
-        layer_units = (data.X.shape[1], *hidden_units, self.head_.n_raw(self._n_targets))
+        if settings.class_weight is not None:
+            weights = target.weigh(settings.class_weight, data.Y, data.weights)
+            data = replace(data, weights=weights)
+        _check_batches(settings, len(data.rows))
+        validation = _validation(settings, names, given, target, data.Y.dtype)
         network = Network(
-            layer_units,
-            activations,
-            self.head_.n_constant(self._n_targets),
-            self.normalization,
-            bool(self.residual),
+            (data.X.shape[1], *settings.hidden_units, target.head.n_raw(target.n_targets)),
+            settings.activations,
+            target.head.n_constant(target.n_targets),
+            settings.normalization,
+            settings.residual,
         )
         split = None
-        if self.early_stopping and validation is None:
-            split = ValidationSplit(data.rows, self._strata(data.Y), self.validation_fraction)
-        graph = loss_graph(
-            network,
-            self.head_,
-            self._n_targets,
+        if settings.early_stopping and validation is None:
+            strata = target.strata(data.Y)
+            split = ValidationSplit(data.rows, strata, settings.validation_fraction)
+        has_scale = settings.initial_output == "data"
+        if earlier is not None:
+            has_scale = earlier.state.scale is not None
+        graph = _traced(
+            spares,
+            (network, target.head, target.n_targets),
             is_weighted=data.weights is not None,
             is_sparse=data.is_sparse,
-            has_units=(self.initial_output == "data" if is_first else self._units is not None),
-            label_smoothing=self.label_smoothing,
-            noise=noise,
+            has_scale=has_scale,
+            label_smoothing=settings.label_smoothing,
+            noise=settings.noise,
         )
-        return Plan(data, graph, split, validation, scoring)
+        inputs = {name: x for name, x in vars(names).items() if name in _NAMES_OF_INPUTS}
+        parameters = self.get_params(deep=False)
+        return Problem(settings, data, target, graph, split, validation, inputs, parameters)
 
-    def _fit(
+    # -- training ----------------------------------------------------------------------------------
+
+    def _train(
         self,
-        X: Any,
-        y: Any,
-        sample_weight: Any,
-        given: tuple[Any, Any, Any] = (None, None, None),
+        problem: Problem,
+        start: Start,
+        objective: Objective,
+        watcher: Watcher | None,
         *,
-        is_partial: bool,
-        classes: Any = None,
-        watcher: Watcher | None = None,
-        saved: Saved | None = None,
-    ) -> Outcome:
-        is_first = (
-            saved is not None or not hasattr(self, "coefs_") or not (self.warm_start or is_partial)
+        is_part: bool = False,
+    ) -> tuple[Outcome, State]:
+        """Train from a start on; theta ends as the parameters to be kept."""
+        settings, theta, state = problem.settings, start.theta, start.state
+        rows: Any = state.train
+        _warn_of_clipped_batches(settings, len(rows))
+        if watcher is not None and watcher.wants_identity:
+            state = replace(state, identity=problem.identity)
+        course = Course(
+            theta,
+            state,
+            settings.stopping(is_part=is_part),
+            len(rows),
+            loss_unit=1.0 if state.scale is None else state.scale.loss,
+            scores=self._scores(problem, start),
+            watch=watcher,
+            report=print if settings.verbose else None,
         )
-        plan = self._plan(
-            X, y, sample_weight, given, is_first=is_first, is_partial=is_partial, classes=classes
-        )
-        if saved is not None:
-            rng, (theta, state) = saved.generator(), self._resumed(plan, saved)
+        descent = None
+        if settings.solver is not None:
+            weights = problem.network.penalized
+            stepping = settings.stepping(theta, weights, start.random, len(rows))
+            descent = Descent(objective, rows, state, stepping)
+
+        def now() -> State:
+            reached = course.state() if descent is None else descent.state(course.state())
+            generators: dict[str, Any] = {"order": start.random.get_state(legacy=False)}
+            if objective.random is not None:
+                generators["noise"] = dict(objective.random.bit_generator.state)
+            return replace(reached, generators=generators)
+
+        if watcher is not None:
+            watcher.fitted = lambda: _published(problem, course.shown, now(), now())
+        if descent is None:
+            outcome = train_full_batch(course, objective, rows)
         else:
-            rng = check_random_state(self.random_state)
-            theta, state = self._start(plan, rng, is_first=is_first, is_partial=is_partial)
-        outcome = Outcome()
-        if len(plan.data.rows):
-            with running():  # a fit that diverges is told by its loss
-                if saved is None:
-                    state = self._split_and_measure(plan, theta, rng, state, is_first=is_first)
-                outcome, state = train(
-                    self,
-                    plan,
-                    theta,
-                    rng,
-                    state,
-                    watcher,
-                    is_first=is_first and saved is None,
-                    is_partial=is_partial,
-                )
-        fitted = self._fitted(plan.graph.network, theta, state)
-        state = state.as_stream() if is_partial else State(state.progress)
-        self.__dict__.update(fitted | {"_state": state})
-        return outcome
+            outcome = train_minibatches(course, descent)
+        if outcome.kind != "diverged" and not _is_finite(objective, rows, problem.data.X):
+            outcome = course.diverged("the last epoch", "lower learning_rate_init or alpha")
+        return outcome, now() if is_part else course.state()
 
-    def _start(
-        self, plan: Plan, rng: np.random.RandomState, *, is_first: bool, is_partial: bool
-    ) -> tuple[np.ndarray, State]:
-        """Return parameters and a state to start from: a stream goes on, a fit starts anew."""
-        network, data = plan.graph.network, plan.data
-        settings = tuple(getattr(self, name) for name in SOLVER_PARAMETERS)
-        if is_first:
-            self._units = None
-            theta = network.initial_theta(
-                rng,
-                data.Y.dtype,
-                weight_init=self.weight_init,
-                activation=output_activation(self),
-                X=data.X,
-                rows=data.rows,
-            )
-            return theta, State(settings=settings)
-        theta, state = self._current_theta(network, data.Y.dtype), self._state
-        if not is_partial or state.solver is None or state.settings != settings:
-            state = state.restarted(self.loss_curve_, self.validation_scores_)
-            return theta, replace(state, settings=settings)
-        if state.raw is not None and state.average is not None:
-            # Who edits coefs_ edits the model; who does not goes on behind their average.
-            is_edited = not np.allclose(theta, state.average.values)
-            theta = theta if is_edited else state.raw.copy()
-            state = replace(state, average=None) if is_edited else state
-        return theta, state
-
-    def _resumed(self, plan: Plan, saved: Saved) -> tuple[np.ndarray, State]:
-        """Return the parameters and the state of a checkpoint, if it is of this very fit."""
-        identity = identity_of(self, plan.data, plan.validation)
-        for name in {**saved.identity, **identity}:
-            was, is_now = saved.identity.get(name), identity.get(name)
-            if was != is_now:
-                raise ValueError(
-                    f"The checkpoint {saved.path!r} is of another fit: {name} was {was}, and is "
-                    f"{is_now} now; give what it was begun with, or begin with fit."
-                )
-        network = plan.graph.network
-        last = saved.arrays["marks.last"]
-        make, weights = SOLVERS.get(self.solver), network.penalized
-        state = saved.state(None if make is None else lambda: make(last, weights, self))
-        self._units = state.units
-        return last.copy(), state
-
-    def _split_and_measure(
-        self,
-        plan: Plan,
-        theta: np.ndarray,
-        rng: np.random.RandomState,
-        state: State,
-        *,
-        is_first: bool,
-    ) -> State:
-        """Draw the validation rows and measure the units, where a fit has any."""
-        train, held_out = (plan.data.rows, None) if plan.split is None else plan.split.draw(rng)
-        if is_first and self.initial_output == "data":
-            weights = plan.data.normalized_weights(train)[0]
-            shares = None if weights is None else weights[train]
-            targets = self.head_.smoothed(plan.data.Y[train], self.label_smoothing)
-            self._units = Units.of(self.head_, targets, shares)
-            plan.graph.network.last_layer(theta)[1][...] = 0
-        return replace(state, train=train, held_out=held_out, units=self._units)
-
-    # -- checking ----------------------------------------------------------------------------------
-
-    def _check_data(
-        self,
-        X: Any,
-        y: Any,
-        sample_weight: Any,
-        *,
-        is_first: bool,
-        is_partial: bool = False,
-        classes: Any = None,
-        precision: np.dtype[Any] | None = None,
-    ) -> Data:
-        X, y = check_inputs(
-            self,
-            X,
-            y=y,
-            multi_output=True,
-            y_numeric=self._kind == "regression",
-            reset=is_first,
-        )
-        precision = precision or self._precision(X, is_first)
-        X = within(X, precision, "X")
-        weights = check_weights(sample_weight, X.shape[0])
-        Y = self._encode(y, is_first=is_first, is_partial=is_partial, classes=classes)
-        return Data(X, within(Y, precision, "y").astype(precision, copy=False), weights, y)
-
-    def _check_validation(
-        self, X: Any, y: Any, sample_weight: Any, precision: np.dtype[Any]
-    ) -> Data | None:
-        """Check the rows that were given to validate on, if any, as `_check_data` does."""
-        if X is None or y is None:
-            missing, there = ("X_val", "y_val") if X is None else ("y_val", "X_val")
-            if y is not None or X is not None:
-                raise ValueError(f"{there} is given without {missing}: give both, or neither.")
-            if sample_weight is not None:
-                raise ValueError("sample_weight_val is given without X_val and y_val.")
+    def _scores(self, problem: Problem, start: Start) -> Callable[[], dict[str, float]] | None:
+        """Make what scores the network in training, where that is asked for."""
+        data, network, state = problem.data, problem.network, start.state
+        scoring, given = problem.settings.scoring, problem.validation
+        training = validation = None
+        if state.held_out is not None:
+            validation = sample_of(data, state.held_out)
+        elif given is not None:
+            validation = sample_of(given, given.rows)
+        if scoring is not None:
+            training = sample_of(data, state.train, SCORED_ROWS)
+        elif validation is None:
             return None
-        try:
-            data = self._check_data(
-                X, y, sample_weight, is_first=False, is_partial=True, precision=precision
-            )
-        except ValueError as error:
-            raise ValueError(f"The validation data, X_val and y_val: {error}") from None
-        least = 2 if self.scoring is None and self._kind == "regression" else 1
-        if len(data.rows) < least:
-            raise ValueError(
-                f"The validation data have {len(data.rows)} rows that count, but the score takes "
-                f"{least}: give more of them."
-            )
-        return data
+        shown = start.theta if state.scale is None else start.theta.copy()
+        in_training = copy(self)  # a scorer is given arrays, so there are no names to compare
+        vars(in_training).update(_attributes(problem, network.split(shown), state, state))
+        vars(in_training).pop("feature_names_in_", None)
+        fitted = Fitted(in_training)
+        score = _score(scoring, in_training, problem.target)
 
-    def _check_batches(self, n_rows: int) -> None:
-        """Refuse batches of a single row where they are normalized."""
-        smallest = n_rows if self.batch_size == "auto" else min(self.batch_size, n_rows)
-        if self.normalization == "batch" and (smallest if self.solver != "lbfgs" else n_rows) == 1:
-            raise ValueError(
-                f"normalization='batch' needs 2 samples or more in a batch, got 1 sample (of "
-                f"{n_rows}, with batch_size={self.batch_size!r}): raise it, or take 'layer'."
-            )
+        def scores() -> dict[str, float]:
+            if state.scale is not None:
+                shown[...] = start.theta
+                state.scale.fold(*network.last_layer(shown))
+            outputs = partial(fitted.layer, layer=-1)
+            return scores_of(problem.target.head, outputs, score, training, validation)
 
-    def _precision(self, X: Any, is_first: bool) -> np.dtype[Any]:
-        known = X if is_first else self.coefs_[0]
-        return np.dtype(known.dtype if self.dtype is None else self.dtype)
+        return scores
 
-    @property
-    def _known_head(self) -> Head | None:
-        """The head that was fitted, or that the `head` parameter says; None if it is wrong."""
-        if hasattr(self, "head_"):
-            return self.head_
-        usual = AUTOMATIC["numbers" if self._kind == "regression" else "multiclass"]
-        head = self.head
-        if isinstance(head, str) and head in ("auto", *HEADS):
-            head = usual() if head == "auto" else HEADS[head]()
-        return head if isinstance(head, Head) and self._accepts(type(head)) else None
+    # -- what is published -------------------------------------------------------------------------
 
-    def _resolve_head(self, target: str) -> Head:
-        """Return the head for a kind of target, or say why there is none."""
-        known = [name for name, kind in HEADS.items() if self._accepts(kind)]
-        head = self.head
-        if isinstance(head, str) and head in (*known, "auto"):
-            head = AUTOMATIC[target]() if head == "auto" else HEADS[head]()
-        if not (isinstance(head, Head) and self._accepts(type(head))):
-            raise ValueError(
-                f"The 'head' parameter of {type(self).__name__} must be 'auto', "
-                f"{', '.join(map(repr, known))} or an instance of such a Head, got {self.head!r}."
-            )
-        if target not in head.targets:  # the hint is in the words that scikit-learn checks for
-            hint = " Only binary classification is supported." if target == "multiclass" else ""
-            raise ValueError(
-                f"{type(head).__name__} takes {' or '.join(sorted(head.targets))} targets, "
-                f"got {target} ones.{hint}"
-            )
-        return head
+    def _publish(
+        self, problem: Problem, theta: np.ndarray, state: State, kept: State, spares: Spares
+    ) -> None:
+        """Set every fitted attribute at once, and drop names of inputs that are no longer so."""
+        fitted = _published(problem, theta, state, kept) | {"_spares": spares}
+        others = {name: x for name, x in vars(self).items() if name not in _NAMES_OF_INPUTS}
+        self.__dict__ = others | fitted
 
-    def _check_same_head(self) -> None:
-        head = self._resolve_head(self._target)
-        if head != self.head_:
-            raise ValueError(
-                f"the fitted network has head {self.head_!r}, but the 'head' parameter now asks "
-                f"for {head!r}: set warm_start=False or fit a clone."
-            )
 
-    def _accepts(self, head: type[Head]) -> bool:
-        return ("numbers" in head.targets) == (self._kind == "regression")
+def _published(problem: Problem, theta: np.ndarray, state: State, kept: State) -> dict[str, Any]:
+    """Return every fitted attribute, of copies of these parameters, and the state to be kept."""
+    theta = theta.copy()
+    if state.scale is not None:
+        state.scale.fold(*problem.network.last_layer(theta))
+    return _attributes(problem, problem.network.split(theta), state, kept)
 
-    # -- training state and what is published ------------------------------------------------------
 
-    def _current_theta(self, network: Network, dtype: Any) -> np.ndarray:
-        """Pack the fitted parameters, where they fit the network."""
-        parts = self._parts
-        if [part.shape for part in parts] != network.shapes:
-            units = self._network.layer_units
-            has, asks = f"layers of {units} units", f"{network.layer_units}"
-            if units == network.layer_units:
-                has, asks = "activations that learn other arguments", "these"
-                if self._architecture.normalization != network.normalization:
-                    has = f"normalization={self._architecture.normalization!r}"
-                    asks = repr(network.normalization)
-            raise ValueError(
-                f"the fitted network has {has}, but the parameters and data now ask for {asks}: "
-                "set warm_start=False or fit a clone."
-            )
-        theta = network.packed(parts).astype(dtype, copy=False)
-        if self._units is not None:
-            self._units.unfold(*network.last_layer(theta))
-        return theta
+def _attributes(
+    problem: Problem, parts: list[dict[str, np.ndarray]], state: State, kept: State
+) -> dict[str, Any]:
+    progress, unit = state.progress, 1.0 if state.scale is None else state.scale.loss
+    is_validated = "validation_score" in state.history
+    return {
+        **published_parameters(problem.network, parts),
+        **problem.target.published,
+        **problem.inputs,
+        "out_activation_": problem.target.head.out_activation,
+        "n_iter_": progress.n_iter,
+        "t_": progress.samples_seen,
+        "loss_": progress.loss * unit,
+        "best_iter_": progress.best_iter,
+        "best_loss_": None if problem.settings.early_stopping else progress.best_loss * unit,
+        "best_validation_score_": progress.best_score if is_validated else None,
+        "_target": problem.target,
+        "_state": kept,
+        "_spares": Spares(),
+    }
 
-    def _fitted(self, network: Network, theta: np.ndarray, state: State) -> dict[str, Any]:
-        """Return every fitted attribute, of copies of these parameters."""
-        progress, theta, unit = state.progress, theta.copy(), 1.0
-        if self._units is not None:
-            self._units.fold(*network.last_layer(theta))
-            unit = self._units.loss
-        history = dict(state.history)
-        history["loss"] = [loss * unit for loss in history.get("loss", [])]
-        scores = history.get("validation_score")
-        return {
-            **published_parameters(network, network.split(theta)),
-            "out_activation_": self.head_.out_activation,
-            "n_iter_": progress.n_iter,
-            "t_": progress.samples_seen,
-            "loss_": progress.loss * unit,
-            "loss_curve_": [*state.earlier_losses, *history["loss"]],
-            "history_": history,
-            "best_iter_": progress.best_iter,
-            "best_loss_": None if self.early_stopping else progress.best_loss * unit,
-            "validation_scores_": None if scores is None else [*state.earlier_scores, *scores],
-            "best_validation_score_": None if scores is None else progress.best_score,
-            "_state": state,
-        }
+
+# -- the objective ---------------------------------------------------------------------------------
+
+
+def _traced(spares: Spares | None, of: tuple[Any, ...], **options: Any) -> LossGraph:
+    """Trace the data term of the objective, or return what was traced for the same before."""
+    if spares is None:
+        return loss_graph(*of, **options)
+    key, graph = spares.take("graph") or (None, None)
+    if key != (of, options):
+        key, graph = (of, options), loss_graph(*of, **options)
+    spares.give("graph", (key, graph))
+    return graph
+
+
+def _weighted(problem: Problem, start: Start) -> tuple[np.ndarray | None, float]:
+    """Return the weights of mean 1 over the training rows, and alpha in their unit."""
+    weights, mean = problem.data.normalized_weights(start.state.train)
+    weights = None if weights is None else weights.astype(start.theta.dtype)
+    return weights, problem.settings.alpha / mean
+
+
+def _objective(problem: Problem, start: Start) -> Objective:
+    """Make the objective of a fit, running statistics of its first batch included."""
+    data, state, noise = problem.data, start.state, None
+    if problem.graph.draws:  # a state goes on, anything else starts anew
+        seed = start.random.randint if "noise" not in state.generators else None
+        noise = np.random.default_rng(0 if seed is None else seed(1 << 32, size=4, dtype=np.uint32))
+        if seed is None:
+            noise.bit_generator.state = state.generators["noise"]
+    weights, alpha = _weighted(problem, start)
+    objective = Objective(
+        problem.graph, start.theta, data.X, data.Y, weights, alpha, state.scale, noise
+    )
+    if start.is_fresh:
+        rows: Any = state.train
+        with running():
+            objective.observe(rows[: problem.settings.batch_rows(len(rows))])
+    return objective
+
+
+def _reused(spares: Spares, problem: Problem, start: Start) -> tuple[Objective, Start]:
+    """Put other rows in place in the objective of the stream's last part, or make a new one."""
+    kept: Objective | None = spares.take("objective")
+    if (
+        kept is None
+        or kept.graph is not problem.graph
+        or kept.theta.dtype != start.theta.dtype
+        or kept.random is not None
+    ):
+        return _objective(problem, start), start
+    kept.theta[...] = start.theta
+    kept.attach(problem.data.X, problem.data.Y, *_weighted(problem, start))
+    return kept, start._replace(theta=kept.theta)
+
+
+def _is_finite(objective: Objective, rows: np.ndarray, X: Any) -> bool:
+    """Tell whether the objective is finite where the last step left theta."""
+    if max(_largest(objective.theta), _largest(X)) <= _ORDINARY:
+        return True
+    with running():
+        return math.isfinite(objective.predicted(rows))
+
+
+def _largest(numbers: Any) -> float:
+    """Return the largest absolute value in an array or sparse matrix."""
+    return max(float(numbers.max()), -float(numbers.min()))
+
+
+def _score(scoring: Any, in_training: BaseEstimator, target: Any) -> Score:
+    """Return how raw outputs are scored."""
+    if scoring is None:
+        return lambda raw, sample: target.score(raw, sample.Y, sample.weights)
+    if scoring == "loss":
+        return lambda raw, sample: -mean_loss(target.head, raw, sample)
+    return scored_by(scoring, in_training)
+
+
+# -- checks ----------------------------------------------------------------------------------------
+
+
+def _check_batches(settings: Settings, n_rows: int) -> None:
+    """Refuse batches of a single row where they are normalized."""
+    if settings.normalization == "batch" and settings.batch_rows(n_rows) == 1:
+        raise ValueError(
+            f"normalization='batch' needs 2 samples or more in a batch, got 1 sample (of "
+            f"{n_rows}, with batch_size={settings.batch_size!r}): raise it, or take 'layer'."
+        )
+
+
+def _warn_of_clipped_batches(settings: Settings, n_rows: int) -> None:
+    asked = settings.batch_size
+    if settings.solver is not None and asked != "auto" and int(asked) > n_rows:
+        warn(
+            f"Got batch_size={asked} for {n_rows} training samples: it is going to be clipped to "
+            "them.",
+            UserWarning,
+        )
+
+
+def _validation(
+    settings: Settings, names: BaseEstimator, given: Given, target: Any, precision: np.dtype[Any]
+) -> Data | None:
+    """Check the rows that were given to validate on, if any."""
+    X, y, sample_weight = given.X_val, given.y_val, given.sample_weight_val
+    if X is None or y is None:
+        missing, there = ("X_val", "y_val") if X is None else ("y_val", "X_val")
+        if y is not None or X is not None:
+            raise ValueError(f"{there} is given without {missing}: give both, or neither.")
+        if sample_weight is not None:
+            raise ValueError("sample_weight_val is given without X_val and y_val.")
+        return None
+    try:
+        data = read_rows(names, X, y, sample_weight, target, precision)
+    except ValueError as error:
+        raise ValueError(f"The validation data, X_val and y_val: {error}") from None
+    least = 2 if settings.scoring is None and target.kind == "numbers" else 1
+    if len(data.rows) < least:
+        raise ValueError(
+            f"The validation data have {len(data.rows)} rows that count, but the score takes "
+            f"{least}: give more of them."
+        )
+    return data

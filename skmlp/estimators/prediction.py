@@ -1,162 +1,300 @@
-"""Answers: what a fitted network computes of inputs, read off the published parameters.
+"""Prediction: what a fitted network computes of inputs, read off the published parameters.
 
-The law: predictions read `coefs_` and the other parameters where they stand. Buffers belong to one
-prediction at a time, never to the estimator.
+The law: predictions read `coefs_` and the other parameters where they stand, all of them as they
+were at one moment, so that a fit in another thread changes no answer that has begun. Buffers
+belong to one prediction at a time; between two an estimator keeps small ones at most.
 """
 
 from __future__ import annotations
 
-import os
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import replace
+from functools import lru_cache
 from numbers import Integral
 from operator import is_
-from typing import Any, ClassVar, NamedTuple
-from weakref import WeakKeyDictionary
+from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from ..engine import BATCH, ComputationGraph, Expression, Program, variable
-from ..heads import Head
-from ..network.network import Network
-from ..training.objective import LossGraph, Objective
-from .data import check_inputs, within
-from .scoring import JUDGED_ROWS, evenly_spaced
+from ..engine import BATCH, ComputationGraph, Expression, Plan, Program, variable
+from ..network.network import Network, values_of
+from ..training.objective import LossGraph, Objective, are_ours
+from ..training.state import State
+from .data import Data, check_inputs, read_rows, within
+from .scoring import SCORED_ROWS, evenly_spaced
 from .settings import takes_sparse
 
+# The parts of a layer that are published in lists of their own; the output layer has the first two.
+PUBLISHED = {
+    "W": "coefs_",
+    "b": "intercepts_",
+    "activation": "activation_parameters_",
+    "normalization": "normalization_parameters_",
+    "statistics": "normalization_statistics_",
+}
+FURTHER = "layer_parameters_"  # for each hidden layer, its parts of other names
+PARAMETERS = (*PUBLISHED.values(), FURTHER)
 
-class _Answering(NamedTuple):
-    """A program for a layer's outputs, its variable for inputs, and the parameters it reads."""
-
-    parameters: list[np.ndarray]
-    x: Expression
-    program: Program
-
-    def reads(self, parameters: list[np.ndarray]) -> bool:
-        """Tell whether these are its parameters, the very arrays."""
-        return len(parameters) == len(self.parameters) and all(
-            map(is_, parameters, self.parameters)
-        )
-
-
-# The programs that nobody uses now, by estimator: two threads never share one, but its buffers may
-# be in the cache of the thread that comes next.
-_IDLE: WeakKeyDictionary[Any, dict[Any, list[_Answering]]] = WeakKeyDictionary()
+KEPT_BYTES = 1 << 14  # of the buffers of a program that waits for the next prediction
 _ANSWERED_ROWS = 1 << 14
 _BLOCK_BYTES = 1 << 20  # of a block's widest array; threads get in each other's way less
 
 
-class _Turns:
-    """Lets as many threads answer for many rows at once as there are cores.
+def published_parameters(network: Network, parts: list[dict[str, np.ndarray]]) -> dict[str, Any]:
+    """Return the attributes that predictions are made of."""
+    found: dict[str, Any] = {
+        attribute: [layer.get(name) for layer in parts] for name, attribute in PUBLISHED.items()
+    }
+    for attribute in list(PUBLISHED.values())[2:]:
+        del found[attribute][-1]
+    found[FURTHER] = [
+        {name: array for name, array in layer.items() if name not in PUBLISHED} or None
+        for layer in parts[:-1]
+    ]
+    shape = {"n_layers_": network.depth + 1, "n_outputs_": network.layer_units[-1]}
+    return found | shape | {"_network": network}
 
-    More would only wait for Python's lock, between calls that are short: eight threads on two
-    cores took longer than one after the other.
-    """
+
+class Spares:
+    """What served the last call and may serve the next: never two at a time, never in a pickle."""
 
     def __init__(self) -> None:
-        self.renew()
-        if hasattr(os, "register_at_fork"):  # a copy of a lock that is held is never released
-            os.register_at_fork(after_in_child=self.renew)
+        self._kept: dict[Any, list[Any]] = {}
 
-    def renew(self) -> None:
-        """Begin with nobody's turn."""
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-        self._free = threading.BoundedSemaphore(cores or 1)
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Spares, ()
 
-    def __enter__(self) -> None:
-        self._free.acquire()
+    def take(self, key: Any) -> Any:
+        """Take what is kept by that key, so that nobody else has it; None if there is nothing."""
+        try:
+            return self._kept[key].pop()
+        except (KeyError, IndexError):
+            return None
 
-    def __exit__(self, *error: object) -> None:
-        self._free.release()
+    def give(self, key: Any, spare: Any) -> None:
+        """Keep one thing for the next call, instead of what is kept now."""
+        self._kept[key] = [spare]
 
 
-_TURNS = _Turns()
+class Fitted:
+    """A fitted estimator as it was at one moment.
+
+    Parameters
+    ----------
+    estimator : MLPClassifier or MLPRegressor
+        Whose published attributes are read, all at once.
+
+    Attributes
+    ----------
+    target : Classes or Numbers
+        What the outputs mean.
+    state : State
+        Where its training stands.
+    spares : Spares
+        Programs that nobody uses.
+
+    Raises
+    ------
+    NotFittedError
+        If nothing is published.
+    """
+
+    def __init__(self, estimator: BaseEstimator) -> None:
+        self._seen = seen = vars(estimator).copy()
+        if "_target" not in seen:
+            check_is_fitted(estimator)
+        self._names = object.__new__(type(estimator))  # the names of inputs of that moment
+        self._names.__dict__ = seen
+        self.target: Any = seen["_target"]
+        self.state: State = seen["_state"]
+        self.spares: Spares = seen["_spares"]
+
+    @property
+    def arrays(self) -> list[Any]:
+        """Every published array, None where a layer has none."""
+        seen = self._seen
+        found = [array for name in PUBLISHED.values() for array in seen[name]]
+        for layer in seen[FURTHER]:
+            found += () if layer is None else layer.values()
+        return found
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The precision of its answers: float32 where that of all parameters is."""
+        are_single = all(x.dtype == np.float32 for x in self.arrays if x is not None)
+        return np.dtype(np.float32 if are_single else np.float64)
+
+    @property
+    def network(self) -> Network:
+        """Its shape; that of the arrays, where others were put in their place."""
+        network, seen = self._seen["_network"], self._seen
+        widths = [None if b is None else len(b) for b in seen["intercepts_"]]
+        first = seen["coefs_"][0]
+        asked = [None if first is None else len(first), *widths]
+        units = tuple(
+            known if found is None else found
+            for known, found in zip(network.layer_units, asked, strict=True)
+        )
+        return network if units == network.layer_units else replace(network, layer_units=units)
+
+    @property
+    def parts(self) -> list[dict[str, np.ndarray]]:
+        """Its parameters, by layer."""
+        seen = self._seen
+        return [
+            {
+                name: np.asarray(
+                    seen[PUBLISHED[name]][i] if name in PUBLISHED else seen[FURTHER][i][name]
+                )
+                for name in shapes
+            }
+            for i, shapes in enumerate(self.network.shapes)
+        ]
+
+    def checked(self, X: Any) -> Any:
+        """Check inputs for predictions."""
+        return within(check_inputs(self._names, X, reset=False), self.dtype, "X")
+
+    def samples(self, X: Any, y: Any, sample_weight: Any) -> Data:
+        """Check samples, weighed as in training."""
+        data = read_rows(self._names, X, y, sample_weight, self.target, self.dtype)
+        class_weight = self._seen.get("class_weight")
+        if class_weight is None:
+            return data
+        return replace(data, weights=self.target.weigh(class_weight, data.Y, data.weights))
+
+    def loss_graph(self, data: Data | None, X: Any = None) -> LossGraph:
+        """Trace the loss, for some samples or some inputs."""
+        X = X if data is None else data.X
+        return LossGraph(
+            self.network,
+            self.target.head,
+            self.target.n_targets,
+            is_weighted=data is not None and data.weights is not None,
+            is_sparse=not (X is None or isinstance(X, np.ndarray)),
+            label_smoothing=self._seen.get("label_smoothing", 0.0),
+        )
+
+    @contextmanager
+    def computing(self, X: Any, layer: int) -> Iterator[Callable[..., np.ndarray]]:
+        """Take a program for a layer's outputs (-1: raw outputs) that nobody uses, or make one.
+
+        Yields `rows -> outputs`, for a slice of X. A program is kept for the next prediction where
+        it reads the published arrays themselves; one of copies would miss what is written to them.
+        """
+        key = (layer, not isinstance(X, np.ndarray))
+        found: _Answering | None = self.spares.take(key)
+        if found is None or not found.reads(self.arrays):  # one may have been replaced since
+            found = _Answering.of(self, *key)
+        compute = found.program.run
+
+        yield lambda rows=None: compute({found.x: X}, rows)[0]
+
+        if found.is_of_published:
+            found.program.release(KEPT_BYTES)
+            self.spares.give(key, found)
+
+    def layer(self, X: Any, layer: int) -> np.ndarray:
+        """Compute a layer's outputs (-1: raw outputs) for checked inputs."""
+        with self.computing(X, layer) as compute:
+            return compute()
+
+    def answers(self, X: Any, answer: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+        """Compute what raw outputs say, so many rows at a time that memory is for answers alone."""
+        n = X.shape[0]
+        with self.computing(X, -1) as compute:
+
+            def part(start: int) -> np.ndarray:
+                raw = compute(slice(start, start + _ANSWERED_ROWS))
+                with np.errstate(all="ignore"):
+                    return answer(raw)
+
+            answers = part(0)
+            if n <= _ANSWERED_ROWS:
+                return answers
+            whole = np.empty((n, *answers.shape[1:]), answers.dtype)
+            whole[:_ANSWERED_ROWS] = answers
+            for start in range(_ANSWERED_ROWS, n, _ANSWERED_ROWS):
+                whole[start : start + _ANSWERED_ROWS] = part(start)
+            return whole
+
+
+class _Answering(NamedTuple):
+    """A program for a layer's outputs, its variable for inputs, and the arrays that it stands for.
+
+    `is_of_published` tells whether the program reads those very arrays, no copies.
+    """
+
+    arrays: list[Any]
+    x: Expression
+    program: Program
+    is_of_published: bool
+
+    @classmethod
+    def of(cls, fitted: Fitted, layer: int, is_sparse: bool) -> _Answering:
+        """Make one."""
+        network, dtype = fitted.network, fitted.dtype
+        traced = _kept_layer if are_ours(network.activations) else _traced_layer
+        x, variables, plan = traced(network, layer, is_sparse)
+        given = [array for part in fitted.parts for array in part.values()]
+        read = [np.ascontiguousarray(array, dtype) for array in given]
+        widest = dtype.itemsize * max(network.layer_units)
+        program = Program(
+            plan,
+            dict(zip(variables, read, strict=True)),
+            dtype=dtype,
+            block_rows=max(256, _BLOCK_BYTES // widest),
+        )
+        return cls(fitted.arrays, x, program, all(map(is_, given, read)))
+
+    def reads(self, arrays: list[Any]) -> bool:
+        """Tell whether these are its arrays, the very ones."""
+        return len(arrays) == len(self.arrays) and all(map(is_, arrays, self.arrays))
+
+
+def _traced_layer(
+    network: Network, layer: int, is_sparse: bool
+) -> tuple[Expression, list[Expression], Plan]:
+    """Trace a layer's outputs: the inputs, the parameters in their order, and the plan."""
+    x = variable("x", (BATCH, network.layer_units[0]), is_sparse=is_sparse)
+    variables = network.variables()
+    plan = Plan([network.layers(x, variables)[layer]])
+    return x, [part for parts in variables for part in parts.values()], plan
+
+
+_kept_layer = lru_cache(16)(_traced_layer)
 
 
 class FittedNetwork(BaseEstimator):
-    """What a fitted network answers, whatever its targets.
-
-    A subclass checks data with targets (`_check_data`) and weighs their rows (`_weighted`).
-    """
-
-    head_: Head
-    coefs_: list[np.ndarray]
-    intercepts_: list[np.ndarray]
-    activation_parameters_: list[np.ndarray | None]
-    normalization_parameters_: list[np.ndarray | None]
-    normalization_statistics_: list[np.ndarray | None]
-    label_smoothing: float
-    _architecture: Network
-    _n_targets: int
-    _check_data: ClassVar[Any]
-    _weighted: ClassVar[Any]
+    """What a fitted network computes, whatever its targets."""
 
     @property
-    def _network(self) -> Network:
-        units = (self.coefs_[0].shape[0], *(len(b) for b in self.intercepts_))
-        return replace(self._architecture, layer_units=units)
+    def loss_curve_(self) -> list[float]:
+        """The objective of every epoch, those of earlier calls and warm-started fits first."""
+        return self._state.losses
 
     @property
-    def _parts(self) -> list[np.ndarray]:
-        further = (
-            *self.activation_parameters_,
-            *self.normalization_parameters_,
-            *self.normalization_statistics_,
-        )
-        return [*self.coefs_, *self.intercepts_, *(part for part in further if part is not None)]
+    def history_(self) -> dict[str, list[float]]:
+        """What is known of every epoch of the last fit; of a stream, of every call."""
+        return self._state.history.columns()
 
-    def _layer(self, X: Any, layer: int) -> np.ndarray:
-        """Compute a layer's outputs (-1: the raw outputs)."""
-        X = self._checked(X)
-        with self._answering(X, layer) as (_, x, program):
-            return program.run({x: X})[0]
+    @property
+    def validation_scores_(self) -> list[float] | None:
+        """The validation score of every epoch, where there is validation."""
+        return self._state.scores
 
-    def _answers(self, X: Any, answer: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-        """Compute what raw outputs say, so many rows at a time that memory is for answers alone."""
-        with _TURNS if _is_long(X) else nullcontext():
-            X = self._checked(X)
-            with self._answering(X, -1) as (_, x, program):
-                n = X.shape[0]
+    def _answers(self, X: Any, answer: Callable[[Any, np.ndarray], np.ndarray]) -> np.ndarray:
+        """Compute answers: `answer(target, raw)` of the raw outputs of some rows at a time."""
+        fitted = Fitted(self)
+        return fitted.answers(fitted.checked(X), lambda raw: answer(fitted.target, raw))
 
-                def part(start: int) -> np.ndarray:
-                    return answer(program.run({x: X}, slice(start, start + _ANSWERED_ROWS))[0])
-
-                answers = part(0)
-                if n <= _ANSWERED_ROWS:
-                    return answers
-                whole = np.empty((n, *answers.shape[1:]), answers.dtype)
-                whole[:_ANSWERED_ROWS] = answers
-                for start in range(_ANSWERED_ROWS, n, _ANSWERED_ROWS):
-                    whole[start : start + _ANSWERED_ROWS] = part(start)
-                return whole
-
-    def _checked(self, X: Any) -> Any:
-        """Check inputs, and that there is a network to answer for them."""
-        if not hasattr(self, "coefs_"):  # cheaper than check_is_fitted, which says it better
-            check_is_fitted(self)
-        X = check_inputs(self, X, reset=False)
-        return within(X, self.coefs_[0].dtype, "X")
-
-    @contextmanager
-    def _answering(self, X: Any, layer: int) -> Iterator[_Answering]:
-        """Take a program for a layer that nobody uses, or make one, and give it back."""
-        parameters, is_sparse = self._parts, not isinstance(X, np.ndarray)
-        idle = _IDLE.setdefault(self, {}).setdefault((layer, is_sparse), [])
-        try:
-            found = idle.pop()
-        except IndexError:
-            found = None
-        if found is None or not found.reads(parameters):  # an array may have been replaced since
-            idle.clear()
-            made = layer_program(self._network, parameters, layer, is_sparse)
-            found = _Answering(parameters, *made)
-        yield found
-        if found.reads(self._parts):
-            idle.append(found)
+    def _raw(self, X: Any) -> tuple[Any, np.ndarray]:
+        """Return the target and the raw outputs."""
+        fitted = Fitted(self)
+        return fitted.target, fitted.layer(fitted.checked(X), -1)
 
     def hidden_layer_output(self, X: Any, layer: Any = -1) -> np.ndarray:
         """Compute the learned features: the activations of a hidden layer.
@@ -187,8 +325,8 @@ class FittedNetwork(BaseEstimator):
         >>> model.hidden_layer_output(X, layer=0).shape
         (150, 8)
         """
-        check_is_fitted(self)
-        depth = len(self._architecture.activations)
+        fitted = Fitted(self)
+        depth = fitted.network.depth - 1
         is_number = isinstance(layer, Integral) and not isinstance(layer, bool)
         if not (is_number and -depth <= int(layer) < depth):
             raise ValueError(
@@ -197,29 +335,25 @@ class FittedNetwork(BaseEstimator):
                 if depth
                 else f"layer={layer!r} does not exist: the network has no hidden layer."
             )
-        return self._layer(X, int(layer) % depth)
+        return fitted.layer(fitted.checked(X), int(layer) % depth)
 
     def _gradient_norms(self, X: Any, y: Any, sample_weight: Any) -> dict[str, float]:
         """Return the norm of each layer's gradient of the mean loss, on some of these samples."""
-        data = self._check_data(X, y, sample_weight, is_first=False, is_partial=True)
-        data.weights = self._weighted(data.Y, data.weights)
-        network, rows = self._network, evenly_spaced(data.rows, JUDGED_ROWS)
-        graph = LossGraph(
-            network,
-            self.head_,
-            self._n_targets,
-            is_weighted=data.weights is not None,
-            is_sparse=data.is_sparse,
-            label_smoothing=self.label_smoothing,
-        )
-        theta = network.packed(self._parts)
+        fitted = Fitted(self)
+        data = fitted.samples(X, y, sample_weight)
+        rows = evenly_spaced(data.rows, SCORED_ROWS)
+        network = fitted.network
+        graph = fitted.loss_graph(data)
+        theta = network.packed(fitted.parts)
         weights = data.normalized_weights(rows)[0]
         weights = None if weights is None else weights.astype(theta.dtype)
-        objective = Objective(graph, theta, data.X, data.Y, weights, penalty=0.0)
+        objective = Objective(graph, theta, data.X, data.Y, weights, alpha=0.0)
         objective(rows)
-        layers = zip(*network.by_layer(network.split(objective.gradient))[:2], strict=True)
         names = [f"hidden layer {i}" for i in range(1, network.depth)] + ["output layer"]
-        squares = (float(np.sum(W**2) + np.sum(b**2)) for W, b in layers)
+        squares = (
+            float(sum(np.sum(array**2) for array in parts.values()))
+            for parts in network.split(objective.gradient)
+        )
         return {name: float(np.sqrt(square)) for name, square in zip(names, squares, strict=True)}
 
     def computation_graph(
@@ -248,72 +382,30 @@ class FittedNetwork(BaseEstimator):
         ValueError
             If targets are given without inputs, or weights without targets.
         """
-        check_is_fitted(self)
+        fitted = Fitted(self)
         if (X is None and y is not None) or (y is None and sample_weight is not None):
             raise ValueError("computation_graph needs X for a y, and a y for a sample_weight.")
         data = None
         if y is not None:
-            data = self._check_data(X, y, sample_weight, is_first=False, is_partial=True)
-            data.weights = self._weighted(data.Y, data.weights)
+            data = fitted.samples(X, y, sample_weight)
             if not len(data.rows):
                 raise ValueError("Sample weights must contain at least one non-zero number.")
             X = data.X
         elif X is not None:
-            X = check_inputs(self, X, reset=False)
-        graph = LossGraph(
-            self._network,
-            self.head_,
-            self._n_targets,
-            is_weighted=data is not None and data.weights is not None,
-            is_sparse=not (X is None or isinstance(X, np.ndarray)),
-            label_smoothing=self.label_smoothing,
-        )
+            X = fitted.checked(X)
+        graph = fitted.loss_graph(data, X)
         if X is None:
-            return graph.objective.computation_graph()
-        values = {graph.x: X, **dict(zip(graph.parameters, self._parts, strict=True))}
+            return ComputationGraph(graph.objective)
+        values: dict[Expression, Any] = {graph.x: X}
+        values |= values_of(graph.parameters, fitted.parts)
         if data is None:
-            return ComputationGraph(self.head_.predict(graph.raw), values)
-        values |= {graph.y: data.Y, graph.scale: 1.0 / len(data.Y)}
+            return ComputationGraph(fitted.target.head.predict(graph.raw), values)
+        values |= {graph.y: data.Y, graph.per_row: 1.0 / len(data.Y)}
         if data.weights is not None:
             values[graph.w] = data.normalized_weights(np.arange(len(data.Y)))[0]
-        return graph.objective.computation_graph(values, gradients=True)
+        return ComputationGraph(graph.objective, values, gradients=True)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = takes_sparse(self)
         return tags
-
-
-def _is_long(X: Any) -> bool:
-    """Tell whether inputs, as they were given, have many rows."""
-    shape = getattr(X, "shape", None)
-    return isinstance(shape, tuple) and len(shape) > 1 and shape[0] > _ANSWERED_ROWS
-
-
-def published_parameters(network: Network, parts: list[np.ndarray]) -> dict[str, Any]:
-    """Return the attributes that predictions are made of."""
-    by_layer = network.by_layer(parts)
-    return {
-        "coefs_": by_layer.weights,
-        "intercepts_": by_layer.biases,
-        "activation_parameters_": by_layer.activation,
-        "normalization_parameters_": by_layer.normalization,
-        "normalization_statistics_": by_layer.statistics,
-        "n_layers_": network.depth + 1,
-        "n_outputs_": network.layer_units[-1],
-        "_architecture": network,
-    }
-
-
-def layer_program(
-    network: Network, parameters: list[np.ndarray], layer: int, is_sparse: bool
-) -> tuple[Expression, Program]:
-    """Make a program for a layer's outputs over these very parameter arrays."""
-    x = variable("x", (BATCH, network.layer_units[0]), is_sparse=is_sparse)
-    variables = network.parameters()
-    output = network.layers(x, variables)[layer]
-    dtype = parameters[0].dtype
-    arrays = [np.ascontiguousarray(part, dtype) for part in parameters]
-    block_rows = max(256, _BLOCK_BYTES // (dtype.itemsize * max(network.layer_units)))
-    bound = dict(zip(variables, arrays, strict=True))
-    return x, Program([output], bound, dtype=dtype, block_rows=block_rows)

@@ -1,4 +1,4 @@
-"""The regressor: numbers as targets, and answers that carry their uncertainty."""
+"""The regressor: numbers as answers, and how sure they are."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from sklearn.utils.metaestimators import available_if
 
 from ..heads import of_one_target
 from ..heads.head import is_number
-from .availability import documented, has, has_stochastic_solver, only_with
-from .perceptron import MultilayerPerceptron, unchanged_on_failure
+from .availability import has, has_stochastic_solver, known_head, only_with
+from .perceptron import MultilayerPerceptron, documented
+from .targets import Numbers
 
 
 @documented
@@ -20,9 +21,9 @@ class MLPRegressor(RegressorMixin, MultilayerPerceptron):
     """Multilayer perceptron for numbers, with scikit-learn's own numbers.
 
     raw = f_D(... f_1(x)), each layer f(h) = activation(h W + b), the last without activation.
-    Training minimizes the mean over samples of the head's loss plus an L2 penalty,
+    Training minimizes the mean over the n samples of a batch of the head's loss plus an L2 penalty,
 
-        mean of w_i loss(raw_i, y_i) + alpha / (2 batch_size) * sum of squared weights,
+        mean of w_i loss(raw_i, y_i) + alpha / (2 n) * sum of squared weights,
 
     by L-BFGS, Adam or stochastic gradient descent. By default the loss is half the squared
     error, summed over outputs. With the parameters that it shares with
@@ -58,8 +59,51 @@ class MLPRegressor(RegressorMixin, MultilayerPerceptron):
     True
     """
 
-    _kind = "regression"
-    _target = "numbers"
+    _kind = Numbers
+
+    def __init__(
+        self,
+        hidden_layer_sizes: Any = (100,),
+        activation: Any = "relu",
+        *,
+        head: Any = "auto",
+        loss: str | None = None,
+        solver: str = "adam",
+        alpha: float = 0.0001,
+        batch_size: Any = "auto",
+        learning_rate: Any = "constant",
+        learning_rate_init: float = 0.001,
+        power_t: float = 0.5,
+        warmup: float = 0.0,
+        max_iter: int = 200,
+        shuffle: bool = True,
+        random_state: Any = None,
+        tol: float = 1e-4,
+        verbose: bool | int = False,
+        warm_start: bool = False,
+        momentum: float = 0.9,
+        nesterovs_momentum: bool = True,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        weight_decay: float = 0.01,
+        max_grad_norm: float | None = None,
+        averaging: float | None = None,
+        n_iter_no_change: float = 10,
+        max_fun: int = 15000,
+        restore_best: bool = False,
+        scoring: Any = None,
+        weight_init: Any = "auto",
+        initial_output: str | None = None,
+        dropout: Any = 0.0,
+        input_noise: float = 0.0,
+        normalization: str | None = None,
+        residual: bool = False,
+        dtype: Any = None,
+    ) -> None:
+        self._keep(locals())
 
     @available_if(has_stochastic_solver)
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
@@ -84,48 +128,7 @@ class MLPRegressor(RegressorMixin, MultilayerPerceptron):
         ValueError
             If the data cannot be used; the estimator is then as it was before.
         """
-        with unchanged_on_failure(self):
-            self._fit(X, y, sample_weight, is_partial=True)
-        return self
-
-    def _encode(
-        self,
-        y: np.ndarray,
-        *,
-        is_first: bool,
-        is_partial: bool,  # noqa: ARG002
-        classes: Any,  # noqa: ARG002
-    ) -> np.ndarray:
-        if is_first:
-            self.head_ = self._resolve_head("numbers")
-        Y = y.reshape(len(y), -1)
-        if not is_first and Y.shape[1] != self._n_targets:
-            raise ValueError(
-                f"`y` has {Y.shape[1]} outputs, but the estimator was fitted on {self._n_targets}."
-            )
-        self.head_.check_target(Y)
-        return Y
-
-    def _weighted(
-        self,
-        Y: np.ndarray,  # noqa: ARG002
-        weights: np.ndarray | None,
-    ) -> np.ndarray | None:
-        if self.class_weight is not None:
-            raise ValueError(
-                f"class_weight={self.class_weight!r} is for classes, and MLPRegressor has none: "
-                "give sample_weight instead."
-            )
-        return weights
-
-    def _strata(self, Y: np.ndarray) -> None:  # noqa: ARG002
-        return None
-
-    def _score_raw(self, raw: np.ndarray, Y: np.ndarray, weights: np.ndarray | None) -> float:
-        predicted = self.head_.center(raw)
-        if not np.isfinite(predicted).all():
-            return float("nan")
-        return float(r2_score(Y, predicted, sample_weight=weights))
+        return self._stream(X, y, sample_weight)
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Return R2, the share of the target's variance that the predictions explain.
@@ -144,9 +147,8 @@ class MLPRegressor(RegressorMixin, MultilayerPerceptron):
         float
             R2 of `predict`, with several quantiles of the one next to the median.
         """
-        raw = self._layer(X, -1)
-        predicted = _without_targets_axis(self.head_.center(raw))
-        return float(r2_score(y, predicted, sample_weight=sample_weight))
+        predicted = self._answers(X, lambda target, raw: target.head.center(raw))
+        return float(r2_score(y, _without_targets_axis(predicted), sample_weight=sample_weight))
 
     def predict(self, X: Any, return_std: bool = False) -> Any:
         """Predict the target of each sample.
@@ -171,21 +173,18 @@ class MLPRegressor(RegressorMixin, MultilayerPerceptron):
         ValueError
             If `return_std` is asked of a head without a distribution.
         """
-        if return_std and self._known_head is not None and not self._known_head.has_distribution:
-            raise ValueError("return_std: " + only_with("distribution", self._known_head))
+        head = known_head(self)
+        if return_std and head is not None and not head.has_distribution:
+            raise ValueError("return_std: " + only_with("distribution", head))
 
-        def predicted(raw: np.ndarray) -> np.ndarray:
-            return _without_targets_axis(self.head_.predict(raw))
+        def predicted(target: Numbers, raw: np.ndarray) -> np.ndarray:
+            return _without_targets_axis(target.head.predict(raw))
 
         if not return_std:
             return self._answers(X, predicted)
-        raw = self._layer(X, -1)
-        with np.errstate(over="ignore"):
-            return predicted(raw), self._distribution(raw).std()
-
-    def _distribution(self, raw: np.ndarray) -> Any:
-        frozen = self.head_.distribution(raw)
-        return of_one_target(frozen) if self._n_targets == 1 else frozen
+        target, raw = self._raw(X)
+        with np.errstate(all="ignore"):
+            return predicted(target, raw), _distribution(target, raw).std()
 
     @available_if(has("distribution"))
     def predict_distribution(self, X: Any) -> Any:
@@ -211,7 +210,7 @@ class MLPRegressor(RegressorMixin, MultilayerPerceptron):
         >>> model.fit(X, y).predict_distribution([[0.0], [1.0]]).std().round(2)
         array([1., 4.])
         """
-        return self._distribution(self._layer(X, -1))
+        return _distribution(*self._raw(X))
 
     @available_if(has("quantiles"))
     def predict_quantiles(self, X: Any, q: Any) -> np.ndarray:
@@ -237,8 +236,9 @@ class MLPRegressor(RegressorMixin, MultilayerPerceptron):
         levels = np.ravel(np.asarray(q, np.float64))
         if not (len(levels) and np.all((levels > 0) & (levels < 1)) and np.ndim(q) < 2):
             raise ValueError(f"q must be a number in (0, 1) or a list of them, got {q!r}")
-        raw = self._layer(X, -1)
-        quantiles = self.head_.quantile(raw, levels.tolist())
+        quantiles = self._answers(
+            X, lambda target, raw: target.head.quantile(raw, levels.tolist())
+        )
         return _without_targets_axis(quantiles if np.ndim(q) else quantiles[..., 0])
 
     @available_if(has("quantiles"))
@@ -270,9 +270,15 @@ class MLPRegressor(RegressorMixin, MultilayerPerceptron):
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
-        head = self._known_head
+        head = known_head(self)
         tags.target_tags.positive_only = head is not None and head.positive_only
         return tags
+
+
+def _distribution(target: Numbers, raw: np.ndarray) -> Any:
+    with np.errstate(all="ignore"):
+        frozen = target.head.distribution(raw)
+    return of_one_target(frozen) if target.n_targets == 1 else frozen
 
 
 def _without_targets_axis(answers: np.ndarray) -> np.ndarray:

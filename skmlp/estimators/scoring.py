@@ -1,7 +1,7 @@
-"""Validation: the rows that training is judged on, and what the network is worth on them.
+"""Scoring: the rows that a network in training is scored on, and what it is worth on them.
 
 The law: a score is a number of which more is better; a weight counts in it as in the loss. Nothing
-here draws a random number but the split, so judging a fit never changes it.
+here draws a random number but the split, so scoring a fit never changes it.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from sklearn.model_selection import train_test_split
 from ..heads import Head
 from .data import Data
 
-JUDGED_ROWS = 10_000  # of the training rows at most, evenly spaced, as HistGradientBoosting's
+SCORED_ROWS = 10_000  # of the training rows at most, evenly spaced, as HistGradientBoosting's
 
 
 class Sample(NamedTuple):
-    """Rows to judge on.
+    """Rows to score.
 
     Attributes
     ----------
@@ -44,14 +44,14 @@ class Sample(NamedTuple):
 
 
 def sample_of(data: Data, rows: np.ndarray, most: int | None = None) -> Sample:
-    """Pick rows to judge on.
+    """Pick rows to score.
 
     Parameters
     ----------
     data : Data
         The rows there are.
     rows : ndarray of int
-        Those to judge on.
+        Those to score.
     most : int, optional
         Of more rows, so many are taken, evenly spaced.
 
@@ -81,16 +81,18 @@ Score = Callable[[np.ndarray, Sample], float]  # of raw outputs for the rows of 
 
 def mean_loss(head: Head, raw: np.ndarray, sample: Sample) -> float:
     """Return the weighted mean of a head's loss: the objective without its penalty."""
-    return float(np.average(head.loss(raw, sample.Y), weights=sample.weights))
+    with np.errstate(all="ignore"):
+        return float(np.average(head.loss(raw, sample.Y), weights=sample.weights))
 
 
-def find_scorer(scoring: Any) -> Callable[..., Any]:
+def find_scorer(scoring: Any) -> Any:
     """Return the scorer that a name or a callable stands for.
 
     Parameters
     ----------
-    scoring : str or callable
-        A name in `sklearn.metrics.get_scorer_names()`, or a function of (estimator, X, y).
+    scoring : None, "loss", str or callable
+        A name in `sklearn.metrics.get_scorer_names()`, or a function of (estimator, X, y); None
+        and "loss" stand for themselves.
 
     Returns
     -------
@@ -102,7 +104,7 @@ def find_scorer(scoring: Any) -> Callable[..., Any]:
     ValueError
         If there is no such scorer.
     """
-    if not isinstance(scoring, str):
+    if not isinstance(scoring, str) or scoring == "loss":
         return scoring
     if scoring not in get_scorer_names():
         raise ValueError(
@@ -149,52 +151,40 @@ def _takes_weights(scorer: Callable[..., Any]) -> bool:
     return any(p.name == "sample_weight" or p.kind is p.VAR_KEYWORD for p in parameters)
 
 
-class Judge:
-    """Tells what the network, as it stands, is worth.
+def scores_of(
+    head: Head,
+    outputs: Callable[[Any], np.ndarray],
+    score: Score,
+    training: Sample | None,
+    validation: Sample | None,
+) -> dict[str, float]:
+    """Score a network as it stands.
 
     Parameters
     ----------
     head : Head
         Its loss is the validation loss.
-    refresh : callable
-        Called before each look at the network.
     outputs : callable
         The raw outputs of the network for inputs.
     score : callable
         The score.
     training, validation : Sample or None
-        Rows to judge on.
+        Rows to score.
+
+    Returns
+    -------
+    dict of str to float
+        "score" on training rows, "validation_loss" and "validation_score" on validation rows,
+        where there are such rows.
     """
-
-    def __init__(
-        self,
-        head: Head,
-        refresh: Callable[[], None],
-        outputs: Callable[[Any], np.ndarray],
-        score: Score,
-        training: Sample,
-        validation: Sample | None,
-    ) -> None:
-        self._head, self._refresh = head, refresh
-        self._outputs, self._score = outputs, score
-        self._training, self._validation = training, validation
-
-    def __call__(self) -> dict[str, float]:
-        """Judge.
-
-        Returns
-        -------
-        dict of str to float
-            "score" on training rows; where there are any, "validation_loss" and
-            "validation_score" on validation rows.
-        """
-        self._refresh()
-        seen = {"score": self._score(self._outputs(self._training.X), self._training)}
-        if self._validation is not None:
-            raw = self._outputs(self._validation.X)
-            seen["validation_loss"] = mean_loss(self._head, raw, self._validation)
-            seen["validation_score"] = self._score(raw, self._validation)
-        return seen
+    seen = {}
+    if training is not None:
+        seen["score"] = score(outputs(training.X), training)
+    if validation is not None:
+        raw = outputs(validation.X)
+        seen["validation_loss"] = mean_loss(head, raw, validation)
+        seen["validation_score"] = score(raw, validation)
+    return seen
 
 
 # == the split =====================================================================================

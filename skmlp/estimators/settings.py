@@ -1,24 +1,39 @@
-"""The estimators' parameters: what each may be, and what it means.
+"""The estimators' parameters: what each may be, what it means, and what they say together.
 
 The law: a parameter is described in `DESCRIPTIONS` and, where a single value can be judged, ruled
-in `RULES`; `check_parameters` refuses in one sentence what no rule allows, before any work.
+in `RULES`. `Settings.of` reads them all, once, and refuses in one sentence what no rule allows,
+before any work; nobody else reads a parameter of a fit.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
 from numbers import Integral, Real
-from typing import Any, NamedTuple
+from textwrap import wrap
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
+from ..heads import HEADS, Linear, Poisson
+from ..heads.head import is_count
+from ..network import NORMALIZATIONS, Noise
 from ..network.activations import ACTIVATIONS
 from ..network.initializers import INITIALIZERS
 from ..network.layers import LAYERS, Layer
-from ..network.regularizers import NORMALIZATIONS, Noise
-from ..training.schedules import SCHEDULES
-from ..training.solvers import SOLVERS
+from ..training.loops import Stepping
+from ..training.schedules import SCHEDULES, Constant, comes_to_rest, schedule_of
+from ..training.solvers import SOLVERS, Solver
+from ..training.state import Stopping
+from .scoring import find_scorer
+
+FULL_BATCH = "lbfgs"  # the solver that goes over all samples at once
+RETREATS = 5  # the most times that a fit which is no longer finite goes back to better parameters
+LOSSES = {"squared_error": Linear, "poisson": Poisson}  # scikit-learn's names, and the heads
+
+Activation = Callable[..., Any] | Layer
 
 
 class Rule(NamedTuple):
@@ -32,18 +47,14 @@ def _is_truth(value: Any) -> bool:
     return isinstance(value, (bool, np.bool_))
 
 
-def _is_number(value: Any) -> bool:
+def _is_real(value: Any) -> bool:
     return isinstance(value, Real) and not _is_truth(value)
-
-
-def _is_count(value: Any) -> bool:
-    return isinstance(value, Integral) and not _is_truth(value) and int(value) >= 1
 
 
 def _number(low: float, high: float, brackets: str) -> Rule:
     def allows(value: Any) -> bool:
         return (
-            _is_number(value)
+            _is_real(value)
             and (low <= value if brackets[0] == "[" else low < value)
             and (value <= high if brackets[1] == "]" else value < high)
         )
@@ -85,34 +96,21 @@ def _is_class_weight(value: Any) -> bool:
     return value is None or (isinstance(value, str) and value == "balanced")
 
 
-COUNT = Rule(_is_count, "a whole number >= 1")
+COUNT = Rule(is_count, "a whole number >= 1")
 TRUTH = Rule(_is_truth, "True or False")
 POSITIVE = _number(0, np.inf, "()")
 ZERO_OR_MORE = _number(0, np.inf, "[)")
 DECAY = _number(0, 1, "[)")
 
-# What a stream's solver is made with: where one of them changes, a new solver begins.
-SOLVER_PARAMETERS = (
-    "solver",
-    "learning_rate",
-    "learning_rate_init",
-    "power_t",
-    "warmup",
-    "momentum",
-    "nesterovs_momentum",
-    "beta_1",
-    "beta_2",
-    "epsilon",
-    "weight_decay",
-    "max_grad_norm",
-    "averaging",
-)
-
 RULES: dict[str, Rule] = {
-    "solver": _one_of("lbfgs", *SOLVERS),
+    "loss": Rule(
+        lambda value: value is None or (isinstance(value, str) and value in LOSSES),
+        f"None or one of {', '.join(map(repr, LOSSES))}",
+    ),
+    "solver": _one_of(FULL_BATCH, *SOLVERS),
     "alpha": ZERO_OR_MORE,
     "batch_size": Rule(
-        lambda value: _is_count(value) or (isinstance(value, str) and value == "auto"),
+        lambda value: is_count(value) or (isinstance(value, str) and value == "auto"),
         "a whole number >= 1 or 'auto'",
     ),
     "learning_rate": Rule(
@@ -150,7 +148,7 @@ RULES: dict[str, Rule] = {
     "max_grad_norm": _or_none(POSITIVE),
     "averaging": _or_none(_number(0, 1, "()")),
     "n_iter_no_change": Rule(
-        lambda value: _is_count(value) or (_is_number(value) and value == np.inf),
+        lambda value: is_count(value) or (_is_real(value) and value == np.inf),
         "a whole number >= 1 or infinity",
     ),
     "max_fun": COUNT,
@@ -189,68 +187,208 @@ RULES: dict[str, Rule] = {
 }
 
 
-def check_parameters(estimator: Any) -> None:
-    """Raise a ValueError for the first parameter that its rule does not allow.
+# == what they say =================================================================================
 
-    Parameters
+
+@dataclass(frozen=True)
+class Settings:
+    """What the parameters of an estimator say, checked and typed.
+
+    Attributes are the parameters of the same names, but for these.
+
+    Attributes
     ----------
-    estimator : estimator
-        Its attributes are checked.
-
-    Raises
-    ------
-    ValueError
-        One sentence with the parameter, what it must be, and what it is.
+    estimator : str
+        The name of its class, for messages.
+    hidden_units, activations : tuple
+        The width and the activation of each hidden layer.
+    output_activation : callable, Layer or None
+        The activation by which a network without hidden layers is initialized, if any.
+    solver : type of Solver, or None
+        The stochastic solver; None for L-BFGS.
+    solver_options : dict of str to float or bool
+        The parameters that the solver takes.
+    schedule : Constant
+        What sets its rate.
+    comes_to_rest : bool
+        Whether the schedule ends, by itself, after `max_iter` epochs.
+    scoring : None, "loss" or callable
+        What a score is, names replaced by scorers.
+    noise : Noise
+        How inputs and hidden layers are disturbed in training.
     """
-    for name, rule in RULES.items():
-        value = getattr(estimator, name)
-        if not rule.allows(value):
-            raise ValueError(
-                f"The {name!r} parameter of {type(estimator).__name__} must be {rule.words}, "
-                f"got {value!r}."
-            )
+
+    estimator: str
+    hidden_units: tuple[int, ...]
+    activations: tuple[Activation, ...]
+    output_activation: Activation | None
+    head: Any
+    loss: str | None
+    solver: type[Solver] | None
+    solver_options: Mapping[str, Any]
+    alpha: float
+    batch_size: int | str
+    schedule: Constant
+    comes_to_rest: bool
+    max_iter: int
+    shuffle: bool
+    random_state: Any
+    tol: float
+    verbose: bool
+    warm_start: bool
+    early_stopping: bool
+    validation_fraction: float
+    max_grad_norm: float | None
+    averaging: float | None
+    n_iter_no_change: float
+    max_fun: int
+    restore_best: bool
+    scoring: Any
+    weight_init: Any
+    initial_output: str | None
+    noise: Noise
+    normalization: str | None
+    residual: bool
+    label_smoothing: float
+    class_weight: Any
+    dtype: np.dtype[Any] | None
+
+    @classmethod
+    def of(cls, estimator: Any) -> Self:
+        """Read the parameters of an estimator.
+
+        Parameters
+        ----------
+        estimator : MLPClassifier or MLPRegressor
+            Whose.
+
+        Returns
+        -------
+        Settings
+            What they say.
+
+        Raises
+        ------
+        ValueError
+            For the first one that cannot be: its name, what it must be, and what it is.
+        """
+        name, known = type(estimator).__name__, vars(estimator)
+        given = {parameter: known[parameter] for parameter in _entries() if parameter in known}
+        for parameter, rule in RULES.items():
+            if parameter in given and not rule.allows(given[parameter]):
+                raise ValueError(
+                    f"The {parameter!r} parameter of {name} must be {rule.words}, "
+                    f"got {given[parameter]!r}."
+                )
+        said = {parameter: _plain(value) for parameter, value in given.items()}
+        units, activations = _hidden_layers(name, said["hidden_layer_sizes"], said["activation"])
+        solver = SOLVERS.get(said["solver"])
+        own = {
+            "estimator": name,
+            "hidden_units": units,
+            "activations": activations,
+            "output_activation": _output_activation(name, said["activation"]),
+            "solver": solver,
+            "solver_options": {} if solver is None else {x: said[x] for x in solver.options},
+            "schedule": schedule_of(
+                said["learning_rate"],
+                said["learning_rate_init"],
+                said["power_t"],
+                said["warmup"],
+                by_epochs=solver is not None and solver.by_epochs,
+            ),
+            "comes_to_rest": comes_to_rest(said["learning_rate"]),
+            "scoring": find_scorer(said["scoring"]),
+            "noise": _noise(said, len(units)),
+            "dtype": None if said["dtype"] is None else np.dtype(said["dtype"]),
+        }
+        absent = {"loss": None, "label_smoothing": 0.0, "class_weight": None}
+        fields = cls.__dataclass_fields__
+        return cls(**{x: v for x, v in (absent | said | own).items() if x in fields})
+
+    @property
+    def stream(self) -> tuple[Any, ...]:
+        """What a stream's solver is made with: where one of them changes, a new one begins."""
+        return (
+            self.solver,
+            tuple(self.solver_options.items()),
+            self.schedule,
+            self.max_grad_norm,
+            self.averaging,
+        )
+
+    def batch_rows(self, n_rows: int) -> int:
+        """Return the number of rows of a step; lbfgs takes all of them."""
+        if self.solver is None:
+            return n_rows
+        return min(200 if self.batch_size == "auto" else int(self.batch_size), n_rows)
+
+    def stopping(self, *, is_part: bool) -> Stopping:
+        """Say when training ends; a part of a stream is one epoch, which is taken or not."""
+        # lbfgs has a rule of its own for the objective
+        has_limit = self.solver is not None or self.early_stopping
+        return Stopping(
+            max_iter=1 if is_part else self.max_iter,
+            tol=self.tol,
+            n_iter_no_change=self.n_iter_no_change if has_limit else np.inf,
+            by_score=self.early_stopping,
+            restore_best=(self.restore_best or self.early_stopping) and not is_part,
+            retreats=0 if is_part else RETREATS,
+            max_fun=self.max_fun,
+        )
+
+    def new_solver(self, theta: np.ndarray, weights: list[slice]) -> Solver:
+        """Make the stochastic solver for theta, some stretches of which are weights."""
+        assert self.solver is not None
+        return self.solver(theta, self.schedule.rate_init, weights, **self.solver_options)
+
+    def stepping(
+        self, theta: np.ndarray, weights: list[slice], rng: np.random.RandomState, n_rows: int
+    ) -> Stepping:
+        """Say how the stochastic solver is led."""
+        return Stepping(
+            new_solver=lambda: self.new_solver(theta, weights),
+            schedule=self.schedule,
+            batch_size=self.batch_rows(n_rows),
+            shuffle=rng.shuffle if self.shuffle else None,
+            planned_epochs=self.max_iter,
+            comes_to_rest=self.comes_to_rest,
+            max_grad_norm=self.max_grad_norm,
+            averaging=self.averaging,
+        )
 
 
-Activation = Callable[..., Any] | Layer
+def _plain(value: Any) -> Any:
+    """Return a number as Python's own: NumPy's small integers overflow in sums."""
+    if isinstance(value, (bool, np.bool_)):
+        return bool(value)
+    if isinstance(value, Integral):
+        return int(value)
+    return float(value) if isinstance(value, Real) else value
 
 
-def hidden_layers(estimator: Any) -> tuple[tuple[int, ...], tuple[Activation, ...]]:
-    """Return the width and the activation of every hidden layer.
-
-    Parameters
-    ----------
-    estimator : estimator
-        Its `hidden_layer_sizes` and `activation` are read.
-
-    Returns
-    -------
-    tuple of int, tuple of callables and Layers
-        One of each for every hidden layer.
-
-    Raises
-    ------
-    ValueError
-        If either is not what it must be, or their numbers differ.
-    """
-    sizes, activation = estimator.hidden_layer_sizes, estimator.activation
+def _hidden_layers(
+    estimator: str, sizes: Any, activation: Any
+) -> tuple[tuple[int, ...], tuple[Activation, ...]]:
+    """Return the width and the activation of every hidden layer."""
     units = (sizes,) if np.ndim(sizes) == 0 else tuple(sizes)
     if isinstance(sizes, str):
         units = _sizes_in(sizes)
-    if not all(_is_count(n) for n in units):
+    if not all(is_count(n) for n in units):
         raise ValueError(
-            f"The 'hidden_layer_sizes' parameter of {type(estimator).__name__} must be a whole "
+            f"The 'hidden_layer_sizes' parameter of {estimator} must be a whole "
             "number, a sequence of them, or a string such as '64-32' or '3x256'; "
             f"hidden_layer_sizes must be > 0, got {sizes!r}."
         )
     units = tuple(int(n) for n in units)
     if not isinstance(activation, (list, tuple)):
-        return units, (_activation_function(estimator, activation),) * len(units)
+        return units, (_activation(estimator, activation),) * len(units)
     if len(activation) != len(units):
         raise ValueError(
             f"The 'activation' parameter lists {len(activation)} functions for {len(units)} "
             f"hidden layers: give one for each, or a single one for all, got {activation!r}."
         )
-    return units, tuple(_activation_function(estimator, a) for a in activation)
+    return units, tuple(_activation(estimator, a) for a in activation)
 
 
 def _sizes_in(text: str) -> tuple[Any, ...]:
@@ -261,68 +399,50 @@ def _sizes_in(text: str) -> tuple[Any, ...]:
     return tuple(n for part in parts if part for n in (int(part[2]),) * int(part[1] or 1))
 
 
-def noise_in_training(estimator: Any, n_hidden: int) -> Noise:
-    """Return how inputs and hidden layers are disturbed in training.
+def _activation(estimator: str, activation: Any) -> Activation:
+    if isinstance(activation, Layer) or (callable(activation) and not isinstance(activation, type)):
+        return activation
+    known: dict[str, Activation] = {**ACTIVATIONS, **LAYERS}
+    if isinstance(activation, str) and activation in known:
+        return known[activation]
+    raise ValueError(
+        f"The 'activation' parameter of {estimator} must be "
+        f"{', '.join(map(repr, known))}, a function, a Layer or a list of them, "
+        f"got {activation!r}."
+    )
 
-    Parameters
-    ----------
-    estimator : estimator
-        Its `dropout`, `input_noise` and `solver` are read.
-    n_hidden : int
-        The number of hidden layers.
 
-    Returns
-    -------
-    Noise
-        With a rate for the inputs and for each hidden layer.
+def _output_activation(estimator: str, activation: Any) -> Activation | None:
+    return None if isinstance(activation, (list, tuple)) else _activation(estimator, activation)
 
-    Raises
-    ------
-    ValueError
-        If the rates are not as many, or the solver cannot bear noise.
-    """
-    rates = estimator.dropout
-    rates = tuple(rates) if _is_list(rates) else (0.0, *[rates] * n_hidden)
+
+def _noise(said: Mapping[str, Any], n_hidden: int) -> Noise:
+    """Return how inputs and hidden layers are disturbed in training."""
+    given, input_noise = said["dropout"], said["input_noise"]
+    rates = tuple(map(float, given)) if _is_list(given) else (0.0, *[given] * n_hidden)
     if len(rates) != n_hidden + 1:
         raise ValueError(
             f"The 'dropout' parameter lists {len(rates)} numbers for the inputs and {n_hidden} "
             f"hidden layers: give {n_hidden + 1}, or a single one for all hidden layers, got "
-            f"{estimator.dropout!r}."
+            f"{given!r}."
         )
-    noise = Noise(rates, estimator.input_noise)
-    if estimator.solver == "lbfgs" and (noise.of_inputs or any(rates)):
+    noise = Noise(rates, input_noise)
+    if said["solver"] == FULL_BATCH and (noise.of_inputs or any(rates)):
         raise ValueError(
-            "solver='lbfgs' needs an objective that stays the same, and dropout "
-            f"(now {estimator.dropout!r}) and input_noise (now {estimator.input_noise!r}) draw it "
+            f"solver={FULL_BATCH!r} needs an objective that stays the same, and dropout "
+            f"(now {given!r}) and input_noise (now {input_noise!r}) draw it "
             "anew each time: set both to 0, or solver to 'adam' or 'sgd'."
         )
     return noise
 
 
-def output_activation(estimator: Any) -> Activation | None:
-    """Return the activation by which a network without hidden layers is initialized, if any.
-
-    Parameters
-    ----------
-    estimator : estimator
-        Its `activation` is read.
-
-    Returns
-    -------
-    callable, Layer or None
-        The function.
-    """
-    single = estimator.activation
-    return None if isinstance(single, (list, tuple)) else _activation_function(estimator, single)
-
-
 def takes_sparse(estimator: Any) -> bool:
-    """Tell whether the first hidden layer multiplies the inputs by weights, sparse ones too.
+    """Tell, for the tags, whether the first hidden layer multiplies inputs by weights, undisturbed.
 
     Parameters
     ----------
-    estimator : estimator
-        Its `activation`, `dropout` and `input_noise` are read.
+    estimator : MLPClassifier or MLPRegressor
+        Its `activation`, `dropout` and `input_noise` are read, whether they are right or not.
 
     Returns
     -------
@@ -331,7 +451,7 @@ def takes_sparse(estimator: Any) -> bool:
     """
     disturbed = [estimator.input_noise]
     disturbed += list(estimator.dropout)[:1] if _is_list(estimator.dropout) else []
-    if any(_is_number(value) and value > 0 for value in disturbed):
+    if any(_is_real(value) and value > 0 for value in disturbed):
         return False
     first = estimator.activation
     if isinstance(first, (list, tuple)):
@@ -339,163 +459,184 @@ def takes_sparse(estimator: Any) -> bool:
     return not (isinstance(first, Layer) or (isinstance(first, str) and first in LAYERS))
 
 
-def _activation_function(estimator: Any, activation: Any) -> Activation:
-    if isinstance(activation, Layer) or (callable(activation) and not isinstance(activation, type)):
-        return activation
-    known: dict[str, Activation] = {**ACTIVATIONS, **LAYERS}
-    if isinstance(activation, str) and activation in known:
-        return known[activation]
-    raise ValueError(
-        f"The 'activation' parameter of {type(estimator).__name__} must be "
-        f"{', '.join(map(repr, known))}, a function, a Layer or a list of them, "
-        f"got {activation!r}."
-    )
+# == what they mean ================================================================================
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(f'"{name}"' for name in names)
+
+
+@cache
+def _entries() -> dict[str, str]:
+    """Return the description of every parameter by its name."""
+    return dict(re.findall(r"^(\w+) (: .*(?:\n    .*)*)", DESCRIPTIONS, re.MULTILINE))
+
+
+def descriptions_of(parameters: Iterable[str]) -> str:
+    """Return the descriptions of some parameters for a docstring, lists of names filled in."""
+    numbers = [name for name, head in HEADS.items() if "numbers" in head.targets]
+    lists = {
+        "activations": _listed(ACTIVATIONS),
+        "layers": _listed(LAYERS),
+        "heads of numbers": _listed(numbers),
+        "heads of classes": _listed(name for name in HEADS if name not in numbers),
+        "solvers": _listed([*SOLVERS, FULL_BATCH]),
+        "schedules": _listed(x for x, kind in SCHEDULES.items() if not isinstance(kind, type)),
+        "initializers": _listed(INITIALIZERS),
+    }
+    entries, lines = _entries(), []
+    for parameter in parameters:
+        heading, _, text = entries[parameter].partition("\n")
+        text = re.sub(r"\{([a-z ]+)\}", lambda found: lists.get(found[1], found[0]), text)
+        lines.append(f"{parameter} {heading}")
+        lines += wrap(text, 90, initial_indent=" " * 4, subsequent_indent=" " * 4)
+    return "\n".join(lines)
 
 
 DESCRIPTIONS = """hidden_layer_sizes : int, sequence of int or str, default=(100,)
-        The number of units of each hidden layer; () for a linear model. As a string, which any
-        tuner can pass: "64-32" is (64, 32), "3x256" is (256, 256, 256), "2x64-32" is (64, 64, 32).
-    activation : str, callable, Layer or list, default="relu"
-        The activation of the hidden layers: a name in `skmlp.activations` ("identity", "linear",
-        "relu", "softplus", "hard_threshold", "logistic", "tanh", "leaky_relu", "prelu", "elu",
-        "selu", "gelu", "silu", "mish", "softsign", "hard_tanh", "sine", "gaussian"), any function
-        of one array made of NumPy and scipy.special calls, where further arguments whose default
-        is `skmlp.Learned(start)` are learned for each unit; a layer that is more than that, "rbf"
-        or a `skmlp.Layer`; or a list with one for each hidden layer. ReLU because it does not
-        saturate. A function is traced once: a random number drawn in it is a constant, and both
-        branches of np.where are computed, so keep both finite, as in
-        np.where(z > 0, z, np.expm1(np.minimum(z, 0))).
-    head : str or Head, default="auto"
-        What the outputs mean and which loss is minimized: a name in `skmlp.heads`
-        (for numbers "linear", "absolute_error", "huber", "quantile", "poisson", "gamma",
-        "tweedie", "negative_binomial", "gaussian", "laplace", "student_t", "lognormal",
-        "gaussian_mixture"; for classes "logistic", "softmax", "ordinal", "brier", "focal",
-        "hinge"), or an instance of a `Head`, which has parameters. "auto" goes by the target: linear for numbers, logistic
-        for two classes and for labels, softmax for several classes.
-    solver : {"adam", "adamw", "sgd", "lbfgs"}, default="adam"
-        Adam, Adam with `weight_decay`, stochastic gradient descent, or L-BFGS over all samples at
-        once, which is often the best for a few thousand samples or fewer.
-    alpha : float, default=0.0001
-        The strength of the L2 penalty on weights (not on biases), zero or positive. It is divided
-        by the batch size, as scikit-learn's; for lbfgs by the number of samples.
-    batch_size : int or "auto", default="auto"
-        The samples of a minibatch; "auto" is min(200, n_samples). Not used by lbfgs.
-    learning_rate : str or callable, default="constant"
-        The schedule of the rate. scikit-learn's three are for sgd alone and change nothing with
-        adam, as there: "constant"; "invscaling", learning_rate_init / (t + 1)^power_t with t the
-        samples seen; "adaptive", divided by 5 whenever training no longer improves by tol. For
-        every stochastic solver, and for each step: "cosine", "linear", "one_cycle", "coslog4",
-        "flat_cos", or any function of progress in [0, 1], the share that this fit has seen of
-        max_iter times the samples; it returns what learning_rate_init is multiplied by. Those
-        with a name come to rest after max_iter epochs, which is then no lack of convergence.
-    learning_rate_init : float, default=0.001
-        The rate that stochastic solvers start with, positive.
-    power_t : float, default=0.5
-        The exponent of "invscaling".
-    warmup : float, default=0.0
-        The share of training, in [0, 1), during which the rate of any schedule is multiplied by
-        progress / warmup, so that it rises from 0.
-    max_iter : int, default=200
-        The most epochs (sgd, adam: passes over the data) or iterations (lbfgs).
-    shuffle : bool, default=True
-        Whether sgd and adam see the samples in a new order in each epoch.
-    random_state : int, RandomState instance or None, default=None
-        Draws initial parameters, the validation split, the order of samples, and the seed of
-        dropout and noise where there is any. With an int,
-        fits are reproducible bit for bit on one machine.
-    tol : float, default=1e-4
-        The improvement of loss or validation score that counts; for lbfgs the largest entry of
-        the gradient at which it stops.
-    verbose : bool or int, default=False
-        Whether a line is printed for each epoch: loss, validation score, the best so far, rate,
-        rows per second and the time that is left at most.
-    warm_start : bool, default=False
-        Whether `fit` starts from the parameters fitted before. Counters, best values and the
-        solver start anew.
-    momentum : float, default=0.9
-        The momentum of sgd, in [0, 1].
-    nesterovs_momentum : bool, default=True
-        Whether sgd's momentum is Nesterov's.
-    early_stopping : bool, default=False
-        Whether training stops where the validation score no longer improves by tol; the best
-        parameters are kept. Validated is on the `X_val` and `y_val` given to `fit`, or else on a
-        share of the samples, stratified by class, that is set aside.
-    validation_fraction : float, default=0.1
-        That share, in [0, 1).
-    beta_1 : float, default=0.9
-        The decay of adam's first moment, in [0, 1).
-    beta_2 : float, default=0.999
-        The decay of adam's second moment, in [0, 1).
-    epsilon : float, default=1e-8
-        Keeps adam's quotient finite; positive.
-    weight_decay : float, default=0.01
-        How strongly adamw's weights (not biases) decay, zero or positive: before each step they
-        are multiplied by 1 - rate * weight_decay. `alpha` goes on meaning the L2 penalty.
-    max_grad_norm : float or None, default=None
-        The largest norm of a stochastic solver's gradient, all layers together; a longer one is
-        scaled down to it. 1 is usual where training is unstable.
-    averaging : float or None, default=None
-        The decay, in (0, 1), of an exponential moving average of the parameters after every step,
-        corrected for its start; the average is what is validated and kept. 0.999 is usual, or
-        less for fewer than some thousand steps. Not for lbfgs.
-    n_iter_no_change : int or inf, default=10
-        How many epochs without an improvement by tol are borne.
-    max_fun : int, default=15000
-        The most evaluations of lbfgs.
-    restore_best : bool, default=False
-        Whether the best parameters at the end of an epoch are kept instead of the last ones: those
-        of the best validation score, where there is validation, else those of the smallest
-        objective over the training set, at the cost of evaluating it. scikit-learn keeps the last;
-        with early stopping the best are always kept.
-    scoring : None, "loss", str or callable, default=None
-        What the score of an epoch is; more is better. None: accuracy, or R2. "loss": minus the mean
-        loss of the head, without penalty, which tells more than accuracy on few samples. Else the
-        name of a scorer of scikit-learn, such as "roc_auc", or a function of (estimator, X, y)
-        that may take a `sample_weight`; it is given arrays, and the estimator in training itself.
-        Given without any validation set, it scores the training samples. Those are scored on at
-        most 10,000 samples, evenly spaced.
-    weight_init : str or callable, default="auto"
-        How weights are drawn: a name in `skmlp.network` ("glorot_uniform", "glorot_normal",
-        "he_uniform", "he_normal", "lecun_uniform", "lecun_normal", "orthogonal"), or a function
-        of (rng, inputs, outputs); biases then start at 0. "auto" draws weights and biases as
-        scikit-learn for its own activations and for any function of yours, and for the others as
-        their authors recommend. A `Layer` starts in its own way.
-    initial_output : {None, "data"}, default=None
-        Where the output starts, and what it is trained in: None, as scikit-learn. "data": its bias
-        at the best constant model of the training data (for the linear head the mean of the
-        target), and for numbers in units of the data, raw = start + unit * output, with losses
-        divided by the root mean square of their gradient there. A target far from 0 or of any
-        scale then needs no scaler; `alpha` and `tol` go by these units, `coefs_`, `loss_` and
-        `loss_curve_` are those of the raw outputs and of the losses themselves.
-    dropout : float or sequence of float, default=0.0
-        The share of numbers that is set to zero in each step of training, in [0, 1); the others
-        are scaled up by 1 / (1 - share), so that predictions, which drop nothing, are what is
-        expected. A number is for what each hidden layer computes; the inputs stay whole, since
-        losing half of them is another thing than losing half of the features. A sequence has one
-        for the inputs and one for each hidden layer. Not for lbfgs, whose objective must stay the
-        same. Srivastava et al., JMLR 15 (2014).
-    input_noise : float, default=0.0
-        The standard deviation of normal noise that is added to dense inputs in each step of
-        training, in their units; zero or positive. Not for lbfgs. Bishop, Neural Computation 7
-        (1995).
-    normalization : {None, "layer", "batch"}, default=None
-        How the pre-activations z of hidden layers are brought to mean 0 and variance 1, before a
-        gain and a shift that each unit learns: "layer" within each sample (Ba et al. 2016),
-        "batch" over the samples of a minibatch, of two or more (Ioffe and Szegedy 2015).
-        Predictions then use running averages, 0.9 of the old and 0.1 of the new batch's at each
-        step, and after lbfgs the statistics of all samples.
-    residual : bool, default=False
-        Whether a hidden layer that is as wide as the one before it adds what it computes to that
-        one's outputs, h + f(h), so that deep networks start near the identity. He et al., CVPR
-        2016.
-    label_smoothing : float, default=0.0
-        The share s of the target that is spread over the classes, in [0, 1): (1 - s) y + s / K for
-        K classes, and K = 2 for labels. `MLPClassifier` alone. Szegedy et al., CVPR 2016.
-    class_weight : dict, "balanced" or None, default=None
-        Weights of the classes, by which the samples' weights are multiplied; a class that is not
-        listed has weight 1. "balanced" gives every class the same sum. They are not for `X_val`,
-        which has weights of its own. `MLPClassifier` alone, and not for labels; `partial_fit`
-        takes no "balanced", as it never sees all samples.
-    dtype : {None, "float32", "float64"}, default=None
-        The precision of parameters and computation. None: float32 for float32 data, else
-        float64, as scikit-learn. "float32" is about twice as fast."""
+         The number of units of each hidden layer; () for a linear model. As a string, which any
+    tuner can pass: "64-32" is (64, 32), "3x256" is (256, 256, 256), "2x64-32" is (64, 64, 32).
+activation : str, callable, Layer or list, default="relu"
+         The activation of the hidden layers: a name in `skmlp.activations` ({activations}), any
+    function     of one array made of NumPy and scipy.special calls, where further arguments whose
+    default     is `skmlp.Learned(start)` are learned for each unit; a layer that is more than
+    that, {layers} or a `skmlp.Layer`; or a list with one for each hidden layer. ReLU because it
+    does not     saturate. A function is traced once: a random number drawn in it is a constant,
+    and both     branches of np.where are computed, so keep both finite, as in     np.where(z > 0,
+    z, np.expm1(np.minimum(z, 0))).
+head : str or Head, default="auto"
+         What the outputs mean and which loss is minimized: a name in `skmlp.heads` (for numbers
+    {heads of numbers}; for classes {heads of classes}), or an instance of a `Head`, which has
+    parameters. "auto" goes by the target: linear for numbers, logistic     for two classes and for
+    labels, softmax for several classes.
+solver : str, default="adam"
+         One of {solvers}: stochastic gradient descent, Adam, Adam with `weight_decay`, or L-BFGS
+    over all samples at     once, which is often the best for a few thousand samples or fewer.
+alpha : float, default=0.0001
+         The strength of the L2 penalty on weights (not on biases), zero or positive. It is divided
+    by the number of samples of the batch, as scikit-learn's.
+batch_size : int or "auto", default="auto"
+         The samples of a minibatch; "auto" is min(200, n_samples). Not used by lbfgs.
+learning_rate : str or callable, default="constant"
+         The schedule of the rate. scikit-learn's three are for sgd alone and change nothing with
+    adam, as there: "constant"; "invscaling", learning_rate_init / (t + 1)^power_t with t the
+    samples seen; "adaptive", divided by 5 whenever training no longer improves by tol. For
+    every stochastic solver, and for each step: {schedules}, or any function of progress in [0, 1],
+    the share that this fit has seen of     max_iter times the samples; it returns what
+    learning_rate_init is multiplied by. Those     with a name come to rest after max_iter epochs,
+    which is then no lack of convergence.
+learning_rate_init : float, default=0.001
+         The rate that stochastic solvers start with, positive.
+power_t : float, default=0.5
+         The exponent of "invscaling".
+warmup : float, default=0.0
+         The share of training, in [0, 1), during which the rate of any schedule is multiplied by
+    progress / warmup, so that it rises from 0.
+max_iter : int, default=200
+         The most epochs (sgd, adam: passes over the data) or iterations (lbfgs).
+shuffle : bool, default=True
+         Whether sgd and adam see the samples in a new order in each epoch.
+random_state : int, RandomState instance or None, default=None
+         Draws initial parameters, the validation split, the order of samples, and the seed of
+    dropout and noise where there is any. With an int,     fits are reproducible bit for bit on one
+    machine.
+tol : float, default=1e-4
+         The improvement of loss or validation score that counts; for lbfgs the largest entry of
+    the gradient at which it stops.
+verbose : bool or int, default=False
+         Whether a line is printed for each epoch: loss, validation score, the best so far, rate,
+    rows per second and the time that is left at most.
+warm_start : bool, default=False
+         Whether `fit` starts from the parameters fitted before. Counters, best values and the
+    solver start anew.
+momentum : float, default=0.9
+         The momentum of sgd, in [0, 1].
+nesterovs_momentum : bool, default=True
+         Whether sgd's momentum is Nesterov's.
+early_stopping : bool, default=False
+         Whether training stops where the validation score no longer improves by tol; the best
+    parameters are kept. Validated is on the `X_val` and `y_val` given to `fit`, or else on a
+    share of the samples, stratified by class, that is set aside.
+validation_fraction : float, default=0.1
+         That share, in [0, 1).
+beta_1 : float, default=0.9
+         The decay of adam's first moment, in [0, 1).
+beta_2 : float, default=0.999
+         The decay of adam's second moment, in [0, 1).
+epsilon : float, default=1e-8
+         Keeps adam's quotient finite; positive.
+weight_decay : float, default=0.01
+         How strongly adamw's weights (not biases) decay, zero or positive: before each step they
+    are multiplied by 1 - rate * weight_decay. `alpha` goes on meaning the L2 penalty.
+max_grad_norm : float or None, default=None
+         The largest norm of a stochastic solver's gradient, all layers together; a longer one is
+    scaled down to it. 1 is usual where training is unstable.
+averaging : float or None, default=None
+         The decay, in (0, 1), of an exponential moving average of the parameters after every step,
+    corrected for its start; the average is what is validated and kept. 0.999 is usual, or     less
+    for fewer than some thousand steps. Not for lbfgs.
+n_iter_no_change : int or inf, default=10
+         Number of epochs without an improvement by tol before training stops, or a schedule slows
+    down.
+max_fun : int, default=15000
+         The most evaluations of lbfgs.
+restore_best : bool, default=False
+         Whether the best parameters at the end of an epoch are kept instead of the last ones:
+    those     of the best validation score, where there is validation, else those of the smallest
+    objective over the training set, at the cost of evaluating it. scikit-learn keeps the last;
+    with early stopping the best are always kept.
+scoring : None, "loss", str or callable, default=None
+         What the score of an epoch is; more is better. None: accuracy, or R2. "loss": minus the
+    mean     loss of the head, without penalty, which tells more than accuracy on few samples. Else
+    the     name of a scorer of scikit-learn, such as "roc_auc", or a function of (estimator, X, y)
+    that may take a `sample_weight`; it is given arrays, and the estimator in training itself.
+    Given without any validation set, it scores the training samples. Those are scored on at
+    most 10,000 samples, evenly spaced.
+weight_init : str or callable, default="auto"
+         How weights are drawn: a name in `skmlp.network.INITIALIZERS` ({initializers}), or a
+    function     of (rng, inputs, outputs); biases then start at 0. "auto" draws weights and biases
+    as     scikit-learn for its own activations and for any function of yours, and for the others
+    as     their authors recommend. A `Layer` starts in its own way.
+initial_output : {None, "data"}, default=None
+         Where the output starts, and what it is trained in: None, as scikit-learn. "data": its
+    bias     at the best constant model of the training data (for the linear head the mean of the
+    target), and for numbers in units of the data, raw = start + unit * output, with losses
+    divided by the root mean square of their gradient there. A target far from 0 or of any
+    scale then needs no scaler; `alpha` and `tol` go by these units, `coefs_`, `loss_` and
+    `loss_curve_` are those of the raw outputs and of the losses themselves.
+loss : {None, "squared_error", "poisson"}, default=None
+         scikit-learn's name for two of the heads, taken so that changing the import is all:
+    "linear" and     "poisson". None leaves it to `head`, which must not say otherwise.
+dropout : float or sequence of float, default=0.0
+         The share of numbers that is set to zero in each step of training, in [0, 1); the others
+    are scaled up by 1 / (1 - share), so that predictions, which drop nothing, are what is
+    expected. A number is for what each hidden layer computes; the inputs stay whole, since
+    losing half of them is another thing than losing half of the features. A sequence has one
+    for the inputs and one for each hidden layer. Not for lbfgs, whose objective must stay the
+    same. Srivastava et al., JMLR 15 (2014).
+input_noise : float, default=0.0
+         The standard deviation of normal noise that is added to dense inputs in each step of
+    training, in their units; zero or positive. Not for lbfgs. Bishop, Neural Computation 7
+    (1995).
+normalization : {None, "layer", "batch"}, default=None
+         How the pre-activations z of hidden layers are brought to mean 0 and variance 1, before a
+    gain and a shift that each unit learns: "layer" within each sample (Ba et al. 2016),
+    "batch" over the samples of a minibatch, of two or more (Ioffe and Szegedy 2015).
+    Predictions then use running averages, 0.9 of the old and 0.1 of the new batch's at each
+    step, and after lbfgs the statistics of all samples.
+residual : bool, default=False
+         Whether a hidden layer that is as wide as the one before it adds what it computes to that
+    one's outputs, h + f(h), so that deep networks start near the identity. He et al., CVPR
+    2016.
+label_smoothing : float, default=0.0
+         The share s of the target that is spread over the classes, in [0, 1): (1 - s) y + s / K
+    for     K classes, and K = 2 for labels. Szegedy et al., CVPR 2016.
+class_weight : dict, "balanced" or None, default=None
+         Weights of the classes, by which the samples' weights are multiplied; a class that is not
+    listed has weight 1. "balanced" gives every class the same sum. They are not for `X_val`,
+    which has weights of its own. Not for labels; `partial_fit`     takes no "balanced", as it
+    never sees all samples.
+dtype : {None, "float32", "float64"}, default=None
+         The precision of parameters and computation. None: float32 for float32 data, else
+    float64, as scikit-learn. "float32" is about twice as fast.
+"""

@@ -6,8 +6,9 @@ under the definitions.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -82,34 +83,63 @@ def orthogonal(rng: np.random.RandomState, inputs: int, outputs: int) -> np.ndar
 
 Initializer = Callable[[np.random.RandomState, int, int], np.ndarray]
 
-# (rng, inputs, outputs) -> a weight matrix. Biases start at 0.
-INITIALIZERS: dict[str, Initializer] = {
-    "glorot_uniform": VarianceScaling(1.0, "average", "uniform"),  # Glorot and Bengio 2010
-    "glorot_normal": VarianceScaling(1.0, "average", "normal"),
-    "he_uniform": VarianceScaling(2.0, "inputs", "uniform"),  # He et al. 2015
-    "he_normal": VarianceScaling(2.0, "inputs", "normal"),
-    "lecun_uniform": VarianceScaling(1.0, "inputs", "uniform"),  # LeCun et al. 1998
-    "lecun_normal": VarianceScaling(1.0, "inputs", "normal"),
-    "orthogonal": orthogonal,
-}
+INITIALIZERS: Mapping[str, Initializer] = MappingProxyType(
+    {
+        "glorot_uniform": VarianceScaling(1.0, "average", "uniform"),  # Glorot and Bengio 2010
+        "glorot_normal": VarianceScaling(1.0, "average", "normal"),
+        "he_uniform": VarianceScaling(2.0, "inputs", "uniform"),  # He et al. 2015
+        "he_normal": VarianceScaling(2.0, "inputs", "normal"),
+        "lecun_uniform": VarianceScaling(1.0, "inputs", "uniform"),  # LeCun et al. 1998
+        "lecun_normal": VarianceScaling(1.0, "inputs", "normal"),
+        "orthogonal": orthogonal,
+    }
+)
 
 
-def initializer_of(weight_init: Any, activation: Any) -> Initializer | None:
-    """Return what draws the weights of a layer with an activation; None: as scikit-learn."""
-    if callable(weight_init):
-        return weight_init
-    if weight_init != "auto":
-        return INITIALIZERS[weight_init]
-    for name, recommended in RECOMMENDED_INITIALIZERS.items():
-        if activation is ACTIVATIONS[name]:
-            return INITIALIZERS[recommended]
-    return None
-
-
-def as_scikit_learn(
-    rng: np.random.RandomState, inputs: int, outputs: int, activation: Any
+def drawn(
+    rng: np.random.RandomState, inputs: int, outputs: int, weight_init: Any, activation: Any
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Draw weights and bias within the bound of Glorot and Bengio, less for logistic units."""
-    is_logistic = activation is ACTIVATIONS["logistic"]
-    bound = np.sqrt((2.0 if is_logistic else 6.0) / (inputs + outputs))
-    return rng.uniform(-bound, bound, (inputs, outputs)), rng.uniform(-bound, bound, outputs)
+    """Draw the weights and the bias of a layer.
+
+    With "auto" they start as `RECOMMENDED_INITIALIZERS` says for the activation, and else as in
+    scikit-learn: both uniform in +-sqrt(6 / (inputs + outputs)), or +-sqrt(2 / (inputs + outputs))
+    where the activation is logistic (Glorot and Bengio 2010). With a named or given initializer the
+    weights are as it says, the bias 0.
+
+    Parameters
+    ----------
+    rng : RandomState
+        Where the numbers come from.
+    inputs, outputs : int
+        The shape of the weights.
+    weight_init : str or callable
+        "auto", a name in `INITIALIZERS`, or a function of (rng, inputs, outputs).
+    activation : callable or Layer
+        What "auto" goes by.
+
+    Returns
+    -------
+    ndarray of shape (inputs, outputs), ndarray of shape (outputs,)
+        Weights and bias.
+
+    Raises
+    ------
+    ValueError
+        If an initializer draws anything but finite numbers of that shape.
+    """
+    if isinstance(weight_init, str) and weight_init == "auto":
+        for name, recommended in RECOMMENDED_INITIALIZERS.items():
+            if activation is ACTIVATIONS[name]:
+                weight_init = recommended
+    if isinstance(weight_init, str) and weight_init == "auto":
+        bound = np.sqrt(
+            (2.0 if activation is ACTIVATIONS["logistic"] else 6.0) / (inputs + outputs)
+        )
+        return rng.uniform(-bound, bound, (inputs, outputs)), rng.uniform(-bound, bound, outputs)
+    draw = INITIALIZERS[weight_init] if isinstance(weight_init, str) else weight_init
+    W = draw(rng, inputs, outputs)
+    if np.shape(W) != (inputs, outputs) or not np.all(np.isfinite(W)):
+        raise ValueError(
+            f"{draw!r} must start with finite numbers of shape {(inputs, outputs)}, got {W!r}"
+        )
+    return np.array(W), np.zeros(outputs)

@@ -1,46 +1,28 @@
-"""The network: layers composed into one expression, over one flat vector of parameters.
+"""The network: a sequence of layers, composed into one expression over one flat vector.
 
-h_1 = f_1(x W_1 + b_1), ..., raw = h_D W_(D+1) + b_(D+1)
+    for layer in the sequence: x = layer(x)        and noise, and what is residual, between them
+    theta = the layers one after another, each layer's parts in its own order
 
-theta = W_(D+1), ..., W_1, row by row, b_1, ..., b_(D+1), then what activations learn, what
-normalization learns, and its running statistics, which no gradient moves
-
-So all weights are one stretch, for the penalty, and b_1 is one more row under W_1, for the
-product [x, 1] [W_1; b_1].
-
-A hidden layer that is no function of x W + b is a `Layer`, such as `RadialBasis`: it makes its own
-sense of the same W and b.
+So a part is a stretch of theta, and a view of it an array that the layer computes with.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
-from itertools import accumulate, pairwise
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
-from ..engine import Expression, aligned, variable
+from ..engine import Expression, variable
 from ..engine.expression import shape_text
-from .activations import learned_arguments
-from .initializers import as_scikit_learn, initializer_of
-from .layers import Layer
-from .regularizers import NORMALIZATIONS, Occasion, Prediction, normalized
+from .layers import Dense, Layer, Shape, checked_parts, checked_start
+from .occasions import Occasion, Prediction
 
 _ROWS_SORTED = 10_000  # of more, so many are picked before the distinct ones are looked for
 _ROWS_SEEN = 1000  # at most so many, or 4 for each unit, show a layer where to start
-
-
-class Parts(NamedTuple):
-    """The parts of theta, by layer; of hidden layers None where there is nothing."""
-
-    weights: list[Any]
-    biases: list[Any]
-    activation: list[Any]
-    normalization: list[Any]
-    statistics: list[Any]
 
 
 @dataclass(frozen=True)
@@ -52,7 +34,7 @@ class Network:
     layer_units : tuple of int
         The width of every layer, from the inputs to the raw outputs.
     activations : tuple of callables and Layers
-        One for each hidden layer.
+        One for each hidden layer; a callable is the activation of a `Dense` one.
     n_constant : int, default=0
         How many raw outputs, the last ones, are a bias alone: their weights are 0 and stay so.
     normalization : str, optional
@@ -63,15 +45,15 @@ class Network:
 
     Attributes
     ----------
-    further : tuple of lists of dict
-        The parts of theta after the biases, in their order: for each hidden layer the names of the
-        rows of its part, and where they start. First what its activation learns, then what its
-        normalization learns, then the running statistics.
+    sequence : tuple of Layer
+        The hidden layers, and last the output.
+    shapes : list of dict of str to tuple
+        The shapes of each layer's parts, in the order of theta.
 
     Raises
     ------
     ValueError
-        If a `Layer`, which has no pre-activations, is to be normalized.
+        If a `Layer`, which has no pre-activations, is to be normalized, or its parts are no parts.
     """
 
     layer_units: tuple[int, ...]
@@ -79,128 +61,95 @@ class Network:
     n_constant: int = 0
     normalization: str | None = None
     residual: bool = False
-    further: tuple[list[dict[str, float]], ...] = field(init=False, repr=False, compare=False)
-    _stretches: list[slice] = field(init=False, repr=False, compare=False)
+    sequence: tuple[Layer, ...] = field(init=False, repr=False, compare=False)
+    shapes: list[dict[str, Shape]] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        """Look up what each hidden layer learns beside weights and bias, and where it starts."""
-        found = [{} if isinstance(f, Layer) else learned_arguments(f) for f in self.activations]
-        scales: dict[str, float] = {}
-        running: dict[str, float] = {}
+        """Make the layers, and ask them for their parts."""
+        hidden = [self._hidden(i, f) for i, f in enumerate(self.activations)]
+        last = self.activations[-1] if self.activations else None
+        sequence = (*hidden, Dense(n_constant=self.n_constant, drawn_for=last))
+        units = pairwise(self.layer_units)
+        shapes = [checked_parts(layer, *n) for layer, n in zip(sequence, units, strict=True)]
+        object.__setattr__(self, "sequence", sequence)
+        object.__setattr__(self, "shapes", shapes)
+
+    def _hidden(self, i: int, f: Callable[..., Any] | Layer) -> Layer:
+        if not isinstance(f, Layer):
+            return Dense(f, self.normalization)
         if self.normalization is not None:
-            for i, f in enumerate(self.activations):
-                if isinstance(f, Layer):
-                    raise ValueError(
-                        f"normalization={self.normalization!r} is for pre-activations x W + b, "
-                        f"and hidden layer {i + 1}, {f!r}, has none: set normalization=None."
-                    )
-            scales = learned_arguments(normalized)
-            running = NORMALIZATIONS[self.normalization].running
-        hidden = len(self.activations)
-        object.__setattr__(self, "further", (found, [scales] * hidden, [running] * hidden))
-        object.__setattr__(self, "_stretches", self._laid_out())
+            raise ValueError(
+                f"normalization={self.normalization!r} is for pre-activations x W + b, and hidden "
+                f"layer {i + 1}, {f!r}, has none: set normalization=None."
+            )
+        return f
 
     @property
     def depth(self) -> int:
-        """The number of layers with weights: the hidden ones and the output."""
-        return len(self.layer_units) - 1
+        """The number of layers: the hidden ones and the output."""
+        return len(self.sequence)
 
-    @property
-    def shapes(self) -> list[tuple[int, ...]]:
-        """The shapes of the parts of theta.
+    # -- theta -------------------------------------------------------------------------------------
 
-        Weight matrices (inputs, outputs); then biases; then, for each hidden layer whose
-        activation learns anything, an array with a row for each of its arguments (arguments,
-        units); then arrays alike for gain and shift, and for mean and variance, of normalization.
-        """
-        return [
-            *pairwise(self.layer_units),
-            *((units,) for units in self.layer_units[1:]),
-            *((len(rows), self.layer_units[i + 1]) for i, rows in self._further_parts()),
-        ]
-
-    def _further_parts(self) -> Iterator[tuple[int, dict[str, float]]]:
-        """Go through the parts after the biases: the hidden layer, its rows and their starts."""
-        for kind in self.further:
-            yield from ((i, rows) for i, rows in enumerate(kind) if rows)
+    def _laid_out(self) -> Iterator[tuple[Layer, str, slice]]:
+        """Go through theta: each part's layer, its name, and where it stands."""
+        stop = 0
+        for layer, shapes in zip(self.sequence, self.shapes, strict=True):
+            for name, shape in shapes.items():
+                start, stop = stop, stop + math.prod(shape)
+                yield layer, name, slice(start, stop)
 
     @property
     def n_parameters(self) -> int:
         """The length of theta."""
-        return self._stretches[-1].stop
+        return sum(math.prod(shape) for shapes in self.shapes for shape in shapes.values())
 
     @property
     def penalized(self) -> list[slice]:
-        """The stretches of theta that the L2 penalty is for: weight matrices, those of no Layer."""
-        stretches: list[slice] = []
-        for i, stretch in reversed(list(enumerate(self._stretches[: self.depth]))):
-            if self._is_layer(i):
-                continue
-            if stretches and stretches[-1].stop == stretch.start:
-                stretch = slice(stretches.pop().start, stretch.stop)
-            stretches.append(stretch)
-        return stretches
+        """The stretches of theta that the L2 penalty is for, as the layers say."""
+        return [where for layer, name, where in self._laid_out() if name in layer.penalized]
 
-    def _laid_out(self) -> list[slice]:
-        """Tell where in theta each part stands."""
-        sizes = [math.prod(shape) for shape in self.shapes]
-        order = [*reversed(range(self.depth)), *range(self.depth, len(sizes))]
-        stops = accumulate(sizes[k] for k in order)
-        stretches = {k: slice(stop - sizes[k], stop) for k, stop in zip(order, stops, strict=True)}
-        return [stretches[k] for k in range(len(sizes))]
-
-    def split(self, theta: np.ndarray) -> list[np.ndarray]:
-        """View theta (or a gradient) as its parts, of `shapes`."""
+    def split(self, theta: np.ndarray) -> list[dict[str, np.ndarray]]:
+        """View theta, or a gradient, as the parts of each layer by name."""
+        stretches = (where for _, _, where in self._laid_out())
         return [
-            theta[stretch].reshape(shape)
-            for stretch, shape in zip(self._stretches, self.shapes, strict=True)
+            {name: theta[next(stretches)].reshape(shape) for name, shape in shapes.items()}
+            for shapes in self.shapes
         ]
 
-    def packed(self, parts: Sequence[np.ndarray]) -> np.ndarray:
-        """Copy parts, of `shapes`, into a new theta; undoes `split`."""
-        theta = aligned(self.n_parameters, np.result_type(*parts))
-        for view, part in zip(self.split(theta), parts, strict=True):
-            view[...] = part
+    def packed(self, parts: Sequence[Mapping[str, np.ndarray]]) -> np.ndarray:
+        """Copy the parts of each layer into a new theta; undoes `split`."""
+        dtype = np.result_type(*(array for part in parts for array in part.values()))
+        theta = np.empty(self.n_parameters, dtype)
+        for views, part in zip(self.split(theta), parts, strict=True):
+            for name, view in views.items():
+                view[...] = part[name]
         return theta
-
-    def first_layer(self, theta: np.ndarray) -> np.ndarray:
-        """View the weight matrix of the first layer, with its bias as one more row below."""
-        inputs, units = self.layer_units[:2]
-        W, b = self._stretches[0], self._stretches[self.depth]
-        return theta[W.start : b.stop].reshape(inputs + 1, units)
 
     def last_layer(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """View the weight matrix and the bias of the raw outputs in theta."""
-        parts = self.by_layer(self.split(theta))
-        return parts.weights[-1], parts.biases[-1]
+        output = self.split(theta)[-1]
+        return output["W"], output["b"]
 
-    def by_layer(self, parts: Sequence[Any]) -> Parts:
-        """Sort the parts of theta by what they are, and by layer.
+    def observed(self, parts: Sequence[Mapping[str, Any]]) -> list[Any]:
+        """Pick the running statistics of all layers, in the order in which training has them."""
+        layers = zip(self.sequence, parts, strict=True)
+        return [part[name] for layer, part in layers for name in layer.observed if name in part]
 
-        Parameters
-        ----------
-        parts : sequence
-            What `split` or `parameters` returns.
+    # -- the expression ----------------------------------------------------------------------------
 
-        Returns
-        -------
-        Parts
-            Lists: weight matrices; biases; for each hidden layer what its activation learns, gain
-            and shift, and running mean and variance, None where there is nothing.
-        """
-        rest = iter(parts[2 * self.depth :])
-        further = ([next(rest) if rows else None for rows in kind] for kind in self.further)
-        return Parts(list(parts[: self.depth]), list(parts[self.depth : 2 * self.depth]), *further)
-
-    def parameters(self) -> list[Expression]:
-        """Make a variable for every part: W1, W2, ..., b1, b2, ... and, say, slope1."""
-        names = [f"{letter}{i + 1}" for letter in "Wb" for i in range(self.depth)]
-        for i, rows in self._further_parts():
-            names.append(", ".join(f"{name}{i + 1}" for name in rows))
-        return [variable(name, shape) for name, shape in zip(names, self.shapes, strict=True)]
+    def variables(self) -> list[dict[str, Expression]]:
+        """Make a variable for every part of each layer: W1, b1, and, say, slope1."""
+        made = []
+        for i, (layer, shapes) in enumerate(zip(self.sequence, self.shapes, strict=True)):
+            labels = {
+                part: ", ".join(f"{x}{i + 1}" for x in layer.rows_of(part)) for part in shapes
+            }
+            made.append({part: variable(labels[part], shape) for part, shape in shapes.items()})
+        return made
 
     def layers(
-        self, x: Any, parameters: Sequence[Any], occasion: Occasion | None = None
+        self, x: Any, parts: Sequence[Mapping[str, Any]], occasion: Occasion | None = None
     ) -> list[Any]:
         """Compose the layers: the outputs of each hidden one, and last the raw outputs.
 
@@ -208,8 +157,8 @@ class Network:
         ----------
         x : array or Expression of shape (n, inputs)
             The network's input.
-        parameters : sequence of arrays or Expressions
-            The parts of theta.
+        parts : sequence of dict of str to array or Expression
+            The parts of each layer, as `split` or `variables` returns them.
         occasion : Occasion, optional
             What it is composed for; `Prediction` by default.
 
@@ -218,59 +167,39 @@ class Network:
         list
             One array or Expression of shape (n, units) for every layer.
         """
-        return list(self._outputs(x, parameters, occasion or Prediction()))
+        return list(self._composed(x, parts, occasion or Prediction()))
 
-    def _outputs(self, x: Any, parameters: Sequence[Any], occasion: Occasion) -> Iterator[Any]:
-        parts = self.by_layer(parameters)
+    def _composed(
+        self, x: Any, parts: Sequence[Mapping[str, Any]], occasion: Occasion
+    ) -> Iterator[Any]:
         x = occasion.disturbed(0, x)
-        for i in range(self.depth - 1):
-            f = self.activations[i]
-            shape = (x.shape[0], self.layer_units[i + 1])
-            if isinstance(f, Layer):
-                self._check_dense(i, getattr(x, "is_sparse", False))
-                h = f.outputs(x, parts.weights[i], parts.biases[i])
-            else:
-                h = f(
-                    self._pre_activation(i, x, parts, occasion),
-                    **_by_name(self.further[0][i], parts.activation[i]),
-                )
-            if getattr(h, "shape", None) != shape:
-                raise ValueError(
-                    f"the activation of hidden layer {i + 1} must return an expression of the "
-                    f"shape of its argument, {shape_text(shape)}, got {h!r}"
-                )
-            h = occasion.disturbed(i + 1, h)
-            x = x + h if self._adds(i) else h
+        for i, part in enumerate(parts):
+            h = occasion.disturbed(i + 1, self._outputs(i, x, part, occasion))
+            is_added = self.residual and 0 < i < self.depth - 1 and x.shape[1] == h.shape[1]
+            x = x + h if is_added else h
             yield x
-        W, b = parts.weights[-1], parts.biases[-1]
-        if self.n_constant:
-            free = self.layer_units[-1] - self.n_constant
-            W = np.concatenate([W[:, :free], np.zeros_like(W[:, free:])], axis=1)
-        yield x @ W + b
 
-    def _pre_activation(self, i: int, x: Any, parts: Parts, occasion: Occasion) -> Any:
-        W, b = parts.weights[i], parts.biases[i]
-        z = x @ W + b
-        if self.normalization is None:
-            return z
-        moments = NORMALIZATIONS[self.normalization].moments
-        mean, variance = moments(z, parts.statistics[i], occasion)
-        scales = _by_name(self.further[1][i], parts.normalization[i])
-        return normalized(z, mean, variance, **scales)
-
-    def _adds(self, i: int) -> bool:
-        return self.residual and i > 0 and self.layer_units[i] == self.layer_units[i + 1]
-
-    def _is_layer(self, i: int) -> bool:
-        return i < len(self.activations) and isinstance(self.activations[i], Layer)
-
-    def _check_dense(self, i: int, is_sparse: bool) -> None:
-        if is_sparse:
+    def _outputs(self, i: int, x: Any, part: Mapping[str, Any], occasion: Occasion) -> Any:
+        layer, shape = self.sequence[i], (x.shape[0], self.layer_units[i + 1])
+        self._check_takes(i, getattr(x, "is_sparse", False))
+        given = {k: occasion.over_batch(v) if k in layer.observed else v for k, v in part.items()}
+        h = layer.outputs(x, **given)
+        if getattr(h, "shape", None) != shape:
             raise ValueError(
-                f"hidden layer {i + 1}, {self.activations[i]!r}, works on the inputs themselves "
+                f"hidden layer {i + 1}, {self.activations[i]!r}, must return outputs of shape "
+                f"{shape_text(shape)}, got {h!r}"
+            )
+        return h
+
+    def _check_takes(self, i: int, is_sparse: bool) -> None:
+        if is_sparse and not self.sequence[i].takes_sparse:
+            raise ValueError(
+                f"hidden layer {i + 1}, {self.sequence[i]!r}, works on the inputs themselves "
                 "and cannot take sparse ones: give X.toarray(), or begin with a layer that "
                 "multiplies them by weights."
             )
+
+    # -- the start ---------------------------------------------------------------------------------
 
     def initial_theta(
         self,
@@ -284,11 +213,8 @@ class Network:
     ) -> np.ndarray:
         """Draw the parameters that training starts from, layer after layer.
 
-        With "auto" a layer starts as `RECOMMENDED_INITIALIZERS` says for its activation, and else
-        as scikit-learn does: weights and bias uniform in +-sqrt(6 / (inputs + outputs)), or
-        +-sqrt(2 / (inputs + outputs)) where the activation is logistic (Glorot and Bengio 2010).
-        The output goes by the last hidden activation. With a named or given initializer all do
-        as it says, with biases of 0. A `Layer` always starts in its own way.
+        Dense layers start as `initializers.drawn` says for their activation, the output for the
+        last hidden one; any other layer in its own way.
 
         Parameters
         ----------
@@ -314,37 +240,25 @@ class Network:
         ------
         ValueError
             If an initializer or a Layer starts with anything but finite numbers of the right
-            shape, or a Layer is given sparse inputs.
+            names and shapes, or a Layer is given sparse inputs.
         """
-        theta = aligned(self.n_parameters, dtype)
+        theta = np.empty(self.n_parameters, dtype)
         parts = self.split(theta)
-        weights, biases, *_ = self.by_layer(parts)
-        for part, (_, starts) in zip(parts[2 * self.depth :], self._further_parts(), strict=True):
-            part[...] = np.array(list(starts.values()))[:, None]
-        seen: Any = None  # what the next layer sees of some rows, if any layer wants to know
-        if any(map(self._is_layer, range(self.depth))):
-            self._check_dense(0, self._is_layer(0) and not isinstance(X, np.ndarray))
+        sees_data = any(not isinstance(layer, Dense) for layer in self.sequence)
+        seen, outputs = np.empty((0, self.layer_units[0])), iter(())
+        if sees_data:
+            self._check_takes(0, not isinstance(X, np.ndarray))
             seen = self._seen(rng, dtype, X, rows)
-        outputs = self._outputs(seen, parts, Prediction()) if seen is not None else None
-        for i in range(self.depth):
-            inputs, units = self.layer_units[i : i + 2]
-            f = self.activations[min(i, self.depth - 2)] if self.activations else activation
-            if self._is_layer(i):
-                assert isinstance(f, Layer)
-                W, b = f.initial(rng, seen, units)
-                weights[i][...] = _checked(W, (inputs, units), f)
-                biases[i][...] = _checked(b, (units,), f)
-            elif initializer := initializer_of(weight_init, f):
-                weights[i][...] = _checked(
-                    initializer(rng, inputs, units), (inputs, units), initializer
-                )
-                biases[i][...] = 0
-            else:
-                weights[i][...], biases[i][...] = as_scikit_learn(rng, inputs, units, f)
-            if outputs is not None:
-                with np.errstate(all="ignore"):
-                    seen = next(outputs)
-        weights[-1][:, self.layer_units[-1] - self.n_constant :] = 0
+            outputs = self._composed(seen, parts, Prediction())
+        for i, (layer, units) in enumerate(zip(self.sequence, self.layer_units[1:], strict=True)):
+            if isinstance(layer, Dense):
+                goes_by = layer.drawn_for if self.activations else activation
+                layer = replace(layer, weight_init=weight_init, drawn_for=goes_by)
+            start = checked_start(layer, layer.initial(rng, seen, units), self.shapes[i])
+            for name, view in parts[i].items():
+                view[...] = start[name]
+            with np.errstate(all="ignore"):
+                seen = next(outputs, np.empty((0, units)))
         return theta
 
     def _seen(
@@ -360,13 +274,17 @@ class Network:
         return picked[rng.permutation(picked.shape[0])[:most]].astype(dtype)
 
 
-def _by_name(names: dict[str, float], rows: Any) -> dict[str, Any]:
-    return {name: rows[k] for k, name in enumerate(names)}
+def values_of(
+    variables: Sequence[Mapping[str, Expression]], parts: Sequence[Mapping[str, Any]]
+) -> dict[Expression, Any]:
+    """Pair the variables of each layer's parts with values of them.
 
-
-def _checked(start: Any, shape: tuple[int, ...], by: Any) -> Any:
-    if np.shape(start) != shape or not np.all(np.isfinite(start)):
-        raise ValueError(
-            f"{by!r} must start with finite numbers of shape {shape_text(shape)}, got {start!r}"
-        )
-    return start
+    Examples
+    --------
+    >>> network = Network((2, 1), ())
+    >>> variables = network.variables()
+    >>> values = values_of(variables, network.split(np.zeros(3)))
+    >>> [x.name for x in values], [array.shape for array in values.values()]
+    (['W1', 'b1'], [(2, 1), (1,)])
+    """
+    return {x: part[k] for xs, part in zip(variables, parts, strict=True) for k, x in xs.items()}

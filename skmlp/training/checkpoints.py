@@ -16,9 +16,9 @@ from typing import Any
 
 import numpy as np
 
-from .objective import Units
+from .objective import OutputScale
 from .solvers import Average, Solver
-from .state import Marks, Progress, State
+from .state import History, Marks, Progress, State
 
 FORMAT = "skmlp checkpoint 2"
 
@@ -67,11 +67,12 @@ def _packed(state: State) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     arrays = {name: getattr(state, name) for name in _ARRAYS}
     about = {"format": FORMAT, "progress": asdict(state.progress)}
     about |= {name: getattr(state, name) for name in _PLAIN}
+    about["history"] = state.history.columns()
     parts = {
         "marks": {} if state.marks is None else _values(state.marks),
         "solver": {} if state.solver is None else vars(state.solver),
         "average": {} if state.average is None else vars(state.average),
-        "units": {} if state.units is None else _values(state.units),
+        "scale": {} if state.scale is None else _values(state.scale),
     }
     for part, values in parts.items():
         about[part] = {
@@ -118,7 +119,7 @@ class Saved:
         rng.set_state(self.about["generators"]["order"])
         return rng
 
-    def state(self, new_solver: Callable[[], Solver] | None) -> State:
+    def state(self, solver: Solver | None, theta: np.ndarray, rows: np.ndarray) -> State:
         """Return the state of the fit.
 
         Parameters
@@ -127,21 +128,21 @@ class Saved:
             Makes a solver of the same parameters, whose attributes are then those of the file; None
             where the fit has none.
         """
-        solver, average = None, None
-        if new_solver is not None:
-            solver = new_solver()
+        average = None
+        if solver is not None:
             vars(solver).update(self._part("solver"))
         if self.about["average"]:
             average = Average(np.empty(0), self.about["average"]["decay"])
             vars(average).update(self._part("average"))
-        units = Units(**self._part("units")) if self.about["units"] else None
+        scale = OutputScale(**self._part("scale")) if self.about["scale"] else None
         rest: dict[str, Any] = {name: self.about[name] for name in _PLAIN}
+        rest["history"] = History(rest["history"])
         return State(
             progress=Progress(**self.about["progress"]),
             solver=solver,
             average=average,
             marks=Marks(**self._part("marks")),
-            units=units,
+            scale=scale,
             **rest | {name: self.arrays.get(name) for name in _ARRAYS},
         )
 

@@ -1,7 +1,7 @@
 """Training: the one loop over epochs and minibatches, and the one around the full-batch solver.
 
 The law: an epoch counts when it is complete. `Course.complete` is the one place where that happens:
-the parameters are judged, counted, kept and shown to whoever watches. What is kept is replaced at
+the parameters are scored, counted, kept and shown to whoever watches. What is kept is replaced at
 once, never changed; whatever interrupts training in between goes back to it.
 """
 
@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 import time
-import warnings
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass, replace
@@ -17,12 +16,14 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from ..engine import running
 from .objective import Objective
 from .schedules import Constant
 from .solvers import Average, Solver, clip_norm, is_finite, minimize_lbfgs
-from .state import Marks, Progress, State, Stopping
+from .state import History, Marks, Progress, State, Stopping
+from .warn import warn
 
-Judge = Callable[[], dict[str, float]]  # "validation_score" where there is validation, and others
+Scores = Callable[[], dict[str, float]]  # "validation_score" where there is validation, and others
 Report = Callable[[str], None]
 
 
@@ -30,10 +31,10 @@ class Watch(Protocol):
     """Whoever watches a fit."""
 
     def begin(self) -> None:
-        """Hear that an epoch begins."""
+        """Called when an epoch begins."""
 
-    def end(self, course: Course) -> bool:
-        """See the parameters at the end of an epoch; return whether training is to stop."""
+    def end(self) -> bool:
+        """Called when an epoch ends; returns whether training is to stop."""
 
 
 @dataclass(frozen=True)
@@ -64,8 +65,10 @@ class Course:
     stopping : Stopping
         When it ends.
     n_rows : int
-        How many training rows there are.
-    judge : callable, optional
+        The number of training rows.
+    loss_unit : float, default=1.0
+        What losses were divided by.
+    scores : callable, optional
         What is known of theta by name; "validation_score" is what `stopping.by_score` goes by.
     watch : Watch, optional
         Who watches.
@@ -85,16 +88,16 @@ class Course:
         stopping: Stopping,
         n_rows: int,
         *,
-        judge: Judge | None = None,
+        loss_unit: float = 1.0,
+        scores: Scores | None = None,
         watch: Watch | None = None,
         report: Report | None = None,
     ) -> None:
         self.theta, self.stopping, self._n_rows = theta, stopping, n_rows
-        self._state, self._judge, self._watch, self._report = state, judge, watch, report
-        epochs = [dict(zip(state.history, row, strict=True)) for row in _rows(state.history)]
-        self._epochs: list[dict[str, float]] = epochs
+        self._state, self._scores, self._watch, self._report = state, scores, watch, report
+        self._loss_unit = loss_unit
         marks = state.marks or Marks.at_start(theta, -state.progress.best_loss)
-        self._done: tuple[Progress, int, Marks] = (state.progress, len(epochs), marks)
+        self._done: tuple[Progress, History, Marks] = (state.progress, state.history, marks)
         self.shown = theta
         self._has_begun, self._clock = False, 0.0
 
@@ -104,21 +107,14 @@ class Course:
         return self._done[0]
 
     @property
-    def n_epochs(self) -> int:
-        """The complete epochs of this fit or stream."""
+    def history(self) -> History:
+        """What is known of each complete epoch of this fit or stream."""
         return self._done[1]
 
     @property
     def marks(self) -> Marks:
         """The parameters that training may come back to."""
         return self._done[2]
-
-    @property
-    def history(self) -> dict[str, list[float]]:
-        """What is known of each complete epoch."""
-        epochs = self._epochs[: max(1, self.n_epochs)]
-        names = dict.fromkeys(name for epoch in epochs for name in epoch)
-        return {name: [epoch.get(name, math.nan) for epoch in epochs] for name in names}
 
     @property
     def is_over(self) -> bool:
@@ -148,7 +144,7 @@ class Course:
         average: Average | None = None,
         at_plateau: Callable[[], float | None] = lambda: None,
     ) -> None:
-        """End an epoch: judge the parameters, count, keep them, and show them.
+        """End an epoch: score the parameters, count, keep them, and show them.
 
         Parameters
         ----------
@@ -161,7 +157,7 @@ class Course:
         rate : float, optional
             The rate of its last step.
         average : Average, optional
-            What is judged and kept instead of theta.
+            What is scored and kept instead of theta.
         at_plateau : callable, optional
             Returns the rate to go on with where nothing improves any more; None to stop.
         """
@@ -169,7 +165,7 @@ class Course:
         self.shown = raw
         if average is not None:
             self.shown = self.theta[...] = average.values.copy()
-        seen = {"loss": loss} | ({} if self._judge is None else self._judge())
+        seen = {"loss": loss * self._loss_unit} | ({} if self._scores is None else self._scores())
         seen |= {} if rate is None else {"learning_rate": rate}
         score = seen.get("validation_score")
         now = self.progress.after_epoch(loss, score, samples, self.stopping)
@@ -192,17 +188,16 @@ class Course:
                 self._report(plateau)
         if self._watch is not None:
             self._has_begun = False
-            if self._watch.end(self) and not self.progress.ending:
+            if self._watch.end() and not self.progress.ending:
                 self._done = (replace(self.progress, ending="stopped"), *self._done[1:])
         if average is not None:
             self.theta[...] = raw
 
     def _keep(self, now: Progress, seen: dict[str, float], raw: np.ndarray, merit: float) -> None:
-        _, n_epochs, was = self._done
-        n_epochs += 1
+        _, history, was = self._done
         is_best, is_good = merit > was.merit, now.loss < was.good_loss
         if is_best:
-            now = replace(now, best_iter=n_epochs)
+            now = replace(now, best_iter=len(history) + 1)
         marks = Marks(
             last=raw,
             last_iter=now.n_iter,
@@ -212,24 +207,23 @@ class Course:
             kept=self.shown if is_best or not self.stopping.restore_best else was.kept,
             merit=merit if is_best else was.merit,
         )
-        self._epochs[n_epochs - 1 :] = [seen]
-        self._done = (now, n_epochs, marks)
+        self._done = (now, history.after(seen), marks)
 
     def start_at(self, loss: float) -> None:
         """Keep the parameters as they are, where there was nothing to improve."""
-        self._epochs = [{"loss": loss}]
         progress = replace(self.progress, loss=loss, best_loss=loss)
-        self._done = (progress, 0, Marks.at_start(self.theta))
+        history = self.history.after({"loss": loss * self._loss_unit})
+        self._done = (progress, history, Marks.at_start(self.theta))
 
     def retreat(self) -> bool:
         """Go back to parameters that are known to be good; return whether that may be done."""
-        progress, n_epochs, marks = self._done
+        progress, history, marks = self._done
         if progress.retreats >= self.stopping.retreats:
             return False
         self.theta[...] = marks.good
         progress = replace(progress, retreats=progress.retreats + 1, no_improvement=0)
         marks = replace(marks, last=marks.good, last_iter=marks.good_iter)
-        self._done = (progress, n_epochs, marks)
+        self._done = (progress, history, marks)
         return True
 
     def state(self) -> State:
@@ -273,7 +267,7 @@ class Course:
         now, before = time.perf_counter(), self._clock
         self._clock = now
         progress = self.progress
-        line = f"Iteration {progress.n_iter}, loss = {seen['loss']:.8f}"
+        line = f"Iteration {progress.n_iter}, loss = {progress.loss:.8f}"
         best = f"{progress.best_loss:.8f}"
         if progress.score is not None:
             line += f", validation score = {progress.score:f}"
@@ -292,10 +286,6 @@ class Course:
             f"{what} did not improve more than tol={self.stopping.tol:f} for "
             f"{self.stopping.n_iter_no_change} consecutive epochs. {then}"
         )
-
-
-def _rows(history: dict[str, list[float]]) -> list[tuple[float, ...]]:
-    return list(zip(*history.values(), strict=True))
 
 
 # == minibatches ===================================================================================
@@ -357,7 +347,7 @@ class Descent:
         self.schedule = replace(how.schedule, rate_init=halved)
         self.rate = halved if state.rate is None else state.rate
         self.solver = how.new_solver() if state.solver is None else deepcopy(state.solver)
-        self._move = self.solver.on(objective.theta, objective.gradient)
+        self._move = self.solver.bind(objective.theta, objective.gradient)
         self.average: Average | None = None
         if how.averaging is not None:
             fresh = Average(objective.theta, how.averaging)
@@ -365,6 +355,10 @@ class Descent:
 
     def epoch(self, epochs_before: int) -> float:
         """Go through all rows once; return the mean objective, NaN as soon as one is not finite."""
+        with running():  # a fit that diverges is told by its loss
+            return self._epoch(epochs_before)
+
+    def _epoch(self, epochs_before: int) -> float:
         objective, size = self.objective, self.how.batch_size
         if self.how.shuffle is not None:
             self.order = _shuffled(self.order, self.how.shuffle)
@@ -423,6 +417,12 @@ class Descent:
 
         return step
 
+    def over_all_rows(self) -> float:
+        """Return the objective of theta, as it stands, over all training rows."""
+        n_batches = math.ceil(len(self.order) / self.how.batch_size)
+        with running():
+            return self.objective.predicted(self.order, n_batches)
+
     def after_epoch(self, samples_seen: int) -> None:
         """Set the rate of the next epoch."""
         self.rate = self.schedule.after_epoch(self.rate, samples_seen)
@@ -438,7 +438,7 @@ class Descent:
         self.schedule = replace(self.schedule, rate_init=0.5 * self.schedule.rate_init)
         self.rate *= 0.5
         self.solver = self.how.new_solver()
-        self._move = self.solver.on(self.objective.theta, self.objective.gradient)
+        self._move = self.solver.bind(self.objective.theta, self.objective.gradient)
         if self.average is not None:
             self.average = Average(self.objective.theta, self.average.decay)
 
@@ -483,7 +483,7 @@ def train_minibatches(course: Course, descent: Descent) -> Outcome:
     try:
         while not course.is_over:
             course.begin()
-            loss = descent.epoch(course.n_epochs)
+            loss = descent.epoch(len(course.history))
             if not math.isfinite(loss):
                 epoch = f"epoch {course.progress.n_iter + 1}"
                 if course.is_where_it_began or not course.retreat():
@@ -498,7 +498,7 @@ def train_minibatches(course: Course, descent: Descent) -> Outcome:
             course.complete(
                 loss,
                 samples,
-                objective=lambda: descent.objective.predicted(descent.order),
+                objective=descent.over_all_rows,
                 rate=rate,
                 average=descent.average,
                 at_plateau=descent.slow_down,
@@ -534,13 +534,12 @@ def _lower(rate: float, retreats: int) -> str:
 
 
 def _warn_of_retreat(epoch: str, rate: float, retreats: int) -> None:
-    warnings.warn(
+    warn(
         f"The loss or the parameters were no longer finite in {epoch}: training goes back to the "
         f"best parameters so far with a new solver and half the rate, {rate:g}, and does so "
         f"{retreats} times at most. To avoid it, scale the data (StandardScaler), lower "
         "learning_rate_init or set max_grad_norm.",
         RuntimeWarning,
-        stacklevel=2,
     )
 
 
@@ -548,7 +547,7 @@ def _too_few_epochs(course: Course) -> str:
     """Say why the most epochs were not enough, by how the loss or the score went at last."""
     stopping = course.stopping
     name = "validation_score" if stopping.by_score else "loss"
-    values = course.history[name]
+    values = course.history.column(name)
     few = max(1, min(10, len(values) // 2))
     late, early = np.mean(values[-few:]), np.mean(values[-2 * few : -few] or values[:1])
     gain = late - early if stopping.by_score else early - late
@@ -605,11 +604,13 @@ def train_full_batch(course: Course, objective: Objective, rows: np.ndarray) -> 
     def evaluate(x: np.ndarray) -> tuple[float, np.ndarray]:
         course.begin()
         theta[...] = x
-        return objective(rows), objective.gradient
+        with running():
+            return objective(rows), objective.gradient
 
     def after_iteration(x: np.ndarray, loss: float) -> None:
         theta[...] = x
-        objective.observe(rows)
+        with running():
+            objective.observe(rows)
         course.complete(loss, 0, objective=lambda: loss)
         if course.progress.ending:
             raise _Over
@@ -632,7 +633,8 @@ def train_full_batch(course: Course, objective: Objective, rows: np.ndarray) -> 
             raise
         return course.interrupted()
     theta[...] = result.x
-    objective.observe(rows)
+    with running():
+        objective.observe(rows)
     loss = float(result.fun)
     if not (math.isfinite(loss) and np.isfinite(theta).all()):
         return course.diverged(f"iteration {result.nit}", 'use dtype="float64"')

@@ -1,57 +1,46 @@
 r"""The objective: what training makes small, as a function of theta and of rows of the data.
 
 .. math:: F(\theta; B) = \frac{1}{|B|} \sum_{i \in B} w_i \, \ell(raw_i, y_i)
-          + \frac{\lambda}{2} \lVert W \rVert^2
+          + \frac{\alpha}{2 |B|} \lVert W \rVert^2
 
-over a batch B of rows, with the head's loss, weights w of mean 1 over the training set, and all
-weight matrices W (`Network.penalized`) but no bias. The data term and its gradient are one
-program; the penalty is a few lines on the flat vectors. Where training draws noise or normalizes by
-the batch, F is that of training; `Objective.predicted` is F of the network as it predicts.
+over a batch B of rows, with the head's loss, weights w of mean 1 over the training set, and W all
+of theta that is penalized (`Network.penalized`). The L2 term of a batch is scikit-learn's own. The
+data term and its gradient are one program; the penalty is a few lines on the flat vectors. Where
+training draws noise or normalizes by the batch, F is that of training; `Objective.predicted` is F
+of the network as it predicts.
 
-With `Units` the network's outputs o are those of a problem of unit scale: raw = start + unit * o,
-and losses are divided by a number. The parameters of the last layer are then those of o.
+With an `OutputScale` the network's outputs o are those of a problem of scale 1: raw = start +
+scale * o, and losses are divided by a number. The parameters of the last layer are then those of o.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any, Self
 
 import numpy as np
 
-from ..engine import (
-    BATCH,
-    PRIMITIVES,
-    Expression,
-    Plan,
-    Program,
-    aligned,
-    evaluate,
-    gradient,
-    variable,
-)
-from ..engine.expression import share, topological
+from ..engine import BATCH, Expression, Plan, Program, evaluate, gradient, variable
 from ..heads import HEADS, Head
 from ..network.activations import ACTIVATIONS
 from ..network.layers import LAYERS
-from ..network.network import Network
-from ..network.regularizers import STATISTICS_RATE, Noise, Training
+from ..network.network import Network, values_of
+from ..network.occasions import STATISTICS_RATE, Noise, Training
 from .vectors import blas, chunks_of, stretches_in
 
 
 @dataclass(frozen=True, eq=False)
-class Units:
-    """The units that training works in, where they are those of the data.
+class OutputScale:
+    """The scale of outputs that training works on, where it is that of the data.
 
     Attributes
     ----------
     start : ndarray of shape (n_raw,)
         The raw outputs of the best constant model.
     raw : ndarray of shape (n_raw,)
-        How far raw outputs vary: raw = start + unit * the last layer's outputs.
+        How far raw outputs vary: raw outputs are start + raw * the last layer's outputs.
     loss : float
         What losses are divided by: the root mean square of the loss's gradient with respect to
         those outputs, at the start. A step then moves as far whatever the target is measured in.
@@ -63,7 +52,7 @@ class Units:
 
     @classmethod
     def of(cls, head: Head, y: np.ndarray, weights: np.ndarray | None) -> Self:
-        """Measure them on encoded targets; where raw outputs have no unit, losses keep theirs."""
+        """Measure it on encoded targets; where raw outputs have no unit, losses keep theirs."""
         start = np.asarray(head.initial_raw(y, weights), np.float64)
         unit = np.asarray(head.raw_unit(y, weights), np.float64)
         if np.all(unit == 1):
@@ -103,8 +92,8 @@ class LossGraph:
         Whether each sample has a weight.
     is_sparse : bool, default=False
         Whether the rows of x are sparse.
-    has_units : bool, default=False
-        Whether the last layer's outputs are in `Units`.
+    has_scale : bool, default=False
+        Whether the last layer's outputs are on an `OutputScale`.
     label_smoothing : float, default=0.0
         The share of each target that is spread over the classes.
     noise : Noise, optional
@@ -116,17 +105,12 @@ class LossGraph:
         The network.
     training : Training or None
         What training draws and observes; None where it is composed for prediction.
-    x, y, w, scale : Expression
-        The variables: inputs, targets, weights, and 1 / |B|, or 1 / (|B| * unit of losses).
+    x, y, w, per_row : Expression
+        The variables: inputs, targets, weights, and 1 / |B|, over the scale of losses if any.
     start, unit : Expression
-        The variables for `Units`; in the graph where it has them.
-    parameters : list of Expression
-        Weight matrices, then biases.
-    stacked : Expression
-        The variable for the first layer's W with its b as one more row.
-    trained : list of Expression
-        What `plan` computes gradients for: `parameters`, or with `stacked` in place of the first
-        layer's two, where [x, 1] [W; b] is cheaper than x W + b.
+        The variables for the `OutputScale`; in the graph where there is one.
+    parameters : list of dict of str to Expression
+        The variables for the parts of each layer.
     raw : Expression
         The raw outputs.
     total : Expression
@@ -145,106 +129,76 @@ class LossGraph:
         *,
         is_weighted: bool = False,
         is_sparse: bool = False,
-        has_units: bool = False,
+        has_scale: bool = False,
         label_smoothing: float = 0.0,
         noise: Noise | None = None,
     ) -> None:
-        self.network = network
+        self.network, self._head = network, head
+        self.is_weighted, self.has_scale = is_weighted, has_scale
         self.x = variable("x", (BATCH, network.layer_units[0]), is_sparse=is_sparse)
         self.y = variable("y", (BATCH, n_targets))
         self.w = variable("w", (BATCH,))
-        self.scale = variable("1/n", ())
-        self.parameters = network.parameters()
-        self.start, self.unit = (
-            variable(name, network.layer_units[-1:]) for name in ("start", "unit")
-        )
-        target = head.smoothed(self.y, label_smoothing)
-        self.training = None
-        if noise is not None:
-            self.training = Training(noise, self.w if is_weighted else None)
-
-        def composed(occasion: Training | None) -> tuple[Expression, Expression]:
-            output = network.layers(self.x, self.parameters, occasion)[-1]
-            raw = (self.start + self.unit * output if has_units else output).named("raw")
-            return raw, self._total_loss(head, raw, target, is_weighted)
-
-        self.raw, self.total = composed(self.training)
-        inputs, units = network.layer_units[:2]
-        self.stacked = variable("W1 over b1", (inputs + 1, units))
-        self._affine = self._first_affine() if inputs <= units and not is_sparse else None
-        self.trained = self.parameters
-        if self._affine is not None:
-            rest = (x for k, x in enumerate(self.parameters) if k not in (0, network.depth))
-            self.trained = [self.stacked, *rest]
-        self.objective = (self.scale * self.total).named("objective")
+        self.per_row = variable("1/n", ())
+        self.start = variable("start", network.layer_units[-1:])
+        self.unit = variable("unit", network.layer_units[-1:])
+        self.parameters = network.variables()
+        self._target = head.smoothed(self.y, label_smoothing)
+        w = self.w if is_weighted else None
+        self.training = None if noise is None else Training(noise, w)
+        self.raw, self.total = self._composed(self.training)
+        self.objective = (self.per_row * self.total).named("objective")
         self.predicted = self.objective
         if self.training is not None and self.training.differs:
-            self.predicted = self.scale * composed(None)[1]
-        self._plan: Plan | None = None
+            self.predicted = self.per_row * self._composed(None)[1]
+
+    def _composed(self, occasion: Training | None) -> tuple[Expression, Expression]:
+        """Return the raw outputs and the total loss for an occasion."""
+        output = self.network.layers(self.x, self.parameters, occasion)[-1]
+        raw = (self.start + self.unit * output if self.has_scale else output).named("raw")
+        loss = self._head.loss(raw, self._target)
+        if getattr(loss, "shape", None) != (BATCH,):
+            raise ValueError(
+                f"{type(self._head).__name__}.loss must return one number for each sample, of "
+                f"shape (n,), got {loss!r}"
+            )
+        loss.named("loss")
+        return raw, np.sum(self.w * loss if self.is_weighted else loss)
+
+    @property
+    def draws(self) -> bool:
+        """Whether training draws random numbers."""
+        return self.training is not None and bool(self.training.fills)
 
     @property
     def statistics(self) -> list[Expression]:
         """What training observes of a batch."""
         return [] if self.training is None else self.training.statistics
 
-    @property
+    @cached_property
     def plan(self) -> Plan:
-        """The total, the data term's gradients, and the statistics of a batch, to be computed.
-
-        The gradients are with respect to `trained`, in their order.
-        """
-        if self._plan is None:
-            nodes = [self.total, self.raw, *self.statistics]
-            if self._affine is not None:  # the bias is added, and its gradient summed, within
-                x = self._affine.inputs[0].inputs[0]
-                product: Any = np.concatenate([x, np.ones((1, 1))], axis=1) @ self.stacked
-                nodes = share(nodes, {self._affine: product})
-            total, raw, *statistics = nodes
-            # The scale comes in at the raw outputs: a call on a few columns, not on each loss.
-            (slope,) = gradient(total, [raw])
-            gradients = gradient(raw, self.trained, self.scale * slope)
-            self._plan = Plan([total, *gradients, *statistics])
-        return self._plan
-
-    def _first_affine(self) -> Expression | None:
-        """Find x W + b of the first layer, if that is the one thing made of its W and b."""
-        W, b = self.parameters[0], self.parameters[self.network.depth]
-        nodes = topological([self.total, self.raw, *self.statistics])
-        users = Counter(x for node in nodes for x in node.inputs)
-        for node in nodes:
-            if node.primitive is PRIMITIVES["add"] and node.inputs[1] is b:
-                product = node.inputs[0]
-                if product.primitive is PRIMITIVES["matmul"] and product.inputs[1] is W:
-                    return node if users[W] == users[b] == users[product] == 1 else None
-        return None
-
-    def views(self, theta: np.ndarray) -> dict[Expression, np.ndarray]:
-        """View theta, or a gradient, as the values of `parameters` and `stacked`."""
-        views = dict(zip(self.parameters, self.network.split(theta), strict=True))
-        views[self.stacked] = self.network.first_layer(theta)
-        return views
-
-    def _total_loss(
-        self, head: Head, raw: Expression, target: Expression, is_weighted: bool
-    ) -> Expression:
-        loss = head.loss(raw, target)
-        if getattr(loss, "shape", None) != (BATCH,):
-            raise ValueError(
-                f"{type(head).__name__}.loss must return one number for each sample, of shape "
-                f"(n,), got {loss!r}"
-            )
-        loss.named("loss")
-        return np.sum(self.w * loss if is_weighted else loss)
+        """The total, the gradients of all parameters, and the statistics of a batch."""
+        # 1 / |B| comes in at the raw outputs: a call on a few columns, not on each loss.
+        (slope,) = gradient(self.total, [self.raw])
+        parameters = [x for parts in self.parameters for x in parts.values()]
+        gradients = gradient(self.raw, parameters, self.per_row * slope)
+        return Plan([self.total, *gradients, *self.statistics])
 
 
 _GRAPHS_KEPT = 16
+
+
+def are_ours(activations: Iterable[Any]) -> bool:
+    """Tell whether activations and layers are all skmlp's own, which read nothing that changes."""
+    ours = [*ACTIVATIONS.values(), *(type(layer) for layer in LAYERS.values())]
+    return all(any(f is g or type(f) is g for g in ours) for f in activations)
 
 
 def loss_graph(network: Network, head: Head, n_targets: int, **settings: Any) -> LossGraph:
     """Trace the data term of an objective, or return what was traced for the same before.
 
     Fits of one shape, in a grid search say, so plan once. Kept is only what is made of skmlp's own
-    functions: one of the user's may read something that has changed since.
+    functions, the entries of its registries, which are read-only: one of the user's may read
+    something that has changed since.
 
     Parameters
     ----------
@@ -258,9 +212,7 @@ def loss_graph(network: Network, head: Head, n_targets: int, **settings: Any) ->
     LossGraph
         The graph; other fits may use it too.
     """
-    ours = [*ACTIVATIONS.values(), *(type(layer) for layer in LAYERS.values())]
-    are_ours = all(any(f is g or type(f) is g for g in ours) for f in network.activations)
-    if are_ours and type(head) in HEADS.values():
+    if are_ours(network.activations) and type(head) in HEADS.values():
         return _kept_graph(network, head, n_targets, tuple(settings.items()))
     return LossGraph(network, head, n_targets, **settings)
 
@@ -270,6 +222,10 @@ def _kept_graph(
     network: Network, head: Head, n_targets: int, settings: tuple[tuple[str, Any], ...]
 ) -> LossGraph:
     return LossGraph(network, head, n_targets, **dict(settings))
+
+
+def _nothing() -> float:
+    return 0.0
 
 
 class Objective:
@@ -287,20 +243,22 @@ class Objective:
         Encoded targets.
     weights : ndarray of shape (n,) or None
         Weights, of mean 1 over the training rows.
-    penalty : float
-        The strength of the L2 term, the lambda of the formula.
-    units : Units, optional
-        The units of raw outputs and losses, for a graph that has them.
+    alpha : float
+        The strength of the L2 term, over the mean of the weights as they were given.
+    scale : OutputScale, optional
+        That of the outputs, for a graph that has one.
     random : Generator, optional
         Where noise is drawn from, where the graph has any.
 
     Attributes
     ----------
+    graph, theta, random
+        As given.
     gradient : ndarray of shape (n_parameters,)
         The gradient at the last call; solvers may use it up.
     penalties : list of callables
         For each of the `chunks_of` theta what adds the gradient of its penalty to the data term's
-        there, and returns its value.
+        there, for as many rows as that had, and returns its value.
     program : Program
         What computes the data term and its gradient.
     """
@@ -312,58 +270,75 @@ class Objective:
         X: Any,
         Y: np.ndarray,
         weights: np.ndarray | None,
-        penalty: float,
-        units: Units | None = None,
+        alpha: float,
+        scale: OutputScale | None = None,
         random: np.random.Generator | None = None,
     ) -> None:
-        network, training = graph.network, graph.training
-        self.theta = theta
-        self.gradient = aligned(theta.shape, theta.dtype)
-        self._scale = np.ones((), theta.dtype)
-        self._loss_unit = 1.0 if units is None else units.loss
-        bound = graph.views(theta)
-        bound[graph.scale] = self._scale
-        if units is not None:
-            bound[graph.start] = units.start.astype(theta.dtype)
-            bound[graph.unit] = units.raw.astype(theta.dtype)
-        statistics = graph.statistics
-        gradients = graph.views(self.gradient)
-        self.program = Program(
-            graph.plan,
-            bound,
-            into=[None, *(gradients[x] for x in graph.trained), *([None] * len(statistics))],
-            dtype=theta.dtype,
-        )
-        data: dict[Expression, Any] = {graph.x: X, graph.y: Y}
-        if weights is not None:
-            data[graph.w] = weights
-        if training is not None and random is not None:
-            data |= training.drawn_from(random)
-        self._compute = self.program.on(data)
-        self._graph, self._bound, self._data = graph, bound, data
-        running = network.by_layer(network.split(theta)).statistics
-        self._running = [part for part in running if part is not None] if statistics else []
+        network = graph.network
+        self.theta, self.gradient = theta, np.zeros_like(theta)
+        self.graph, self.random = graph, random
+        self._per_row = np.ones((), theta.dtype)
+        self._loss_scale = 1.0 if scale is None else scale.loss
+        self._bound = values_of(graph.parameters, network.split(theta))
+        self._bound[graph.per_row] = self._per_row
+        if scale is not None:
+            self._bound[graph.start] = scale.start.astype(theta.dtype)
+            self._bound[graph.unit] = scale.raw.astype(theta.dtype)
+        gradients = values_of(graph.parameters, network.split(self.gradient)).values()
+        into = [None, *gradients, *([None] * len(graph.statistics))]
+        self.program = Program(graph.plan, self._bound, into=into, dtype=theta.dtype)
+        self._programs: dict[tuple[Expression, ...], Program] = {}
+        self._running = network.observed(network.split(theta)) if graph.statistics else []
         self._observed: list[np.ndarray] = []
-        self.programs: dict[tuple[Expression, ...], Program] = {}
-        self._penalty = float(penalty)
-        penalized = network.penalized
-        self.penalties = [
-            self._penalty_on(stretches_in(chunk, penalized)) for chunk in chunks_of(theta)
-        ]
+        self._strength = 0.0
+        self._penalties = [self._penalty_on(chunk) for chunk in chunks_of(theta)]
+        self.attach(X, Y, weights, alpha)
 
-    def _penalty_on(self, stretches: list[slice]) -> Callable[[], float]:
-        """Make what adds the penalty's gradient on some stretches and returns its value there."""
-        parts = [(self.theta[stretch], self.gradient[stretch]) for stretch in stretches]
+    def attach(self, X: Any, Y: np.ndarray, weights: np.ndarray | None, alpha: float) -> None:
+        """Put other rows of data in place, as a stream does; the program stays.
+
+        Parameters
+        ----------
+        X, Y, weights, alpha
+            As for the constructor, weights where it had some.
+        """
+        self._alpha = float(alpha)
+        self._data: dict[Expression, Any] = {self.graph.x: X, self.graph.y: Y}
+        if weights is not None:
+            self._data[self.graph.w] = weights
+        if self.graph.training is not None and self.random is not None:
+            self._data |= self.graph.training.drawn_from(self.random)
+        self._compute = self.program.on(self._data)
+        self.penalties = self._penalties if alpha else [_nothing] * len(self._penalties)
+
+    def _penalty_on(self, chunk: slice) -> Callable[[], float]:
+        """Make what adds the penalty's gradient on a chunk and returns its value there."""
+        stretches = stretches_in(chunk, self.graph.network.penalized)
+        if not stretches:
+            return _nothing
         axpy, _, dot = blas(self.theta.dtype)
+        parts = [(self.theta[stretch], self.gradient[stretch]) for stretch in stretches]
 
         def penalize() -> float:
             squares = 0.0
             for w, g in parts:
-                axpy(w, g, a=self._penalty)
+                axpy(w, g, a=self._strength)
                 squares += dot(w, w)
-            return 0.5 * self._penalty * squares
+            return 0.5 * self._strength * squares
 
-        return penalize if self._penalty and parts else float
+        if len(stretches) <= 2:
+            return penalize
+        theta, g = self.theta[chunk], self.gradient[chunk]
+        mask, weights = np.zeros_like(theta), np.empty_like(theta)
+        for stretch in stretches:
+            mask[stretch.start - chunk.start : stretch.stop - chunk.start] = 1
+
+        def penalize_masked() -> float:  # three calls, however many the stretches
+            np.multiply(theta, mask, weights)
+            axpy(weights, g, a=self._strength)
+            return 0.5 * self._strength * dot(weights, weights)
+
+        return penalize_masked
 
     def __call__(self, rows: np.ndarray) -> float:
         """Compute the objective over a batch, and its gradient into `gradient`.
@@ -376,19 +351,20 @@ class Objective:
         Returns
         -------
         float
-            F(theta; rows), losses in their unit.
+            F(theta; rows), losses on their scale.
         """
         value = self.data_term(rows)
         return value + sum([penalize() for penalize in self.penalties])
 
     def data_term(self, rows: np.ndarray) -> float:
         """Compute the objective without its penalty, and its gradient; `penalties` add the rest."""
-        scale = 1.0 / (len(rows) * self._loss_unit)
-        self._scale[...] = scale
+        per_row = 1.0 / (len(rows) * self._loss_scale)
+        self._per_row[...] = per_row
+        self._strength = self._alpha / len(rows)
         results = self._compute(rows)
         if self._running:
             self._observed = results[-len(self._running) :] if len(rows) > 1 else []
-        return scale * float(results[0])
+        return per_row * float(results[0])
 
     @property
     def has_statistics(self) -> bool:
@@ -414,35 +390,38 @@ class Objective:
             The rows.
         """
         if self._running:
-            assert self._graph.training is not None
-            program = self._forward(self._graph.training.statistics)
+            program = self._forward(self.graph.statistics)
             for running, observed in zip(self._running, program.run(self._data, rows), strict=True):
                 running[...] = observed
 
-    def predicted(self, rows: np.ndarray) -> float:
-        """Compute the objective over some rows with the network as it predicts.
+    def predicted(self, rows: np.ndarray, n_batches: int = 1) -> float:
+        """Compute the objective over all rows with the network as it predicts.
 
         Parameters
         ----------
         rows : ndarray of int
             The rows.
+        n_batches : int, default=1
+            How many batches an epoch has: the L2 term is the mean of theirs,
+            alpha n_batches / (2 n) |W|^2.
 
         Returns
         -------
         float
-            F(theta; rows) without noise, with the running statistics.
+            F without noise, with the running statistics.
         """
-        if self._graph.predicted is self._graph.objective:
-            return self(rows)
-        self._scale[...] = 1.0 / (len(rows) * self._loss_unit)
-        value = float(self._forward([self._graph.predicted]).run(self._data, rows)[0])
-        weights = (self.theta[stretch] for stretch in self._graph.network.penalized)
+        if self.graph.predicted is self.graph.objective:
+            value = self.data_term(rows)
+        else:
+            self._per_row[...] = 1.0 / (len(rows) * self._loss_scale)
+            value = float(self._forward([self.graph.predicted]).run(self._data, rows)[0])
+        weights = (self.theta[stretch] for stretch in self.graph.network.penalized)
         squares = sum(float(np.dot(w, w)) for w in weights)
-        return value + 0.5 * self._penalty * squares
+        return value + 0.5 * self._alpha * n_batches / len(rows) * squares
 
     def _forward(self, outputs: list[Expression]) -> Program:
         """Make a program without gradients, once."""
         key = tuple(outputs)
-        if key not in self.programs:
-            self.programs[key] = Program(outputs, self._bound, dtype=self.theta.dtype)
-        return self.programs[key]
+        if key not in self._programs:
+            self._programs[key] = Program(outputs, self._bound, dtype=self.theta.dtype)
+        return self._programs[key]

@@ -8,8 +8,9 @@ the definitions.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 SMALLEST_RATE = 1e-6  # where the adaptive schedule gives up, as scikit-learn's
@@ -128,25 +129,33 @@ def flat_cos(progress: float) -> float:
 
 
 # scikit-learn's three, which set the rate of an epoch, and functions of progress.
-SCHEDULES: dict[str, type[Constant] | Factor] = {
-    "constant": Constant,
-    "invscaling": InverseScaling,
-    "adaptive": Adaptive,
-    "cosine": cosine,
-    "one_cycle": one_cycle,
-    "linear": linear,
-    "coslog4": coslog4,
-    "flat_cos": flat_cos,
-}
+SCHEDULES: Mapping[str, type[Constant] | Factor] = MappingProxyType(
+    {
+        "constant": Constant,
+        "invscaling": InverseScaling,
+        "adaptive": Adaptive,
+        "cosine": cosine,
+        "one_cycle": one_cycle,
+        "linear": linear,
+        "coslog4": coslog4,
+        "flat_cos": flat_cos,
+    }
+)
 
 
-def schedule_of(parameters: Any, *, by_epochs: bool) -> Constant:
-    """Make the schedule that an estimator's parameters ask for.
+def schedule_of(
+    learning_rate: str | Factor, rate_init: float, power_t: float, warmup: float, *, by_epochs: bool
+) -> Constant:
+    """Make a schedule.
 
     Parameters
     ----------
-    parameters : estimator
-        Its `learning_rate`, `learning_rate_init`, `power_t` and `warmup` are read.
+    learning_rate : str or callable
+        A name in `SCHEDULES`, or a function of progress.
+    rate_init, power_t : float
+        As `Constant` takes them.
+    warmup : float
+        The share of training in which the rate rises from 0.
     by_epochs : bool
         Whether scikit-learn's three schedules apply; with adam they do not, as there.
 
@@ -155,17 +164,14 @@ def schedule_of(parameters: Any, *, by_epochs: bool) -> Constant:
     Constant
         The schedule.
     """
-    asked, warmup = parameters.learning_rate, float(parameters.warmup)
-    found = SCHEDULES[asked] if isinstance(asked, str) else asked
+    found = SCHEDULES[learning_rate] if isinstance(learning_rate, str) else learning_rate
     kind: type[Constant] = Constant
     factor: Factor | None = None
     if not isinstance(found, type):
         factor = found
     elif by_epochs:
         kind = found
-    if warmup > 0:
-        factor = _warmed_up(factor, warmup)
-    return kind(float(parameters.learning_rate_init), float(parameters.power_t), factor)
+    return kind(rate_init, power_t, _warmed_up(factor, warmup) if warmup > 0 else factor)
 
 
 def _warmed_up(factor: Factor | None, warmup: float) -> Factor:

@@ -1,8 +1,8 @@
 """Solvers: rules that move the flat vector theta.
 
-The law of a stochastic solver: `on(theta, g)` returns the `Move`, which moves theta in place, chunk
-by chunk, by one gradient, which it uses up, at the solver's `rate`, which a schedule sets. The
-solver's attributes are its whole state, so keeping the object is keeping the state.
+The law of a stochastic solver: `bind(theta, g)` returns the `Move`, which moves theta in place,
+chunk by chunk, by one gradient, which it uses up, at the solver's `rate`, which a schedule sets.
+The solver's attributes are its whole state, so keeping the object is keeping the state.
 
 `SOLVERS` stands right under their definitions.
 """
@@ -10,10 +10,11 @@ solver's attributes are its whole state, so keeping the object is keeping the st
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, ClassVar, Protocol
+from types import MappingProxyType
+from typing import Any, ClassVar
 
 import numpy as np
 from scipy import optimize
@@ -49,25 +50,36 @@ class Move:
             move_chunk()
 
 
-class Solver(Protocol):
-    """What training asks of a stochastic solver.
+class Solver:
+    """What every stochastic solver has.
 
-    Attributes
+    A subclass is made with `(theta, rate, weights, **options)`, theta for its length and precision,
+    and names in `options` the parameters of the estimators that it takes as keywords.
+
+    Parameters
     ----------
     rate : float
         The rate of the next step.
+    weights : sequence of slice
+        The stretches of theta that are weights.
+
+    Attributes
+    ----------
     steps : int
-        How many have been taken.
+        The number of steps taken.
     by_epochs : bool
         Whether it goes by scikit-learn's three schedules.
     """
 
-    rate: float
-    steps: int
-    by_epochs: ClassVar[bool]
+    options: ClassVar[tuple[str, ...]] = ()
+    by_epochs: ClassVar[bool] = False
 
-    def on(self, theta: np.ndarray, g: np.ndarray) -> Move:
+    def __init__(self, rate: float, weights: Sequence[slice]) -> None:
+        self.rate, self.steps, self.weights = float(rate), 0, list(weights)
+
+    def bind(self, theta: np.ndarray, g: np.ndarray) -> Move:
         """Return the move: it steps by what then stands in g, and uses g up."""
+        raise NotImplementedError
 
 
 def clearing(dtype: Any) -> Callable[..., None]:
@@ -104,13 +116,13 @@ def clearing(dtype: Any) -> Callable[..., None]:
     return clear
 
 
-def _on_chunks(move: Callable[..., None], *vectors: np.ndarray) -> list[Callable[[], None]]:
+def _by_chunk(move: Callable[..., None], *vectors: np.ndarray) -> list[Callable[[], None]]:
     """Bind a move to each chunk of some vectors of one length."""
     chunks = chunks_of(vectors[0])
     return [partial(move, *(vector[chunk] for vector in vectors)) for chunk in chunks]
 
 
-class SGD:
+class SGD(Solver):
     r"""Stochastic gradient descent with momentum.
 
     .. math:: v \leftarrow \mu v - \eta g, \quad \theta \leftarrow \theta + v
@@ -120,26 +132,32 @@ class SGD:
 
     Parameters
     ----------
-    theta : ndarray
-        The parameters to be moved, for their number and precision.
-    rate : float
-        The rate eta to begin with.
+    theta, rate, weights
+        Its parameters, the rate eta, the stretches that are weights.
     momentum : float
         The momentum mu, in [0, 1].
-    nesterov : bool
+    nesterovs_momentum : bool
         Whether to use Nesterov's form.
     """
 
+    options: ClassVar[tuple[str, ...]] = ("momentum", "nesterovs_momentum")
     by_epochs: ClassVar[bool] = True
 
-    def __init__(self, theta: np.ndarray, rate: float, momentum: float, nesterov: bool) -> None:
-        self.rate = float(rate)
+    def __init__(
+        self,
+        theta: np.ndarray,
+        rate: float,
+        weights: Sequence[slice] = (),
+        *,
+        momentum: float,
+        nesterovs_momentum: bool,
+    ) -> None:
+        super().__init__(rate, weights)
         self.momentum = float(momentum)
-        self.nesterov = bool(nesterov)
-        self.steps = 0
+        self.nesterovs_momentum = bool(nesterovs_momentum)
         self.velocity = filled(theta.shape, 0, theta.dtype)
 
-    def on(self, theta: np.ndarray, g: np.ndarray) -> Move:
+    def bind(self, theta: np.ndarray, g: np.ndarray) -> Move:
         """Return the move: it steps by what then stands in g, and uses g up."""
         axpy, scal, _ = blas(theta.dtype)
         clear = clearing(theta.dtype)
@@ -150,7 +168,7 @@ class SGD:
         def move(theta: np.ndarray, g: np.ndarray, v: np.ndarray) -> None:
             scal(self.momentum, v)
             axpy(g, v, a=-self.rate)
-            if self.nesterov:
+            if self.nesterovs_momentum:
                 axpy(v, theta, a=self.momentum)
                 axpy(g, theta, a=-self.rate)
             else:
@@ -158,10 +176,10 @@ class SGD:
             if self.steps % CLEARED_AFTER == 0:
                 clear(g, theta, v)
 
-        return Move(begin, _on_chunks(move, theta, g, self.velocity))
+        return Move(begin, _by_chunk(move, theta, g, self.velocity))
 
 
-class Adam:
+class Adam(Solver):
     r"""Adam, of Kingma and Ba (2014), arXiv:1412.6980, with the bias corrections in the rate.
 
     .. math:: m \leftarrow \beta_1 m + (1 - \beta_1) g, \quad
@@ -175,28 +193,32 @@ class Adam:
 
     Parameters
     ----------
-    theta : ndarray
-        The parameters to be moved, for their number and precision.
-    rate : float
-        The rate eta to begin with.
+    theta, rate, weights
+        Its parameters, the rate eta, the stretches that are weights.
     beta_1, beta_2 : float
         The decay of the two moments, in [0, 1).
     epsilon : float
         Keeps the quotient finite.
     """
 
-    by_epochs: ClassVar[bool] = False
+    options: ClassVar[tuple[str, ...]] = ("beta_1", "beta_2", "epsilon")
 
     def __init__(
-        self, theta: np.ndarray, rate: float, beta_1: float, beta_2: float, epsilon: float
+        self,
+        theta: np.ndarray,
+        rate: float,
+        weights: Sequence[slice] = (),
+        *,
+        beta_1: float,
+        beta_2: float,
+        epsilon: float,
     ) -> None:
-        self.rate = float(rate)
+        super().__init__(rate, weights)
         self.beta_1, self.beta_2, self.epsilon = float(beta_1), float(beta_2), float(epsilon)
-        self.steps = 0
         self.first_moment = filled(theta.shape, 0, theta.dtype)
         self.second_moment = filled(theta.shape, 0, theta.dtype)
 
-    def on(self, theta: np.ndarray, g: np.ndarray) -> Move:
+    def bind(self, theta: np.ndarray, g: np.ndarray) -> Move:
         """Return the move: it steps by what then stands in g, and uses g up."""
         axpy, scal, _ = blas(theta.dtype)
         one, two = 1 - self.beta_1, math.sqrt(1 - self.beta_2)
@@ -222,7 +244,7 @@ class Adam:
             if self.steps % CLEARED_AFTER == 0:
                 clear(g, theta, m, v)
 
-        return Move(begin, _on_chunks(move, theta, g, self.first_moment, self.second_moment))
+        return Move(begin, _by_chunk(move, theta, g, self.first_moment, self.second_moment))
 
 
 class AdamW(Adam):
@@ -235,37 +257,31 @@ class AdamW(Adam):
 
     Parameters
     ----------
-    theta : ndarray
-        The parameters to be moved, for their number and precision.
-    rate : float
-        The rate eta to begin with.
-    beta_1, beta_2 : float
-        The decay of the two moments, in [0, 1).
-    epsilon : float
-        Keeps the quotient finite.
+    theta, rate, weights
+        Its parameters, the rate eta, the stretches that decay: weights, no biases.
     weight_decay : float
         The strength lambda of the decay.
-    weights : sequence of slice
-        The stretches of theta that decay: weights, no biases.
+    **adam : float
+        As for `Adam`.
     """
+
+    options: ClassVar[tuple[str, ...]] = ("weight_decay", *Adam.options)
 
     def __init__(
         self,
         theta: np.ndarray,
         rate: float,
-        beta_1: float,
-        beta_2: float,
-        epsilon: float,
+        weights: Sequence[slice] = (),
+        *,
         weight_decay: float,
-        weights: Sequence[slice],
+        **adam: float,
     ) -> None:
-        super().__init__(theta, rate, beta_1, beta_2, epsilon)
+        super().__init__(theta, rate, weights, **adam)
         self.weight_decay = float(weight_decay)
-        self.weights = list(weights)
 
-    def on(self, theta: np.ndarray, g: np.ndarray) -> Move:
+    def bind(self, theta: np.ndarray, g: np.ndarray) -> Move:
         """Return the move: it steps by what then stands in g, and uses g up."""
-        adam, scal = super().on(theta, g), blas(theta.dtype).scal
+        adam, scal = super().bind(theta, g), blas(theta.dtype).scal
 
         def decayed(move: Callable[[], None], chunk: slice) -> Callable[[], None]:
             weights = [theta[stretch] for stretch in stretches_in(chunk, self.weights)]
@@ -281,18 +297,7 @@ class AdamW(Adam):
         return Move(adam.begin, [decayed(move, chunk) for move, chunk in chunks])
 
 
-# What makes a solver for theta, some stretches of which are weights, of an estimator's parameters.
-SOLVERS: dict[str, Callable[[np.ndarray, Sequence[slice], Any], Solver]] = {
-    "sgd": lambda theta, weights, p: SGD(
-        theta, p.learning_rate_init, p.momentum, p.nesterovs_momentum
-    ),
-    "adam": lambda theta, weights, p: Adam(
-        theta, p.learning_rate_init, p.beta_1, p.beta_2, p.epsilon
-    ),
-    "adamw": lambda theta, weights, p: AdamW(
-        theta, p.learning_rate_init, p.beta_1, p.beta_2, p.epsilon, p.weight_decay, weights
-    ),
-}
+SOLVERS: Mapping[str, type[Solver]] = MappingProxyType({"sgd": SGD, "adam": Adam, "adamw": AdamW})
 
 
 # == what stands before and behind a step ==========================================================

@@ -1,20 +1,87 @@
 """Where training stands, and when it ends.
 
 The law: `State` is everything that a fit goes on from. A warm start, a stream of `partial_fit` and
-a resumed fit differ in what they take over of it, and in nothing else.
+a resumed fit differ in what they take over of it, and in nothing else. A state is never changed,
+only replaced; going on for one more epoch takes the same time after ten epochs and after a million.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from array import array
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from threading import Lock
 from typing import Any
 
 import numpy as np
 
-from .objective import Units
+from .objective import OutputScale
 from .solvers import Average, Solver
+
+
+class History:
+    """What is known of every epoch, by name; never changed, only followed by a longer one.
+
+    A longer one shares the numbers of the one before, so growing costs the same at any length,
+    and whoever holds the shorter one goes on seeing that.
+
+    Parameters
+    ----------
+    columns : mapping of str to sequence of float
+        What is known so far, NaN where a column has gaps.
+
+    Examples
+    --------
+    >>> begun = History({"loss": [3.0]})
+    >>> begun.after({"loss": 2.0, "score": 0.5}).columns()
+    {'loss': [3.0, 2.0], 'score': [nan, 0.5]}
+    >>> begun.columns()
+    {'loss': [3.0]}
+    """
+
+    __slots__ = ("_columns", "_length", "_lock")
+
+    def __init__(self, columns: Mapping[str, Sequence[float]] | None = None) -> None:
+        self._columns = {name: array("d", values) for name, values in (columns or {}).items()}
+        self._length = max(map(len, self._columns.values()), default=0)
+        self._lock = Lock()
+
+    def after(self, epoch: Mapping[str, float]) -> History:
+        """Return the history with one more epoch."""
+        longer = History.__new__(History)
+        with self._lock:
+            is_longest = all(len(column) == self._length for column in self._columns.values())
+            if is_longest and epoch.keys() == self._columns.keys():
+                longer._columns, longer._lock = self._columns, self._lock
+            else:  # numbers are shared by one history of each length
+                gaps = array("d", [math.nan]) * self._length
+                names = dict.fromkeys([*self._columns, *epoch])
+                longer._columns = {
+                    name: self._columns.get(name, gaps)[: self._length] for name in names
+                }
+                longer._lock = Lock()
+            longer._length = self._length + 1
+            for name, column in longer._columns.items():
+                column.append(epoch.get(name, math.nan))
+        return longer
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._columns
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return History, (self.columns(),)
+
+    def column(self, name: str) -> list[float]:
+        """Return what is known by that name, an empty list where nothing is."""
+        return list(self._columns[name][: self._length]) if name in self._columns else []
+
+    def columns(self) -> dict[str, list[float]]:
+        """Return all that is known."""
+        return {name: self.column(name) for name in self._columns}
 
 
 @dataclass(frozen=True)
@@ -91,7 +158,7 @@ class Stopping:
     tol : float
         The smallest improvement that counts.
     n_iter_no_change : float
-        How many epochs without one are borne.
+        The number of epochs without one before training ends.
     by_score : bool
         Whether the validation score has to improve, not the objective.
     restore_best : bool
@@ -157,12 +224,12 @@ class State:
     ----------
     progress : Progress
         How far it has come.
-    history : dict of str to list of float
-        What is known of every epoch of this fit, or stream.
+    history : History
+        What is known of every epoch of this fit, or stream; losses are those of the raw outputs.
     earlier_losses, earlier_scores : sequence of float
         The objectives and validation scores of the fits before.
     settings : tuple
-        The parameters that the solver was made with.
+        The parameters that the solver was made with; with others a stream gets a new one.
     rate : float or None
         The rate of the next epoch.
     solver : Solver or None
@@ -179,14 +246,14 @@ class State:
         The rows that are trained and validated on, where they were split.
     generators : dict of str to dict
         The state of every random generator, by its name.
-    units : Units or None
-        The units that training works in.
+    scale : OutputScale or None
+        The scale that training works in.
     identity : dict of str to str
         What the fit is, in words, where it is to be resumed.
     """
 
     progress: Progress = field(default_factory=Progress)
-    history: dict[str, list[float]] = field(default_factory=dict)
+    history: History = field(default_factory=History)
     earlier_losses: Sequence[float] = ()
     earlier_scores: Sequence[float] = ()
     settings: tuple[Any, ...] = ()
@@ -199,12 +266,35 @@ class State:
     train: np.ndarray | None = None
     held_out: np.ndarray | None = None
     generators: dict[str, dict[str, Any]] = field(default_factory=dict)
-    units: Units | None = None
+    scale: OutputScale | None = None
     identity: dict[str, str] = field(default_factory=dict)
 
-    def restarted(self, losses: Sequence[float], scores: Sequence[float] | None) -> State:
-        """Return the state of a new fit with the same parameters, after fits with these curves."""
-        return State(self.progress.restarted(), {}, losses, scores or ())
+    @property
+    def losses(self) -> list[float]:
+        """The objective of every epoch, those of earlier fits first."""
+        return [*self.earlier_losses, *self.history.column("loss")]
+
+    @property
+    def scores(self) -> list[float] | None:
+        """The validation scores, those of earlier fits first; None where this fit has none."""
+        if "validation_score" not in self.history:
+            return None
+        return [*self.earlier_scores, *self.history.column("validation_score")]
+
+    def finished(self) -> State:
+        """Return what is kept of a fit that has ended."""
+        return State(
+            self.progress, self.history, self.earlier_losses, self.earlier_scores, scale=self.scale
+        )
+
+    def restarted(self) -> State:
+        """Return the state of a new fit that starts from the same parameters."""
+        return State(
+            self.progress.restarted(),
+            earlier_losses=self.losses,
+            earlier_scores=self.scores or (),
+            scale=self.scale,
+        )
 
     def as_stream(self) -> State:
         """Return what the next part of a stream goes on from, whatever its rows."""
@@ -217,5 +307,4 @@ class State:
             train=None,
             held_out=None,
             generators={k: v for k, v in self.generators.items() if k != "order"},
-            units=None,
         )

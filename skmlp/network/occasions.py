@@ -1,4 +1,4 @@
-r"""Regularizers of a network's layers: noise in training, dropout, normalization.
+r"""Occasions: what a network is composed for, and what then stands for noise and for a batch.
 
 The law: an expression draws nothing and remembers nothing. What is random in training is a variable
 of the graph, which the program fills anew for every batch; what training remembers, the running
@@ -15,19 +15,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
-from ..engine import Expression, stop_gradient, variable
-from .activations import Learned
+from ..engine import Expression, variable
+from .normalization import OfBatch, OverBatch
 
-EPSILON = 1e-5  # added to a variance, as in both papers' implementations
 STATISTICS_RATE = 0.1  # the share of a batch in the running statistics
 
 Fill = Callable[[np.ndarray], Any]  # writes random numbers into an array
-
-# == noise =========================================================================================
 
 
 @dataclass(frozen=True)
@@ -90,17 +87,14 @@ def _normal(random: np.random.Generator, out: np.ndarray) -> None:
     random.standard_normal(out=out, dtype=out.dtype)
 
 
-# == occasions =====================================================================================
-
-
 class Occasion(Protocol):
     """What a network is composed for."""
 
     def disturbed(self, i: int, h: Any) -> Any:
         """Return the inputs (i = 0) or what hidden layer i has computed, disturbed or not."""
 
-    def batch_moments(self, z: Any, running: Any) -> tuple[Any, Any]:
-        """Return what stands for mean and variance of each column of z over a batch."""
+    def over_batch(self, running: Any) -> OverBatch:
+        """Return what says the statistics of a batch, given what would compute them."""
 
 
 class Prediction:
@@ -110,9 +104,9 @@ class Prediction:
         """Return h."""
         return h
 
-    def batch_moments(self, z: Any, running: Any) -> tuple[Any, Any]:  # noqa: ARG002
-        """Return the running mean and variance."""
-        return running[0], running[1]
+    def over_batch(self, running: Any) -> OverBatch:
+        """Say the running statistics."""
+        return lambda of_batch: [running[k] for k in range(running.shape[0])]
 
 
 class Training:
@@ -129,8 +123,8 @@ class Training:
     ----------
     fills : list of (Expression, function)
         The variables that are random, each with a function (generator, array) that fills it.
-    statistics : list of Expression of shape (2, units)
-        Mean and variance over the batch, for every layer that is normalized by them.
+    statistics : list of Expression of shape (statistics, units)
+        Those over the batch, for every layer that is normalized by them.
     """
 
     def __init__(self, noise: Noise, w: Expression | None = None) -> None:
@@ -161,118 +155,16 @@ class Training:
         self.fills.append((numbers, fill))
         return numbers
 
-    def batch_moments(self, z: Any, running: Any) -> tuple[Any, Any]:  # noqa: ARG002
-        """Return mean and variance over the batch, a row of weight 2 counting as two."""
-        mean, variance = moments(z, axis=0, w=self._w)
-        observed: Any = np.concatenate([mean, variance], axis=0)
-        self.statistics.append(observed)
-        return mean, variance
+    def over_batch(self, running: Any) -> OverBatch:  # noqa: ARG002
+        """Compute the statistics over the batch, a row of weight 2 counting as two; note them."""
+
+        def observed(of_batch: OfBatch) -> Sequence[Any]:
+            values = of_batch(self._w)
+            self.statistics.append(np.concatenate(values, axis=0))  # type: ignore[arg-type]
+            return values
+
+        return observed
 
     def drawn_from(self, random: np.random.Generator) -> dict[Expression, Fill]:
         """Return for every random variable what fills its array from a generator."""
         return {x: partial(fill, random) for x, fill in self.fills}
-
-
-# == normalization =================================================================================
-
-
-def moments(z: Any, axis: int, w: Any = None) -> tuple[Any, Any]:
-    """Compute mean and variance over an axis, which stays with length 1.
-
-    The variance is the mean squared deviation, without the factor n / (n - 1), so that a row of
-    weight 2 is two rows.
-
-    Parameters
-    ----------
-    z : array or Expression of shape (n, units)
-        Numbers.
-    axis : int
-        The axis.
-    w : array or Expression of shape (n,), optional
-        Weights of the rows.
-
-    Returns
-    -------
-    array or Expression, array or Expression
-        Mean and variance.
-
-    Examples
-    --------
-    >>> moments(np.array([[1.0], [4.0]]), axis=0, w=np.array([2.0, 1.0]))
-    (array([[2.]]), array([[2.]]))
-    """
-    if w is None:
-        mean = np.mean(z, axis=axis, keepdims=True)
-        return mean, np.mean(_squares(z, mean), axis=axis, keepdims=True)
-    shares = (w / np.sum(w))[:, None]
-    mean = np.sum(shares * z, axis=axis, keepdims=True)
-    return mean, np.sum(shares * _squares(z, mean), axis=axis, keepdims=True)
-
-
-def _squares(z: Any, mean: Any) -> Any:
-    # Deviations sum to 0, so what the gradient of the variance has through the mean is 0.
-    return np.square(z - stop_gradient(mean))
-
-
-def normalized(
-    z: Any,
-    mean: Any,
-    variance: Any,
-    gain: Any = Learned(1.0),  # noqa: B008
-    shift: Any = Learned(0.0),  # noqa: B008
-) -> Any:
-    r"""Scale pre-activations to mean 0 and variance 1, then by what each unit has learned.
-
-    .. math:: z' = \gamma \frac{z - \mu}{\sqrt{\sigma^2 + \epsilon}} + \beta
-
-    with gain gamma and shift beta for each unit, and epsilon = 1e-5. Ioffe and Szegedy,
-    "Batch normalization", ICML 2015, arXiv:1502.03167; Ba, Kiros and Hinton, "Layer
-    normalization" (2016), arXiv:1607.06450.
-
-    Parameters
-    ----------
-    z : array or Expression of shape (n, units)
-        Pre-activations.
-    mean, variance : array or Expression
-        What they are scaled by, of shape (n, 1), (1, units) or (units,).
-    gain, shift : array or Expression of shape (units,)
-        Learned for each unit.
-
-    Returns
-    -------
-    array or Expression of shape (n, units)
-        What the activation is applied to.
-
-    Examples
-    --------
-    >>> z = np.array([[1.0], [3.0]])
-    >>> normalized(z, *moments(z, axis=0), gain=10.0, shift=5.0).round(2)
-    array([[-5.],
-           [15.]])
-    """
-    return (z - mean) * (gain / np.sqrt(variance + EPSILON)) + shift
-
-
-class Normalization(NamedTuple):
-    """A way to normalize the pre-activations z of a hidden layer.
-
-    Attributes
-    ----------
-    moments : callable
-        `moments(z, running, occasion)`: the mean and the variance that `normalized` takes.
-    running : dict of str to float
-        What training keeps a running average of, and where it starts; in that order
-        `Training.statistics` has it.
-    """
-
-    moments: Callable[[Any, Any, Occasion], tuple[Any, Any]]
-    running: dict[str, float]
-
-
-NORMALIZATIONS: dict[str, Normalization] = {
-    "layer": Normalization(lambda z, running, occasion: moments(z, axis=1), {}),
-    "batch": Normalization(
-        lambda z, running, occasion: occasion.batch_moments(z, running),
-        {"mean": 0.0, "variance": 1.0},
-    ),
-}

@@ -1,0 +1,369 @@
+"""Targets: all that differs between classes and numbers.
+
+The law: a target is made of the first y and never changes. It encodes y into the columns that the
+head learns, weighs and stratifies rows, and says how good raw outputs are; nothing of it is set on
+an estimator before the fit is published.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple, Self
+
+import numpy as np
+from sklearn.metrics import accuracy_score, r2_score
+from sklearn.utils.multiclass import check_classification_targets, type_of_target, unique_labels
+
+from ..heads import AUTOMATIC, HEADS, Head
+from .data import check_weights, class_weights
+from .settings import LOSSES, Settings
+
+
+@dataclass(frozen=True, eq=False)
+class Target:
+    """What every kind of target has.
+
+    Attributes
+    ----------
+    head : Head
+        What the outputs mean.
+    n_targets : int
+        The number of columns that y is encoded into.
+    """
+
+    head: Head
+    n_targets: int
+    usual: ClassVar[str]  # the kind of target, in the words of Head.targets, before any is seen
+    kind: Any  # what it is when it is seen
+
+    @classmethod
+    def accepts(cls, head: Any) -> bool:
+        """Tell whether a head is for such targets."""
+        return isinstance(head, Head) and ("numbers" in head.targets) == (cls.usual == "numbers")
+
+    @classmethod
+    def known_head(cls, asked: Any) -> Head | None:
+        """Return the head that a `head` parameter says before any fit; None if it is wrong."""
+        if isinstance(asked, str) and asked in ("auto", *HEADS):
+            asked = AUTOMATIC[cls.usual]() if asked == "auto" else HEADS[asked]()
+        return asked if cls.accepts(asked) else None
+
+    @classmethod
+    def find_head(cls, settings: Settings, kind: str) -> Head:
+        """Return the head for a kind of target, or say why there is none."""
+        asked = settings.head
+        if settings.loss is not None:
+            asked = cls._head_of_loss(settings)
+        head = AUTOMATIC[kind]() if isinstance(asked, str) and asked == "auto" else asked
+        head = cls.known_head(head)
+        if head is None:
+            known = [name for name, some in HEADS.items() if cls.accepts(some())]
+            raise ValueError(
+                f"The 'head' parameter of {settings.estimator} must be 'auto', "
+                f"{', '.join(map(repr, known))} or such a Head, "
+                f"got {settings.head!r}."
+            )
+        if kind not in head.targets:  # the hint is in the words that scikit-learn checks for
+            hint = " Only binary classification is supported." if kind == "multiclass" else ""
+            raise ValueError(
+                f"{type(head).__name__} takes {' or '.join(sorted(head.targets))} targets, "
+                f"got {kind} ones.{hint}"
+            )
+        return head
+
+    @classmethod
+    def _head_of_loss(cls, settings: Settings) -> Head:
+        meant = LOSSES[str(settings.loss)]
+        known = cls.known_head(settings.head)
+        if settings.head != "auto" and not isinstance(known, meant):
+            name = next(name for name, kind in HEADS.items() if kind is meant)
+            raise ValueError(
+                f"loss={settings.loss!r} is head={name!r}, but head={settings.head!r} is asked for "
+                "too: give one of them."
+            )
+        return meant() if settings.head == "auto" else known  # type: ignore[return-value]
+
+    def continued(self, settings: Settings, read: Any) -> Self:  # noqa: ARG002
+        """Return the target of a fit that starts from this one's parameters: the same."""
+        self.check_same_head(settings)
+        return self
+
+    def streamed(self, settings: Settings, classes: Any, read: Any) -> Self:  # noqa: ARG002
+        """Return the target of the next part of a stream: the same."""
+        self.check_same_head(settings)
+        return self
+
+    def check_same_head(self, settings: Settings) -> None:
+        """Refuse parameters that ask for another head than the fitted one."""
+        head = self.find_head(settings, self.kind)
+        if head != self.head:
+            raise ValueError(
+                f"the fitted network has head {self.head!r}, but the 'head' parameter now asks "
+                f"for {head!r}: set warm_start=False or fit a clone."
+            )
+
+
+# == numbers =======================================================================================
+
+
+@dataclass(frozen=True, eq=False)
+class Numbers(Target):
+    """Numbers: a column for each output."""
+
+    usual: ClassVar[str] = "numbers"
+    kind: ClassVar[str] = "numbers"
+
+    @staticmethod
+    def read(y: np.ndarray) -> np.ndarray:
+        """Return y: numbers are what they are."""
+        return y
+
+    @classmethod
+    def of(cls, settings: Settings, y: np.ndarray) -> Self:
+        """Make the target of the first y."""
+        return cls(cls.find_head(settings, "numbers"), 1 if y.ndim == 1 else y.shape[1])
+
+    @classmethod
+    def of_stream(cls, settings: Settings, classes: Any, y: np.ndarray) -> Self:  # noqa: ARG003
+        """Make the target of a stream of its first part."""
+        return cls.of(settings, y)
+
+    @property
+    def published(self) -> dict[str, Any]:
+        """The fitted attributes that it stands for."""
+        return {"head_": self.head}
+
+    def encode(self, y: np.ndarray) -> np.ndarray:
+        """Return y as columns, if the head can learn them."""
+        Y = y.reshape(len(y), -1)
+        if Y.shape[1] != self.n_targets:
+            raise ValueError(
+                f"`y` has {Y.shape[1]} outputs, but the estimator was fitted on {self.n_targets}."
+            )
+        self.head.check_target(Y)
+        return Y
+
+    def strata(self, Y: np.ndarray) -> None:  # noqa: ARG002
+        """Return the class of each row, for splits that mind it: numbers have none."""
+
+    def score(self, raw: np.ndarray, Y: np.ndarray, weights: np.ndarray | None) -> float:
+        """Return R2 of raw outputs; NaN where they are not finite."""
+        predicted = self.head.center(raw)
+        if not np.isfinite(predicted).all():
+            return float("nan")
+        return float(r2_score(Y, predicted, sample_weight=weights))
+
+
+# == classes =======================================================================================
+
+
+class Labels(NamedTuple):
+    """A y of classes or labels, looked through once.
+
+    Attributes
+    ----------
+    kind : str
+        What it is, in the words of `sklearn.utils.multiclass.type_of_target`.
+    names : ndarray
+        The distinct ones; the numbers of the columns of a 0/1 matrix.
+    y : ndarray or sparse matrix
+        The labels themselves.
+    """
+
+    kind: str
+    names: np.ndarray
+    y: Any
+
+    @property
+    def are_many(self) -> bool:
+        """Whether a sample may have several."""
+        return self.kind.startswith("multilabel")
+
+
+@dataclass(frozen=True, eq=False)
+class Classes(Target):
+    """Classes that exclude each other, or labels.
+
+    Attributes
+    ----------
+    kind : {"binary", "multiclass", "multilabel"}
+        The kind of target, in the words of `Head.targets`.
+    classes : ndarray of shape (n_classes,)
+        The classes; for labels their numbers.
+    are_sparse : bool
+        Whether labels came as a sparse matrix, and so are answered.
+    """
+
+    kind: str
+    classes: np.ndarray
+    are_sparse: bool = False
+    usual: ClassVar[str] = "multiclass"
+
+    @staticmethod
+    def read(y: Any) -> Labels:
+        """Look labels through, and refuse what are none."""
+        kind = type_of_target(y)
+        if kind.startswith("continuous"):
+            odd = np.ravel(y)[np.ravel(y) != np.floor(np.ravel(y))]
+            raise ValueError(
+                f"Unknown label type: {kind}: y has {odd[0] if len(odd) else y[0]}, but classes "
+                "are whole numbers, truth values or strings; MLPRegressor learns numbers."
+            )
+        if kind == "unknown":
+            raise ValueError(
+                f"Unknown label type: {kind}: y has {next(iter(np.ravel(y)))!r} among labels of "
+                "other types; make all of them strings or all of them whole numbers."
+            )
+        if kind in ("binary", "multiclass") and y.dtype.kind in "biuf":
+            return Labels(kind, np.unique(y), y)  # there is nothing more to check
+        check_classification_targets(y)
+        if kind == "multiclass-multioutput":
+            raise ValueError(
+                "Multioutput target data with several classes is not supported: fit one "
+                "classifier a column (sklearn.multioutput.MultiOutputClassifier)."
+            )
+        return Labels(kind, unique_labels(y), y)
+
+    @classmethod
+    def of(cls, settings: Settings, labels: Labels, classes: Any = None) -> Self:
+        """Make the target of the first labels, and of the classes that a stream will have."""
+        if labels.are_many:
+            head, n = cls.find_head(settings, "multilabel"), len(labels.names)
+            is_sparse = not isinstance(labels.y, np.ndarray)
+            return cls(head, n, "multilabel", labels.names, is_sparse)
+        names = labels.names if classes is None else unique_labels(classes)
+        kind = "multiclass" if len(names) > 2 else "binary"
+        head = cls.find_head(settings, kind)
+        return cls(head, len(names) if head.is_one_hot else 1, kind, names)
+
+    @classmethod
+    def of_stream(cls, settings: Settings, classes: Any, labels: Labels) -> Self:
+        """Make the target of a stream of its first part, and of the classes that it will have."""
+        if classes is None and not labels.are_many:
+            raise ValueError("classes must be passed on the first call to partial_fit.")
+        return cls.of(settings, labels, classes)
+
+    def continued(self, settings: Settings, read: Labels) -> Self:
+        """Return the target of a fit that starts from this one's parameters: the same."""
+        if set(read.names) != set(self.classes):
+            raise ValueError(
+                "warm_start can only be used where `y` has the same classes as in the previous "
+                f"call to fit. Previously got {self.classes}, `y` has {read.names}."
+            )
+        return super().continued(settings, read)
+
+    def streamed(self, settings: Settings, classes: Any, read: Labels) -> Self:
+        """Return the target of the next part of a stream: the same."""
+        if classes is not None and not np.array_equal(unique_labels(classes), self.classes):
+            raise ValueError(
+                f"classes={classes!r} is not the same as on the last call to partial_fit, "
+                f"was: {self.classes!r}."
+            )
+        return super().streamed(settings, classes, read)
+
+    @property
+    def published(self) -> dict[str, Any]:
+        """The fitted attributes that it stands for."""
+        return {"head_": self.head, "classes_": self.classes}
+
+    def encode(self, labels: Labels) -> np.ndarray:
+        """Return labels as columns: one of 0 and 1, or one for each class or label."""
+        if labels.are_many != (self.kind == "multilabel"):
+            raise ValueError(
+                f"`y` has {'labels' if labels.are_many else 'classes'}, but the estimator was "
+                f"fitted on a {self.kind} target."
+            )
+        if not set(labels.names) <= set(self.classes):
+            raise ValueError(
+                f"`y` has classes not in `self.classes_`. `self.classes_` has {self.classes}, "
+                f"`y` has {labels.names}."
+            )
+        if labels.are_many:
+            y = labels.y if isinstance(labels.y, np.ndarray) else labels.y.toarray()
+            return np.asarray(y) != 0
+        codes = np.searchsorted(self.classes, labels.y)
+        if self.head.is_one_hot:
+            return codes[:, None] == np.arange(len(self.classes))
+        return codes[:, None] == 1
+
+    def weigh(
+        self, class_weight: Any, Y: np.ndarray, weights: np.ndarray | None
+    ) -> np.ndarray | None:
+        """Multiply the weights of rows by those of their classes."""
+        if self.kind == "multilabel":
+            raise ValueError(
+                f"class_weight={class_weight!r} is for classes that exclude each other, "
+                "and y has labels: give sample_weight instead."
+            )
+        codes = self.codes(Y)
+        of_row = class_weights(class_weight, self.classes, codes, weights)[codes]
+        with np.errstate(over="ignore"):
+            return check_weights(of_row if weights is None else of_row * weights, len(codes))
+
+    def strata(self, Y: np.ndarray) -> np.ndarray | None:
+        """Return the class of each row, for splits that mind it; labels have none."""
+        return None if self.kind == "multilabel" else self.codes(Y)
+
+    def score(self, raw: np.ndarray, Y: np.ndarray, weights: np.ndarray | None) -> float:
+        """Return the accuracy of raw outputs; NaN where they are not finite."""
+        if not np.isfinite(raw).all():
+            return float("nan")
+        return float(accuracy_score(self.codes(Y), self.classify(raw), sample_weight=weights))
+
+    def codes(self, columns: np.ndarray) -> np.ndarray:
+        """Return the class of each row (labels: 0 or 1 for each column) as a number."""
+        if self.kind == "multilabel":
+            return (columns > 0.5).astype(int)
+        if columns.shape[1] > 1:
+            return np.argmax(columns, axis=1)
+        return (columns[:, 0] > 0.5).astype(int)
+
+    def classify(self, raw: np.ndarray) -> np.ndarray:
+        """Return the class that raw outputs say (labels: 0 or 1 for each column) as a number."""
+        codes = self.head.classify(raw)
+        return codes[:, 0] if codes.ndim == 2 and self.kind != "multilabel" else codes
+
+    def decode(self, raw: np.ndarray) -> np.ndarray:
+        """Return the class that raw outputs say; for labels 0 or 1 for each."""
+        codes = self.classify(raw)
+        if self.kind == "multilabel":
+            return codes
+        return self.classes[np.minimum(codes, len(self.classes) - 1)]
+
+    def probabilities(self, raw: np.ndarray) -> np.ndarray:
+        """Return the probability of each class, or of each label: above 0, of labels below 1."""
+        p = self.head.predict(raw)
+        if self.kind == "binary" and not self.head.is_one_hot:
+            p = np.hstack([1 - p, p]) if len(self.classes) > 1 else np.ones_like(p)
+        elif self.kind == "multilabel":
+            p = np.minimum(p, np.nextafter(1, 0, dtype=p.dtype))
+        small = p < np.finfo(p.dtype).eps  # has no digits left where it is 1 - p
+        return np.where(small, _positive_exp(self.log_probabilities(raw)), p) if small.any() else p
+
+    def log_probabilities(self, raw: np.ndarray) -> np.ndarray:
+        """Return the logarithms of `probabilities`, from raw outputs."""
+        log_p = self.head.log_probability(raw)
+        if self.kind != "binary" or self.head.is_one_hot:
+            return log_p
+        if len(self.classes) == 1:
+            return np.zeros_like(log_p)
+        return np.hstack([self.head.log_complement(raw), log_p])
+
+    def scores(self, raw: np.ndarray) -> np.ndarray:
+        """Return a score for each class; for two, the second's less the first's."""
+        scores = self.head.predict(raw)
+        if self.kind != "binary":
+            return scores
+        return scores[:, -1] - scores[:, 0] if scores.shape[1] > 1 else scores[:, 0]
+
+
+def _positive_exp(log_p: np.ndarray) -> np.ndarray:
+    """Return exp(log_p), or a subnormal number that falls with log_p where that would be 0.
+
+    Below the smallest normal number, the subnormal ones are shared out among all smaller log_p.
+    """
+    limits = np.finfo(log_p.dtype)
+    least, spread = np.log(limits.tiny), np.log(limits.tiny / limits.smallest_subnormal)
+    below = np.maximum(least - log_p, 0)
+    p = np.exp(np.maximum(log_p, least) - spread * (below / (below - least)))
+    return np.maximum(p, limits.smallest_subnormal)
