@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_info, threadpool_limits
@@ -103,6 +103,23 @@ def quiet() -> Iterator[None]:
 
 
 # == telling =======================================================================================
+
+
+class Finding(NamedTuple):
+    """A measured number beside its goal."""
+
+    what: str
+    value: float
+    goal: float
+    is_lower_limit: bool = False
+    note: str = ""
+
+    @property
+    def cells(self) -> list[str]:
+        """The row of the table."""
+        met = self.value >= self.goal if self.is_lower_limit else self.value <= self.goal
+        limit = f"{'at least' if self.is_lower_limit else 'at most'} {self.goal:g}"
+        return [self.what, f"{self.value:.3g}", limit, "met" if met else "**not met**", self.note]
 
 
 def cores() -> int:

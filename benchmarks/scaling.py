@@ -32,6 +32,7 @@ sys.path.append(str(Path(__file__).resolve().parents[1]))
 import contest
 import memory
 import numpy as np
+from contest import Finding
 from joblib import parallel_config
 from scipy.optimize import nnls
 from sklearn.model_selection import GridSearchCV
@@ -45,23 +46,6 @@ from skmlp.training.objective import LossGraph, Objective
 
 BATCH = 200
 MS = 1e-3
-
-
-class Finding(NamedTuple):
-    """A measured number beside its goal."""
-
-    what: str
-    value: float
-    goal: float
-    is_lower_limit: bool = False
-    note: str = ""
-
-    @property
-    def cells(self) -> list[str]:
-        """The row of the table."""
-        met = self.value >= self.goal if self.is_lower_limit else self.value <= self.goal
-        limit = f"{'at least' if self.is_lower_limit else 'at most'} {self.goal:g}"
-        return [self.what, f"{self.value:.3g}", limit, "met" if met else "**not met**", self.note]
 
 
 def numbers(rows: int, inputs: int) -> tuple[np.ndarray, np.ndarray]:

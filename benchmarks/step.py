@@ -24,10 +24,10 @@ from networks import ALPHA, JOBS, SEED, Job, data, written
 from skmlp import MLPClassifier
 from skmlp.activations import ACTIVATIONS
 from skmlp.engine import running
+from skmlp.estimators.settings import Settings
 from skmlp.heads import HEADS
 from skmlp.network.network import Network
 from skmlp.training.objective import LossGraph, Objective
-from skmlp.training.solvers import SOLVERS
 
 PRODUCTS = ("dot", "matmul", "_sparse_product")
 
@@ -57,9 +57,8 @@ def objective_of(job: Job, dtype: type) -> tuple[Objective, Network]:
 
 def profile(job: Job, dtype: type) -> None:
     objective, network = objective_of(job, dtype)
-    move = SOLVERS["adam"](objective.theta, network.penalized, MLPClassifier()).on(
-        objective.theta, objective.gradient
-    )
+    adam = Settings.of(MLPClassifier()).new_solver(objective.theta, network.penalized)
+    move = adam.bind(objective.theta, objective.gradient)
     order = np.random.RandomState(SEED).permutation(job.rows)
     batches = [order[i : i + job.batch] for i in range(0, job.rows, job.batch)]
     objective(batches[0])

@@ -1,4 +1,4 @@
-"""Write the lists of activations and heads into README.md, from the registries' docstrings.
+"""Write the lists of what has a name into the pages that show them, from the docstrings.
 
 `python docs/registries.py` rewrites them; the tests fail where they are out of date.
 """
@@ -10,8 +10,11 @@ from pathlib import Path
 
 from skmlp.activations import ACTIVATIONS
 from skmlp.heads import HEADS
+from skmlp.training.schedules import SCHEDULES
+from skmlp.training.solvers import SOLVERS
 
-README = Path(__file__).resolve().parents[1] / "README.md"
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = (ROOT / "README.md", ROOT / "docs" / "training.md")
 
 
 def first_sentence(thing: Callable[..., object]) -> str:
@@ -28,10 +31,20 @@ def table(title: str, registry: Mapping[str, Callable[..., object]]) -> str:
     return "\n".join([f"| {title} | |", "| --- | --- |", *rows])
 
 
+def tables() -> dict[str, str]:
+    """Write all tables, by the names that stand in the comments around them."""
+    of_progress = {name: found for name, found in SCHEDULES.items() if not isinstance(found, type)}
+    return {
+        "activations": table("activation", ACTIVATIONS),
+        "heads": table("head", HEADS),
+        "schedules": table("learning_rate", of_progress),
+        "solvers": table("solver", SOLVERS),
+    }
+
+
 def rewritten(text: str) -> str:
     """Return a page with its lists brought up to date."""
-    tables = {"activations": table("activation", ACTIVATIONS), "heads": table("head", HEADS)}
-    for name, rows in tables.items():
+    for name, rows in tables().items():
         marks = f"<!-- {name} -->\n", f"\n<!-- end of {name} -->"
         pattern = re.escape(marks[0]) + ".*?" + re.escape(marks[1])
         text = re.sub(pattern, lambda _, m=marks, r=rows: m[0] + r + m[1], text, flags=re.DOTALL)
@@ -39,4 +52,5 @@ def rewritten(text: str) -> str:
 
 
 if __name__ == "__main__":
-    README.write_text(rewritten(README.read_text(encoding="utf-8")), encoding="utf-8")
+    for page in PAGES:
+        page.write_text(rewritten(page.read_text(encoding="utf-8")), encoding="utf-8")

@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import skmlp
+
 ROOT = Path(__file__).parents[1]
 BENCHMARKS = ROOT / "benchmarks"
 sys.path.append(str(BENCHMARKS))
@@ -19,6 +21,7 @@ import contenders  # noqa: E402
 import contest  # noqa: E402
 import networks  # noqa: E402
 import step  # noqa: E402
+import stream  # noqa: E402
 
 from skmlp.engine import running  # noqa: E402
 
@@ -92,6 +95,58 @@ def test_the_profile_of_a_step_names_every_call(capsys):
         objective.program.step(job.batch).calls
     )
     assert "Matrix products" in printed
+
+
+# -- in use ----------------------------------------------------------------------------------------
+
+
+def test_early_and_late_calls_are_what_they_say():
+    fed = []
+
+    class Counting:
+        def __init__(self):
+            self.calls = 0
+
+        def partial_fit(self, X, y, classes):
+            assert len(X) == len(y) == stream.CHUNK
+            assert len(classes) == 2
+            self.calls += 1
+            fed.append(self.calls)
+
+    feed = stream.streamed(Counting(), 30)
+    del fed[:]
+    feed()
+    assert fed == list(range(31, 41))
+    feed = stream.early_calls(Counting, 3)
+    del fed[:]
+    contest.repeated(feed, 3)()
+    assert fed == list(range(stream.EARLY + 1, stream.EARLY + 11)) * 3
+
+
+def test_bytes_that_an_estimator_keeps_are_counted(monkeypatch):
+    monkeypatch.setattr(stream, "ESTIMATORS", 5)
+    X, y = stream.data(400)
+    with contest.quiet():
+        found = stream.bytes_held("predict", X, y)
+        predict = skmlp.MLPClassifier.predict
+        monkeypatch.setattr(
+            skmlp.MLPClassifier, "predict", lambda self, X: setattr(self, "kept", predict(self, X))
+        )
+        keeping = stream.bytes_held("predict", X, y)
+    assert 0 < found["fitted"] < 16 * stream.KB
+    assert keeping["answered"] - found["answered"] == pytest.approx(8 * len(X), rel=0.2)
+
+
+@pytest.mark.parametrize("part", stream.PARTS)
+def test_estimators_in_use_are_measured(part, monkeypatch):
+    small = stream.data(250)
+    monkeypatch.setattr(stream, "data", lambda rows: (small[0][:rows], small[1][:rows]))
+    monkeypatch.setattr(stream, "LATE", 12)
+    monkeypatch.setattr(stream, "ESTIMATORS", 2)
+    with contest.quiet():
+        findings = list(stream.PARTS[part](1))
+    assert len(findings) > 1
+    assert all(np.isfinite(finding.value) and len(finding.cells) == 5 for finding in findings)
 
 
 # -- the check -------------------------------------------------------------------------------------

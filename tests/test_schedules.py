@@ -1,6 +1,8 @@
 """Schedules and solvers: rates of every step, decay, clipping and averages, against references."""
 
+import inspect
 import math
+import pickle
 
 import numpy as np
 import pytest
@@ -9,10 +11,10 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPRegressor as TheirRegressor
 
 from skmlp import MLPClassifier, MLPRegressor
+from skmlp.estimators.settings import Settings
 from skmlp.training.schedules import SCHEDULES
 from skmlp.training.solvers import (
     CLEARED_AFTER,
-    SGD,
     SOLVERS,
     Adam,
     AdamW,
@@ -48,7 +50,8 @@ def same(a, b):
 
 # -------------------- schedules
 
-# Written out apart from the package, with t the share of training.
+# Written out apart from the package, with t the share of training, for those whose values are
+# known from elsewhere.
 REFERENCE = {
     "cosine": lambda t: (1 + np.cos(np.pi * t)) / 2,
     "linear": lambda t: 1 - t,
@@ -62,11 +65,31 @@ REFERENCE = {
 }
 
 
+def law_of_factors(schedule):
+    """What the rate is multiplied by is a number in [0, 1], and 1 somewhere."""
+    factors = [schedule(t) for t in np.linspace(0, 1, 1001)]
+    assert all(isinstance(factor, float) for factor in factors)
+    assert min(factors) >= 0
+    assert 0.99 < max(factors) <= 1
+
+
 @pytest.mark.parametrize("name", OF_PROGRESS)
+def test_a_schedule_is_a_share_of_the_rate(name):
+    law_of_factors(SCHEDULES[name])
+
+
+@pytest.mark.parametrize(
+    "bad", [lambda t: 1.0 - 1.1 * t, lambda t: 1.0 + t, lambda t: 0.5, lambda t: np.ones(1)]
+)
+def test_the_law_of_factors_can_fail(bad):
+    with pytest.raises(AssertionError):
+        law_of_factors(bad)
+
+
+@pytest.mark.parametrize("name", REFERENCE)
 def test_a_schedule_is_its_formula(name):
     t = np.linspace(0, 1, 301)
     np.testing.assert_allclose([SCHEDULES[name](x) for x in t], REFERENCE[name](t), atol=1e-12)
-    assert set(OF_PROGRESS) == set(REFERENCE)
 
 
 @unconverged
@@ -83,10 +106,12 @@ def test_the_rate_of_every_step_goes_by_the_share_of_training(schedule, warmup, 
     asked = []
 
     def factor(t):
-        f = REFERENCE.get(schedule, schedule) if isinstance(schedule, str) else schedule
-        found = (1.0 if f == "constant" else float(f(t))) * (min(1, t / warmup) if warmup else 1)
         asked.append(t)
-        return found
+        warmed = min(1, t / warmup) if warmup else 1
+        if schedule == "constant":
+            return 1.0 * warmed
+        f = schedule if callable(schedule) else REFERENCE.get(schedule, SCHEDULES[schedule])
+        return float(f(t)) * warmed
 
     by_hand = quick(solver=solver, learning_rate=factor).fit(X, y)
     model = quick(solver=solver, learning_rate=schedule, warmup=warmup).fit(X, y)
@@ -136,7 +161,7 @@ def test_a_schedule_that_returns_no_rate_is_refused(bad):
     assert not hasattr(model, "coefs_")
 
 
-@pytest.mark.parametrize("schedule", OF_PROGRESS)
+@pytest.mark.parametrize("schedule", [n for n in OF_PROGRESS if SCHEDULES[n](1.0) < 0.01])
 def test_a_schedule_that_comes_to_rest_has_not_failed_to_converge(schedule):
     X, y = data(MLPRegressor)
     quick(learning_rate=schedule, n_iter_no_change=np.inf).fit(X, y)  # a warning is an error
@@ -171,14 +196,20 @@ def test_another_rate_starts_a_streams_solver_anew():
 # -------------------- solvers
 
 
+def solver_of(name, theta, weights=(), **parameters):
+    """The solver of an estimator with these parameters."""
+    return Settings.of(quick(solver=name, **parameters)).new_solver(theta, list(weights))
+
+
 def test_adamw_is_adam_of_weights_that_shrink_first():
     rng = np.random.RandomState(0)
     theta = rng.normal(size=10)
     ours, theirs = theta.copy(), theta.copy()
-    adamw = AdamW(ours, 0.1, 0.9, 0.999, 1e-8, 0.5, [slice(0, 6)])
-    adam = Adam(theirs, 0.1, 0.9, 0.999, 1e-8)
+    options = {"beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-8}
+    adamw = AdamW(ours, 0.1, [slice(0, 6)], weight_decay=0.5, **options)
+    adam = Adam(theirs, 0.1, **options)
     g, h = np.empty(10), np.empty(10)
-    decayed, plain = adamw.on(ours, g), adam.on(theirs, h)
+    decayed, plain = adamw.bind(ours, g), adam.bind(theirs, h)
     for _ in range(5):
         g[...] = h[...] = rng.normal(size=10)
         decayed()
@@ -191,10 +222,11 @@ def test_adamw_agrees_with_its_paper():
     """Algorithm 2 of Loshchilov and Hutter, with epsilon beside the uncorrected root, as here."""
     rng = np.random.RandomState(0)
     theta = rng.normal(size=4)
-    solver, moved = AdamW(theta, 0.02, 0.9, 0.99, 1e-8, 0.3, [slice(0, 4)]), theta.copy()
+    options = {"beta_1": 0.9, "beta_2": 0.99, "epsilon": 1e-8, "weight_decay": 0.3}
+    solver, moved = AdamW(theta, 0.02, [slice(0, 4)], **options), theta.copy()
     m = v = np.zeros(4)
     slope = np.empty(4)
-    step = solver.on(theta, slope)
+    step = solver.bind(theta, slope)
     for t in range(1, 8):
         g = rng.normal(size=4)
         m, v = 0.9 * m + 0.1 * g, 0.99 * v + 0.01 * g * g
@@ -285,25 +317,66 @@ def test_lbfgs_takes_no_notice_of_what_is_for_steps(extra):
     assert same(quick(solver="lbfgs", **extra).fit(X, y), quick(solver="lbfgs").fit(X, y))
 
 
-def test_every_solver_moves_against_the_gradient():
-    for make in SOLVERS.values():
-        theta = np.array([1.0, -2.0])
-        g = np.empty(2)
-        step = make(theta, [slice(0, 2)], MLPRegressor(weight_decay=0)).on(theta, g)
-        for _ in range(3):
-            g[...] = [0.5, -0.5]
-            step()
-        assert theta[0] < 1
-        assert theta[1] > -2
-    assert SGD.by_epochs
+@pytest.mark.parametrize("name", SOLVERS)
+def test_every_solver_moves_against_the_gradient(name):
+    theta, g = np.array([1.0, -2.0]), np.empty(2)
+    step = solver_of(name, theta, weight_decay=0).bind(theta, g)
+    for _ in range(3):
+        g[...] = [0.5, -0.5]
+        step()
+    assert theta[0] < 1
+    assert theta[1] > -2
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=str)
+@pytest.mark.parametrize("name", SOLVERS)
+def test_every_solver_finds_a_minimum(name, dtype):
+    theta, g = np.zeros(3, dtype), np.empty(3, dtype)
+    lowest, curvature = np.array([1.0, -2.0, 0.5]), np.array([3.0, 1.0, 10.0])
+    step = solver_of(name, theta, [slice(0, 3)], weight_decay=0).bind(theta, g)
+    for _ in range(3000):
+        g[...] = curvature * (theta - lowest)
+        step()
+    np.testing.assert_allclose(theta, lowest, atol=1e-3)
+
+
+@pytest.mark.parametrize("name", SOLVERS)
+def test_the_attributes_of_a_solver_are_its_whole_state(name):
+    rng = np.random.RandomState(0)
+    theta, g = rng.normal(size=7), np.empty(7)
+    solver = solver_of(name, theta, [slice(0, 4)], weight_decay=0.1)
+    slopes = rng.normal(size=(9, 7))
+    step = solver.bind(theta, g)
+    for number, slope in enumerate(slopes):
+        if number == 5:
+            copied, kept = pickle.loads(pickle.dumps(solver)), theta.copy()
+        g[...] = slope
+        step()
+    h = np.empty(7)
+    step = copied.bind(kept, h)
+    for slope in slopes[5:]:
+        h[...] = slope
+        step()
+    np.testing.assert_array_equal(kept, theta)
+
+
+@pytest.mark.parametrize("name", SOLVERS)
+def test_a_solver_takes_the_parameters_it_names(name):
+    signature, theta = inspect.signature(MLPRegressor).parameters, np.zeros(2)
+    usual = {option: signature[option].default for option in SOLVERS[name].options}
+    given = {n: not value if value in (True, False) else value / 2 for n, value in usual.items()}
+    solver = solver_of(name, theta, **given)
+    assert {option: getattr(solver, option) for option in given} == given
+    with pytest.raises(TypeError, match="unknown"):
+        SOLVERS[name](theta, 0.1, unknown=1, **given)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=str)
 @pytest.mark.parametrize("name", SOLVERS)
 def test_what_gets_no_gradient_any_more_does_not_become_denormal(name, dtype):
     theta, g = np.ones(3, dtype), np.zeros(3, dtype)
-    solver = SOLVERS[name](theta, [slice(0, 1)], quick(weight_decay=0.01))
-    step = solver.on(theta, g)
+    solver = solver_of(name, theta, [slice(0, 1)], weight_decay=0.01)
+    step = solver.bind(theta, g)
     theta[...] = [1.0, np.finfo(dtype).tiny / 8, 1e-20]
     smallest = np.inf
     for i in range(30_000):

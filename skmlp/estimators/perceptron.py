@@ -325,7 +325,7 @@ class MultilayerPerceptron(CallbackSupportMixin, FittedNetwork):
             settings.residual,
         )
         split = None
-        if settings.early_stopping and validation is None:
+        if settings.early_stopping and validation is None and len(data.rows):  # or refused as such
             strata = target.strata(data.Y)
             split = ValidationSplit(data.rows, strata, settings.validation_fraction)
         has_scale = settings.initial_output == "data"

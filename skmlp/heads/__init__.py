@@ -5,6 +5,9 @@ quantiles, classes. `head=` takes a name from `HEADS` or an instance: of one of 
 own subclass of `Head`.
 """
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 from .check import check_head
 from .classes import Brier, Focal, Hinge, Logistic, Ordinal, Softmax
 from .distributions import (
@@ -22,27 +25,29 @@ from .frozen import Mixture, PoissonGamma, of_one_target
 from .head import NUMBERS, POSITIVE, ZERO_OR_ONE, ZERO_OR_POSITIVE, Domain, Head
 from .numbers import AbsoluteError, Huber, Linear, Quantile
 
-HEADS: dict[str, type[Head]] = {
-    "linear": Linear,
-    "absolute_error": AbsoluteError,
-    "huber": Huber,
-    "quantile": Quantile,
-    "poisson": Poisson,
-    "gamma": Gamma,
-    "tweedie": Tweedie,
-    "negative_binomial": NegativeBinomial,
-    "gaussian": Gaussian,
-    "laplace": Laplace,
-    "student_t": StudentT,
-    "lognormal": LogNormal,
-    "gaussian_mixture": GaussianMixture,
-    "logistic": Logistic,
-    "softmax": Softmax,
-    "ordinal": Ordinal,
-    "brier": Brier,
-    "focal": Focal,
-    "hinge": Hinge,
-}
+HEADS: Mapping[str, type[Head]] = MappingProxyType(
+    {
+        "linear": Linear,
+        "absolute_error": AbsoluteError,
+        "huber": Huber,
+        "quantile": Quantile,
+        "poisson": Poisson,
+        "gamma": Gamma,
+        "tweedie": Tweedie,
+        "negative_binomial": NegativeBinomial,
+        "gaussian": Gaussian,
+        "laplace": Laplace,
+        "student_t": StudentT,
+        "lognormal": LogNormal,
+        "gaussian_mixture": GaussianMixture,
+        "logistic": Logistic,
+        "softmax": Softmax,
+        "ordinal": Ordinal,
+        "brier": Brier,
+        "focal": Focal,
+        "hinge": Hinge,
+    }
+)
 # What head="auto" means for each kind of target.
 AUTOMATIC: dict[str, type[Head]] = {
     "numbers": Linear,

@@ -62,7 +62,9 @@ class Adaptive(Constant):
 
 
 def cosine(progress: float) -> float:
-    """Fall from 1 to 0 along half a cosine (Loshchilov and Hutter 2016, arXiv:1608.03983).
+    """Fall along half a cosine: (1 + cos(pi t)) / 2.
+
+    Loshchilov and Hutter 2016, arXiv:1608.03983.
 
     Examples
     --------
@@ -73,7 +75,7 @@ def cosine(progress: float) -> float:
 
 
 def linear(progress: float) -> float:
-    """Fall from 1 to 0 along a line.
+    """Fall along a line: 1 - t.
 
     Examples
     --------
@@ -102,9 +104,9 @@ def one_cycle(progress: float) -> float:
 
 
 def coslog4(progress: float) -> float:
-    """Go through four cycles from 0 to 1 and back, each twice as long as the one before.
+    """Go through four cycles, each twice the one before: (1 - cos(2 pi log2(1 + 15 t))) / 2.
 
-    (1 - cos(2 pi log2(1 + 15 progress))) / 2, of RealMLP: Holzmueller, Grinsztajn and Steinwart,
+    Of RealMLP: Holzmueller, Grinsztajn and Steinwart,
     "Better by default", NeurIPS 2024. The first step has rate 0.
 
     Examples
@@ -118,7 +120,7 @@ def coslog4(progress: float) -> float:
 
 
 def flat_cos(progress: float) -> float:
-    """Stay at 1 for the first half, then fall to 0 along half a cosine.
+    """Stay at 1 for the first half, then fall along half a cosine: (1 + cos(pi (2 t - 1))) / 2.
 
     Examples
     --------
