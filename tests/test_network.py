@@ -215,7 +215,7 @@ def test_what_is_planned_is_the_gradient_of_the_objective(kinds, units):
     network = network_of(*kinds, units=units)
     theta = started(network)
     objective, rows = objective_of(network, theta), np.arange(12)
-    graph = objective._graph
+    graph = objective.graph
     value = objective(rows)
     variables = [x for part in graph.parameters for x in part.values()]
     derived = gradient(graph.objective, variables)

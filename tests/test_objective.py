@@ -113,7 +113,7 @@ def objective_on(data, alpha, noise=None, **options):
 
 
 def squares_of(objective):
-    return sum(np.sum(objective.theta[part] ** 2) for part in objective._graph.network.penalized)
+    return sum(np.sum(objective.theta[part] ** 2) for part in objective.graph.network.penalized)
 
 
 @pytest.mark.parametrize("n", [1, 2, 7, 40])
