@@ -12,7 +12,7 @@ import math
 import numpy as np
 from scipy.special import expit
 
-from skmlp.engine import variable
+from skmlp.engine import ComputationGraph, variable
 
 w, x, b, t = 0.6, 1.5, -0.4, 1.0
 
@@ -43,7 +43,7 @@ W, X, B, T = (variable(name, ()) for name in "wxbt")
 Z = (W * X + B).named("z")
 Y = expit(Z).named("y")
 LOSS = (np.square(Y - T) / 2).named("L")
-graph = LOSS.computation_graph({W: w, X: x, B: b, T: t}, gradients=True)
+graph = ComputationGraph(LOSS, {W: w, X: x, B: b, T: t}, gradients=True)
 nodes = {node.name: node for node in graph.nodes}
 
 print(f"{'node':27}{'by hand':>9}{'engine':>11}     {'derivative':25}{'by hand':>9}{'engine':>11}")

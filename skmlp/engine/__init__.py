@@ -2,13 +2,14 @@
 
 from .check import check_gradient
 from .composites import log_softmax, logsumexp, softmax
-from .expression import BATCH, FUNCTIONS, Expression, constant, variable
+from .expression import FUNCTIONS, Expression, constant, variable
 from .gradient import gradient
 from .graph import ComputationGraph
 from .memory import aligned, filled
 from .plan import Plan
 from .primitives import PRIMITIVES, stop_gradient, straight_through
 from .program import Program, evaluate, running
+from .shapes import BATCH
 
 __all__ = [
     "BATCH",

@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from .expression import BATCH, FUNCTIONS, Expression, constant, shape_text
+from .expression import FUNCTIONS, Expression, constant
 from .primitives import ROWS, broadcast_to, normalized_axes, stop_gradient
+from .shapes import BATCH, shape_text
 
 
 def _length(a: Expression, axis: Any) -> Any:

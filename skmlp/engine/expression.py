@@ -13,28 +13,25 @@ Nothing here knows a derivative or a buffer: `gradient` derives, `program` compu
 
 from __future__ import annotations
 
-import math
 import operator
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
-if TYPE_CHECKING:
-    from .graph import ComputationGraph
+from .shapes import BATCH, Shape, shape_text
 
-BATCH = "n"  # the symbolic first axis: the rows of a batch
-Shape = tuple[int | str, ...]
-
-# What each NumPy or SciPy function does with expressions; `primitives` fills it.
+# What each NumPy or SciPy function does with expressions; `primitives` and `composites` fill it.
 FUNCTIONS: dict[Callable[..., Any], Callable[..., Any]] = {}
+# What an elementwise primitive's name simplifies to as a node is made; `rules` fills it.
+SIMPLER: dict[str, Callable[..., Any]] = {}
 
 
 @dataclass(frozen=True, eq=False)
 class Primitive:
-    """One row of the table: a function, its shape rule, its pullbacks, and how it is computed.
+    """One row of the table: a function, its shape rule, its pullbacks, and facts about it.
 
     Attributes
     ----------
@@ -48,31 +45,37 @@ class Primitive:
         For each input a function `(g, y, *inputs, **attributes)` that turns `g`, the gradient of
         a scalar with respect to the result `y`, into its gradient with respect to that input;
         None where no gradient passes. A callable `position -> pullback` serves any number.
-    bind : callable or None
-        `bind(out, *arrays, **attributes)` returns a call without arguments that computes into
-        `out`. None for views.
     view : callable or None
         For primitives that only look at their input differently: `view(array, **attributes)`.
-    lowered : callable or None
-        `lowered(*inputs, **attributes)`: an expression of cheaper primitives that runs instead.
     in_place : bool
-        Whether `out` may be the memory of an input of the same shape.
+        Whether the result may be written over an input of the same shape.
     is_boolean : bool
         Whether the result is boolean.
     keeps_boolean : bool
         Whether the result is boolean where all inputs are, as in NumPy.
+    takes_sparse : bool
+        Whether an input may be sparse.
+    keeps_sparse : bool
+        Whether the result of a sparse input is sparse.
+    adds_rows : bool
+        Whether a result without a batch axis, of inputs with one, adds something up over the rows.
+    linear_in : {None, "all", "each", "first"}
+        Whether it is linear: in all inputs together, in each by itself, or in the first alone. What
+        is computed so of sums over blocks of rows is the sum over all rows.
     """
 
     name: str
     function: Callable[..., Any]
     shape: Callable[..., Shape]
     pullbacks: Any = ()
-    bind: Callable[..., Callable[[], Any]] | None = None
     view: Callable[..., Any] | None = None
-    lowered: Callable[..., Any] | None = None
     in_place: bool = False
     is_boolean: bool = False
     keeps_boolean: bool = False
+    takes_sparse: bool = False
+    keeps_sparse: bool = False
+    adds_rows: bool = False
+    linear_in: str | None = None
 
     def pullback(self, position: int) -> Callable[..., Expression] | None:
         """Return the pullback for the input at `position`, or None."""
@@ -187,27 +190,6 @@ class Expression(NDArrayOperatorsMixin):
         """
         self.name = name
         return self
-
-    def computation_graph(
-        self, values: Mapping[Expression, Any] | None = None, gradients: bool = False
-    ) -> ComputationGraph:
-        """Show how the expression is computed, as text, DOT or Mermaid.
-
-        Parameters
-        ----------
-        values : mapping of Expression to array, optional
-            Values of the variables; with them every node shows its value.
-        gradients : bool, default=False
-            Whether every node shows the gradient of the expression with respect to it.
-
-        Returns
-        -------
-        ComputationGraph
-            Its nodes and edges.
-        """
-        from .graph import ComputationGraph  # noqa: PLC0415, the graph imports expressions
-
-        return ComputationGraph(self, values, gradients)
 
     # -- NumPy's protocols ------------------------------------------------------------------------
 
@@ -419,7 +401,7 @@ def apply(primitive: Primitive, *inputs: Any, **attributes: Any) -> Expression:
     """
     nodes = tuple(constant(x) for x in inputs)
     for node in nodes:
-        if node.is_sparse and primitive.name not in ("matmul", "transpose"):
+        if node.is_sparse and not primitive.takes_sparse:
             raise TypeError(
                 f"{primitive.name} was applied to the sparse input {node.label}: sparse rows can "
                 "only be multiplied by a matrix, as in x @ W"
@@ -428,7 +410,7 @@ def apply(primitive: Primitive, *inputs: Any, **attributes: Any) -> Expression:
     if nodes and BATCH not in shape and all(node.value is not None for node in nodes):
         with np.errstate(all="ignore"):
             return constant(primitive.function(*(node.value for node in nodes), **attributes))
-    is_sparse = primitive.name == "transpose" and nodes[0].is_sparse
+    is_sparse = primitive.keeps_sparse and nodes[0].is_sparse
     is_boolean = primitive.is_boolean or (
         primitive.keeps_boolean and all(node.is_boolean for node in nodes)
     )
@@ -465,78 +447,3 @@ def topological(outputs: Sequence[Expression]) -> list[Expression]:
             stack.append((node, True))
             stack.extend((x, False) for x in reversed(node.inputs) if x not in done)
     return order
-
-
-def share(
-    outputs: Sequence[Expression], instead: Mapping[Expression, Expression] | None = None
-) -> list[Expression]:
-    """Rebuild expressions so that equal subexpressions are one node.
-
-    Parameters
-    ----------
-    outputs : sequence of Expression
-        What to rebuild.
-    instead : mapping of Expression to Expression, optional
-        What stands in place of some nodes, of the same shapes.
-
-    Returns
-    -------
-    list of Expression
-        Equal values; each distinct application of a primitive stands once in their graph.
-        Variables stay the objects they are.
-    """
-    canonical: dict[Expression, Expression] = {}
-    known: dict[Any, Expression] = {}
-    instead = instead or {}
-    for node in topological([*instead.values(), *outputs]):
-        if node in instead:
-            canonical[node] = canonical[instead[node]]
-            continue
-        inputs = tuple(canonical[x] for x in node.inputs)
-        if node.value is not None:
-            key: Any = (node.value.tobytes(), node.value.shape, node.is_boolean)
-        elif node.primitive is None:
-            key = node
-        else:
-            key = (node.primitive, inputs, repr(node.attributes))
-        if key not in known:
-            if node.primitive is None or all(map(operator.is_, inputs, node.inputs)):
-                known[key] = node
-            else:
-                known[key] = apply(node.primitive, *inputs, **node.attributes)
-                known[key].name = node.name
-        canonical[node] = known[key]
-    return [canonical[output] for output in outputs]
-
-
-# -- shapes ----------------------------------------------------------------------------------------
-
-
-def shape_text(shape: Shape) -> str:
-    """Write a shape as NumPy does, with n for the batch axis: (n, 3)."""
-    inside = ", ".join(str(d) for d in shape)
-    return f"({inside},)" if len(shape) == 1 else f"({inside})"
-
-
-def size(shape: Shape, rows: int) -> int:
-    """Count the numbers in an array of `shape` in a batch of `rows`."""
-    return math.prod(concrete(shape, rows))
-
-
-def concrete(shape: Shape, rows: int) -> tuple[int, ...]:
-    """Put the number of rows in place of `BATCH`."""
-    return tuple(rows if d == BATCH else int(d) for d in shape)
-
-
-def broadcast(*shapes: Shape) -> Shape:
-    """Broadcast shapes as NumPy does; the batch axis fits itself and 1, and stands once."""
-    ndim = max((len(s) for s in shapes), default=0)
-    result: list[int | str] = []
-    for position in range(-ndim, 0):
-        sizes = {s[position] for s in shapes if len(s) >= -position} - {1}
-        if len(sizes) > 1 or (BATCH in sizes and BATCH in result):
-            texts = " and ".join(shape_text(s) for s in shapes)
-            hint = "; one value a row is z[:, None] beside columns" if BATCH in sizes else ""
-            raise ValueError(f"shapes {texts} do not fit together{hint}")
-        result.append(sizes.pop() if sizes else 1)
-    return tuple(result)

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .expression import Expression, constant, shape_text, share, topological
+from .expression import Expression, constant, topological
 from .primitives import broadcast_to, sum_to
+from .rules import share
+from .shapes import shape_text
 
 
 def gradient(

@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from .expression import Expression, shape_text, topological
+from .expression import Expression, topological
 from .gradient import gradient
 from .program import evaluate
+from .shapes import shape_text
 
 
 @dataclass(frozen=True)

@@ -7,14 +7,14 @@ Each pass is a function below; a new one is a line in `Plan`.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 
-from .expression import BATCH, Expression, apply, share, topological
-from .primitives import BROADCAST_TO, CONCATENATE, MATMUL, PRIMITIVES, ROWS, TRANSPOSE
+from .expression import Expression, topological
+from .primitives import BROADCAST_TO, CONCATENATE, ROWS
+from .rules import rewritten
+from .shapes import BATCH
 
 
 class Plan:
@@ -47,7 +47,7 @@ class Plan:
 
     def __init__(self, outputs: Sequence[Expression]) -> None:
         self.asked = list(outputs)
-        self.outputs = share(_factored(share(_lower(outputs))))
+        self.outputs = rewritten(outputs)
         self.order = _comparisons_first(topological(self.outputs))
         self.kinds = _row_kinds(self.order)
         self.joined = _joined(self.order)
@@ -55,60 +55,6 @@ class Plan:
 
 
 # -- passes over the graph -------------------------------------------------------------------------
-
-
-def _lower(outputs: Sequence[Expression]) -> list[Expression]:
-    """Replace primitives by the cheaper expressions that their rows name."""
-    lowered: dict[Expression, Expression] = {}
-    for node in topological(outputs):
-        inputs = [lowered[x] for x in node.inputs]
-        if node.primitive is None or not inputs:
-            lowered[node] = node
-        elif node.primitive.lowered is not None:
-            lowered[node] = node.primitive.lowered(*inputs, **node.attributes)
-        else:
-            lowered[node] = apply(node.primitive, *inputs, **node.attributes)
-    return [lowered[output] for output in outputs]
-
-
-def _factored(outputs: list[Expression]) -> list[Expression]:
-    """Take what scales rows and columns out of products: x.T (c r * m) = (c * x).T m * r.
-
-    The gradient behind a network of one output is such a product: c is the slope at the output, r
-    the weights of the last layer, and m the slope of the activation. Where x has fewer columns
-    than m, that spares forming c r, a number for each sample and unit, and multiplying by it.
-    """
-    order = topological(outputs)
-    users = Counter(x for node in order for x in node.inputs)
-    users.update(outputs)
-    instead = {}
-    for node in order:
-        if node.primitive is MATMUL and node.inputs[0].primitive is TRANSPOSE:
-            (x,), scaled = node.inputs[0].inputs, node.inputs[1]
-            found = _outer_product(scaled, users)
-            columns = [x.shape[1], node.shape[1]]
-            is_narrow = BATCH not in columns and int(columns[0]) <= int(columns[1])
-            if found and is_narrow and not x.is_sparse:
-                c, r, m = found
-                instead[node] = ((x * c).T @ m) * r
-    return share(outputs, instead) if instead else outputs
-
-
-def _outer_product(
-    node: Expression, users: Mapping[Any, int]
-) -> tuple[Expression, Expression, Expression] | None:
-    """Write a node, read once, as c r * m, with a column c and a row r, if it is so."""
-    if node.primitive is not PRIMITIVES["multiply"] or users[node] != 1:
-        return None
-    for scaled, m in (node.inputs, node.inputs[::-1]):
-        if scaled.shape != node.shape or users[scaled] != 1:
-            continue
-        if m.shape == node.shape and scaled.primitive is MATMUL and scaled.inputs[1].shape[0] == 1:
-            return scaled.inputs[0], scaled.inputs[1], m * 1.0 if m.is_boolean else m
-        if found := _outer_product(scaled, users):
-            c, r, inner = found
-            return c, r, inner * m
-    return None
 
 
 def _comparisons_first(order: list[Expression]) -> list[Expression]:
@@ -169,9 +115,6 @@ def _lifetimes(
     return roots, last_uses
 
 
-_LINEAR = {"sum", "negative", "transpose", "index", "embed", "broadcast_to", "reshape"}
-
-
 def _row_kinds(order: Sequence[Expression]) -> dict[Expression, str]:
     """Tell of every node how it depends on the rows of a batch.
 
@@ -182,23 +125,27 @@ def _row_kinds(order: Sequence[Expression]) -> dict[Expression, str]:
     for node in order:
         inputs = [kinds[x] for x in node.inputs]
         of = set(inputs)
-        name = node.primitive.name if node.primitive is not None else ""
         over_rows = any(BATCH in x.shape for x in node.inputs) and BATCH not in node.shape
         if node.primitive is None:
             kind = "rows" if BATCH in node.shape else "fixed"
         elif "whole" in of or node.primitive is ROWS or {"rows", "sum"} <= of:
             kind = "whole"
         elif "rows" in of or (not of - {"fixed"} and BATCH in node.shape):
-            kind = "rows" if not over_rows else "sum" if name in ("sum", "matmul") else "whole"
+            kind = "rows" if not over_rows else "sum" if node.primitive.adds_rows else "whole"
         elif "sum" in of:
-            linear = (
-                name in _LINEAR
-                or (name in ("add", "subtract", "concatenate") and of == {"sum"})
-                or (name in ("multiply", "matmul") and inputs.count("sum") == 1)
-                or (name == "divide" and inputs == ["sum", "fixed"])
-            )
-            kind = "sum" if linear and BATCH not in node.shape else "whole"
+            is_sum = _is_linear_in_sums(node, inputs) and BATCH not in node.shape
+            kind = "sum" if is_sum else "whole"
         else:
             kind = "fixed"
         kinds[node] = kind
     return kinds
+
+
+def _is_linear_in_sums(node: Expression, kinds: Sequence[str]) -> bool:
+    """Tell whether a node is linear in those of its inputs that are sums over the rows."""
+    linear_in = node.primitive.linear_in  # type: ignore[union-attr]
+    if linear_in == "all":
+        return set(kinds) == {"sum"}
+    if linear_in == "each":
+        return kinds.count("sum") == 1
+    return linear_in == "first" and kinds[0] == "sum" and kinds.count("sum") == 1

@@ -1,4 +1,4 @@
-"""The table of primitives: what can be computed and how it is differentiated.
+"""The table of primitives: what can be computed, and how it is differentiated.
 
 The law of a row: with `y = f(a, b, ...)` and `g` the gradient of a scalar with respect to `y`,
 the pullback of `a` is the gradient with respect to `a`, as an expression
@@ -8,7 +8,7 @@ the pullback of `a` is the gradient with respect to `a`, as an expression
 Elementwise rows may leave out the sums over broadcast axes, `gradient` adds them. At a kink the
 pullback takes one of the one-sided slopes; at a tie with a constant (ReLU at 0) it takes zero.
 
-A row may be *lowered*: what runs then is an expression of cheaper rows with the same value.
+A row holds facts and no buffers: `rules` rewrites what is made of rows, `kernels` computes it.
 """
 
 from __future__ import annotations
@@ -22,19 +22,8 @@ from typing import Any
 import numpy as np
 from scipy import special
 
-from .expression import (
-    BATCH,
-    FUNCTIONS,
-    Expression,
-    Primitive,
-    Shape,
-    apply,
-    broadcast,
-    concrete,
-    constant,
-    shape_text,
-)
-from .memory import aligned, filled
+from .expression import FUNCTIONS, SIMPLER, Expression, Primitive, apply, constant
+from .shapes import BATCH, Shape, broadcast, concrete, shape_text
 
 PRIMITIVES: dict[str, Primitive] = {}
 
@@ -49,52 +38,10 @@ def _register(primitive: Primitive) -> Primitive:
 # == elementwise functions =========================================================================
 
 
-def _bind_ufunc(ufunc: np.ufunc, out: np.ndarray, *arrays: np.ndarray) -> Callable[[], Any]:
-    # One number is sooner taken as such than repeated along axes.
-    inputs = (a.reshape(()) if a.size == 1 < out.size else a for a in arrays)
-    return partial(ufunc, *inputs, out)  # a third faster than out=out for a few numbers
-
-
-def _bind_multiply(
-    ufunc: np.ufunc, out: np.ndarray, a: np.ndarray, b: np.ndarray
-) -> Callable[[], Any]:
-    # Truth values are sooner written as numbers first, but where they are multiplied in place.
-    if a.dtype != b.dtype:
-        mask, other = (a, b) if a.dtype == bool else (b, a)
-        if _is_constant(other) and other == 1:
-            return partial(np.copyto, out, mask)
-        if not np.may_share_memory(out, other):
-            return partial(_multiply_masked, out, mask, other)
-    return _bind_ufunc(ufunc, out, a, b)
-
-
-def _multiply_masked(out: np.ndarray, mask: np.ndarray, other: np.ndarray) -> None:
-    np.copyto(out, mask)
-    np.multiply(out, other, out)
-
-
-REPEATED_BYTES = 1 << 18
-
-
-def _bind_extremum(ufunc: np.ufunc, out: np.ndarray, *arrays: np.ndarray) -> Callable[[], Any]:
-    # NumPy compares with an array in half the time, but where that drives others from the cache.
-    is_small = out.nbytes <= REPEATED_BYTES
-    wide = (filled(out.shape, a, a.dtype) if is_small and _is_constant(a) else a for a in arrays)
-    return partial(ufunc, *wide, out=out)
-
-
-def _is_constant(a: np.ndarray) -> bool:
-    """Tell whether an array is a constant number: those are read-only and nobody's view."""
-    return a.ndim == 0 and not a.flags.writeable and a.base is None
-
-
 def _elementwise(
     ufunc: np.ufunc,
     *pullbacks: Callable[..., Any] | None,
-    lowered: Callable[..., Any] | None = None,
-    bind: Callable[..., Callable[[], Any]] = _bind_ufunc,
-    is_boolean: bool = False,
-    keeps_boolean: bool = False,
+    **facts: Any,
 ) -> Primitive:
     primitive = _register(
         Primitive(
@@ -102,11 +49,8 @@ def _elementwise(
             function=ufunc,
             shape=broadcast,
             pullbacks=pullbacks or (None,) * ufunc.nin,
-            bind=partial(bind, ufunc),
-            lowered=lowered,
             in_place=True,
-            is_boolean=is_boolean,
-            keeps_boolean=keeps_boolean,
+            **facts,
         )
     )
     FUNCTIONS[ufunc] = partial(_combine, primitive)
@@ -136,80 +80,25 @@ def _combine(primitive: Primitive, *inputs: Any) -> Expression:
     return apply(primitive, *nodes)
 
 
-def _is(node: Expression, value: float) -> bool:
+def is_number(node: Expression, value: float) -> bool:
+    """Tell whether a node is that constant number."""
     return node.value is not None and node.value.ndim == 0 and node.value == value
 
 
-def _simpler_multiply(a: Expression, b: Expression) -> Expression | None:
-    for factor, other in ((a, b), (b, a)):
-        if _is(factor, 1):
-            return other
-        if _is(factor, -1):
-            return -other
-        if other.primitive is PRIMITIVES["multiply"]:
-            for inner, rest in (other.inputs, other.inputs[::-1]):
-                powers = _power_of_two(factor), _power_of_two(inner)
-                if None not in powers:  # of two, so that rounding is the same
-                    return math.prod(powers) * rest  # type: ignore[arg-type]
-    return None
-
-
-def _power_of_two(node: Expression) -> float | None:
-    if node.value is None or node.value.ndim or node.is_boolean:
-        return None
-    number = abs(float(node.value))
-    return float(node.value) if math.frexp(number)[0] == 0.5 and 1e-9 < number < 1e9 else None
-
-
-def _simpler_power(a: Expression, b: Expression) -> Any:
-    for exponent, form in _POWERS.items():
-        if _is(b, exponent):
-            return form(a)
-    return None
-
-
-_POWERS: dict[float, Callable[[Any], Any]] = {
-    0.0: np.ones_like,
-    -1.0: np.reciprocal,
-    0.5: np.sqrt,
-    1.0: lambda a: a,
-    2.0: np.square,
-    3.0: lambda a: np.square(a) * a,
-    4.0: lambda a: np.square(np.square(a)),
-}
-
-
-def _simpler_add(a: Expression, b: Expression) -> Any:
-    for term, other in ((a, b), (b, a)):
-        if _is(term, 0):
-            return other
-        if term.primitive is PRIMITIVES["negative"]:
-            return other - term.inputs[0]
-    return None
-
-
-# Identities that hold for every value, written as: what it simplifies to, or None.
-SIMPLER: dict[str, Callable[..., Any]] = {
-    "add": _simpler_add,
-    "subtract": lambda a, b: a if _is(b, 0) else -b if _is(a, 0) else None,
-    "multiply": _simpler_multiply,
-    "divide": lambda a, b: a if _is(b, 1) else None,
-    "negative": lambda a: a.inputs[0] if a.primitive is PRIMITIVES["negative"] else None,
-    "power": _simpler_power,
-}
-
 # -- arithmetic ------------------------------------------------------------------------------------
-_elementwise(np.add, lambda g, y, a, b: g, lambda g, y, a, b: g, keeps_boolean=True)
-_elementwise(np.subtract, lambda g, y, a, b: g, lambda g, y, a, b: -g)
+_elementwise(
+    np.add, lambda g, y, a, b: g, lambda g, y, a, b: g, keeps_boolean=True, linear_in="all"
+)
+_elementwise(np.subtract, lambda g, y, a, b: g, lambda g, y, a, b: -g, linear_in="all")
 _elementwise(
     np.multiply,
     lambda g, y, a, b: g * b,
     lambda g, y, a, b: g * a,
-    bind=_bind_multiply,
     keeps_boolean=True,
+    linear_in="each",
 )
-_elementwise(np.divide, lambda g, y, a, b: g / b, lambda g, y, a, b: -g * y / b)
-_elementwise(np.negative, lambda g, y, a: -g)
+_elementwise(np.divide, lambda g, y, a, b: g / b, lambda g, y, a, b: -g * y / b, linear_in="first")
+_elementwise(np.negative, lambda g, y, a: -g, linear_in="all")
 _elementwise(np.reciprocal, lambda g, y, a: -g * y * y)
 _elementwise(np.square, lambda g, y, a: g * (2 * a))
 _elementwise(np.sqrt, lambda g, y, a: g * 0.5 / y)
@@ -233,18 +122,9 @@ _elementwise(np.log10, lambda g, y, a: g / (a * math.log(10)))
 _elementwise(np.log1p, lambda g, y, a: g / (1 + a))
 
 
-def _softplus(z: Expression) -> Any:
-    return np.maximum(z, np.log1p(_grown(z)))
-
-
-def _grown(z: Expression) -> Any:
+def grown(z: Expression) -> Any:
+    """Return exp(z), as far as the softplus needs it."""
     return np.exp(np.minimum(z, 80))  # beyond 80 the softplus is z, in float64 too
-
-
-def _lower_logaddexp(a: Expression, b: Expression) -> Any:
-    if _is(a, 0) or _is(b, 0):
-        return _softplus(b if _is(a, 0) else a)
-    return np.maximum(a, b) + np.log1p(np.exp(-np.abs(a - b)))
 
 
 def _pull_logaddexp(
@@ -253,16 +133,15 @@ def _pull_logaddexp(
     a: Expression,
     b: Expression,
 ) -> Any:
-    if not _is(b, 0):
+    if not is_number(b, 0):
         return g * special.expit(a - b)
-    return g * (_grown(a) / (1 + _grown(a)))  # computed once, for the softplus too
+    return g * (grown(a) / (1 + grown(a)))  # computed once, for the softplus too
 
 
 _elementwise(
     np.logaddexp,
     _pull_logaddexp,
     lambda g, y, a, b: _pull_logaddexp(g, y, b, a),
-    lowered=_lower_logaddexp,
 )
 
 # -- circular and hyperbolic functions -------------------------------------------------------------
@@ -290,14 +169,12 @@ _elementwise(
     np.maximum,
     lambda g, y, a, b: g * (y > b if b.value is not None else a >= b),
     lambda g, y, a, b: g * (y > a if a.value is not None else b > a),
-    bind=_bind_extremum,
     keeps_boolean=True,
 )
 _elementwise(
     np.minimum,
     lambda g, y, a, b: g * (y < b if b.value is not None else a <= b),
     lambda g, y, a, b: g * (y < a if a.value is not None else b < a),
-    bind=_bind_extremum,
     keeps_boolean=True,
 )
 _elementwise(np.copysign, lambda g, y, a, b: g * np.sign(y) * np.sign(a), None)
@@ -315,18 +192,12 @@ for _test in (
     _elementwise(_test, is_boolean=True)
 
 
-def _choose(out: np.ndarray, condition: np.ndarray, a: np.ndarray, b: np.ndarray) -> None:
-    np.copyto(out, b)
-    np.copyto(out, a, where=condition)
-
-
 WHERE = _register(
     Primitive(
         name="where",
         function=np.where,
         shape=broadcast,
         pullbacks=(None, lambda g, y, c, a, b: g * c, lambda g, y, c, a, b: g * ~c),
-        bind=lambda out, c, a, b: partial(_choose, out, c, a, b),
         keeps_boolean=True,
     )
 )
@@ -353,7 +224,6 @@ CLIP = _register(
             lambda g, y, a, low, high: g * (a < low),
             lambda g, y, a, low, high: g * (a > high),
         ),
-        lowered=lambda a, low, high: np.minimum(np.maximum(a, low), high),
         keeps_boolean=True,
     )
 )
@@ -372,12 +242,10 @@ FUNCTIONS[np.clip] = _clip
 _elementwise(
     special.expit,
     lambda g, y, a: g * (y * (1 - y)),
-    lowered=lambda a: np.reciprocal(1 + np.exp(-a)),
 )
 _elementwise(
     special.log_expit,
     lambda g, y, a: g * special.expit(-a),
-    lowered=lambda a: np.minimum(a, 0) - np.log1p(np.exp(-np.abs(a))),
 )
 _elementwise(special.logit, lambda g, y, a: g / (a * (1 - a)))
 _elementwise(special.erf, lambda g, y, a: g * (2 / math.sqrt(math.pi)) * np.exp(-a * a))
@@ -413,7 +281,6 @@ ZETA = _register(  # Hurwitz zeta, the sum over k of (a + k) ** -order; digamma'
         function=lambda a, order: special.zeta(order, a),
         shape=lambda a, order: a,
         pullbacks=(lambda g, y, a, order: g * (-order) * _zeta(a, order + 1),),
-        bind=lambda out, a, order: partial(special.zeta, order, a, out),
         in_place=True,
     )
 )
@@ -431,7 +298,6 @@ STRAIGHT_THROUGH = _register(
         function=lambda value, surrogate: value,
         shape=broadcast,
         pullbacks=(None, lambda g, y, value, surrogate: g),
-        lowered=lambda value, surrogate: value,
     )
 )
 STOP_GRADIENT = _register(
@@ -440,7 +306,6 @@ STOP_GRADIENT = _register(
         function=lambda value: value,
         shape=lambda value: value,
         pullbacks=(None,),
-        lowered=lambda value: value,
         keeps_boolean=True,
     )
 )
@@ -534,9 +399,7 @@ def _reduction(
     name: str,
     function: Callable[..., Any],
     pullback: Callable[..., Any],
-    bind: Callable[..., Any],
-    *,
-    keeps_boolean: bool = False,
+    **facts: bool | str,
 ) -> Primitive:
     primitive = _register(
         Primitive(
@@ -544,8 +407,7 @@ def _reduction(
             function=function,
             shape=_reduced,
             pullbacks=(pullback,),
-            bind=bind,
-            keeps_boolean=keeps_boolean,
+            **facts,  # type: ignore[arg-type]
         )
     )
 
@@ -553,7 +415,7 @@ def _reduction(
         if any(option is not None for option in options.values()):
             raise TypeError(f"np.{name} of an expression does not take {sorted(options)}")
         axes = normalized_axes(axis, a.ndim)
-        counts = a.is_boolean and not keeps_boolean
+        counts = a.is_boolean and not primitive.keeps_boolean
         if not counts and all(a.shape[i] == 1 for i in axes):  # of one number, each is that number
             kept = slice(None) if keepdims else 0
             return a[tuple(kept if i in axes else slice(None) for i in range(a.ndim))]
@@ -561,38 +423,6 @@ def _reduction(
 
     FUNCTIONS[function] = reduce
     return primitive
-
-
-SHORT = 1024  # numbers; NumPy adds up more of them with less rounding than BLAS does
-
-
-def _bind_sum(
-    out: np.ndarray, a: np.ndarray, axis: tuple[int, ...], keepdims: bool
-) -> Callable[[], Any]:
-    if a.dtype == bool:
-        return partial(np.add.reduce, a, axis=axis, dtype=out.dtype, out=out, keepdims=keepdims)
-    # Summing as a product with ones is several times faster where NumPy's inner loop is short.
-    if a.ndim == 2 and axis == (0,) and a.flags.c_contiguous:
-        return partial(np.dot, np.ones(a.shape[0], a.dtype), a, out.reshape(a.shape[1]))
-    if a.ndim == 2 and axis == (1,) and a.shape[1] <= 32 and a.flags.c_contiguous:
-        return partial(np.dot, a, np.ones(a.shape[1], a.dtype), out.reshape(a.shape[0]))
-    if a.ndim == 1 and a.size <= SHORT and a.flags.c_contiguous:
-        return partial(np.dot, a, np.ones_like(a), out.reshape(()))
-    return partial(np.add.reduce, a, axis=axis, out=out, keepdims=keepdims)
-
-
-def _bind_reduce(
-    ufunc: Any, out: np.ndarray, a: np.ndarray, axis: tuple[int, ...], keepdims: bool
-) -> Callable[[], Any]:
-    if a.ndim == 2 and axis == (1,) and a.shape[1] <= 32:
-        return partial(_reduce_transposed, ufunc, a.T, aligned(a.shape[::-1], a.dtype), out.ravel())
-    return partial(ufunc.reduce, a, axis, None, out, keepdims)
-
-
-def _reduce_transposed(ufunc: Any, columns: np.ndarray, rows: np.ndarray, out: np.ndarray) -> None:
-    # Over a few columns NumPy goes number by number; over rows it takes many at a time.
-    np.copyto(rows, columns)
-    ufunc.reduce(rows, axis=0, out=out)
 
 
 def _pull_extremum(g: Any, y: Any, a: Any, axis: tuple[int, ...], keepdims: bool) -> Any:
@@ -604,10 +434,11 @@ SUM = _reduction(
     "sum",
     np.sum,
     lambda g, y, a, axis, keepdims: broadcast_to(_expand(g, a, axis, keepdims), a.shape),
-    _bind_sum,
+    adds_rows=True,
+    linear_in="all",
 )
-for _name, _function, _ufunc in (("max", np.max, np.maximum), ("min", np.min, np.minimum)):
-    _reduction(_name, _function, _pull_extremum, partial(_bind_reduce, _ufunc), keeps_boolean=True)
+for _name, _function in (("max", np.max), ("min", np.min)):
+    _reduction(_name, _function, _pull_extremum, keeps_boolean=True)
 FUNCTIONS[np.amax], FUNCTIONS[np.amin] = FUNCTIONS[np.max], FUNCTIONS[np.min]
 
 ROWS = _register(  # how many rows the program runs with; filled in when it is bound
@@ -633,29 +464,15 @@ def _matmul_shape(a: Shape, b: Shape) -> Shape:
     return (a[0], b[1])
 
 
-def _bind_matmul(out: np.ndarray, a: Any, b: Any) -> Callable[[], Any]:
-    if isinstance(a, np.ndarray) and isinstance(b, np.ndarray):
-        is_part = not all(x.flags.c_contiguous or x.flags.f_contiguous for x in (a, b))
-        if is_part and all(x.itemsize in x.strides for x in (a, b)):
-            return partial(np.matmul, a, b, out)  # np.dot would copy part of a matrix
-        # np.dot costs less to call and is quick with a column by a row, but writes zeros first.
-        is_large = a.shape[1] >= 16 and out.size >= 1 << 14
-        return partial(np.matmul if is_large else np.dot, a, b, out)
-    return partial(_sparse_product, out, a, b)
-
-
-def _sparse_product(out: np.ndarray, a: Any, b: Any) -> None:
-    # One of them is the slot of a sparse input, whose rows change from batch to batch.
-    np.copyto(out, getattr(a, "matrix", a) @ getattr(b, "matrix", b))
-
-
 MATMUL = _register(
     Primitive(
         name="matmul",
         function=np.matmul,
         shape=_matmul_shape,
         pullbacks=(lambda g, y, a, b: g @ b.T, lambda g, y, a, b: a.T @ g),
-        bind=_bind_matmul,
+        takes_sparse=True,
+        adds_rows=True,
+        linear_in="each",
     )
 )
 
@@ -696,6 +513,9 @@ TRANSPOSE = _register(
         pullbacks=(lambda g, y, a: g.T,),
         view=lambda a: a.T,
         keeps_boolean=True,
+        takes_sparse=True,
+        keeps_sparse=True,
+        linear_in="all",
     )
 )
 
@@ -734,6 +554,7 @@ INDEX = _register(
         pullbacks=(lambda g, y, a, key: _embed(g, a.shape, key),),
         view=lambda a, key: a[(*key, ...)],  # with ... even one number is a view
         keeps_boolean=True,
+        linear_in="all",
     )
 )
 
@@ -777,27 +598,13 @@ def _embedded(g: np.ndarray, shape: tuple[int, ...], key: tuple[Any, ...]) -> np
     return out
 
 
-def _bind_embed(
-    out: np.ndarray,
-    g: np.ndarray,
-    shape: Shape,  # noqa: ARG001
-    key: tuple[Any, ...],
-) -> Callable[[], Any]:
-    return partial(_write, out, out[(*key, ...)], g)
-
-
-def _write(out: np.ndarray, part: np.ndarray, g: np.ndarray) -> None:
-    out.fill(0)
-    np.copyto(part, g)
-
-
 EMBED = _register(  # the pullback of index: g among zeros
     Primitive(
         name="embed",
         function=_embedded,
         shape=lambda g, shape, key: shape,
         pullbacks=(lambda gg, y, g, shape, key: gg[key],),
-        bind=_bind_embed,
+        linear_in="all",
     )
 )
 
@@ -813,18 +620,14 @@ def _embed(g: Expression, shape: Shape, key: tuple[Any, ...]) -> Expression:
     return g[tuple(inverse)]  # the index only added and dropped axes of length 1
 
 
-def _bind_copy(out: np.ndarray, a: np.ndarray, shape: Shape) -> Callable[[], Any]:  # noqa: ARG001
-    return partial(np.copyto, out, a)
-
-
 BROADCAST_TO = _register(
     Primitive(
         name="broadcast_to",
         function=lambda a, shape: np.broadcast_to(a, concrete(shape, 1)),
         shape=lambda a, shape: shape,
         pullbacks=(lambda g, y, a, shape: sum_to(g, a.shape),),
-        bind=_bind_copy,
         keeps_boolean=True,
+        linear_in="all",
     )
 )
 
@@ -857,18 +660,14 @@ def _reshaped(a: Shape, shape: Shape) -> Shape:  # noqa: ARG001
     return shape
 
 
-def _bind_reshape(out: np.ndarray, a: np.ndarray, shape: Shape) -> Callable[[], Any]:  # noqa: ARG001
-    return partial(np.copyto, out.reshape(a.shape), a)
-
-
 RESHAPE: Primitive = _register(
     Primitive(
         name="reshape",
         function=lambda a, shape: a.reshape(concrete(shape, len(a) if a.ndim else 1)),
         shape=_reshaped,
         pullbacks=(lambda g, y, a, shape: apply(RESHAPE, g, shape=a.shape),),
-        bind=_bind_reshape,
         keeps_boolean=True,
+        linear_in="all",
     )
 )
 
@@ -906,8 +705,8 @@ CONCATENATE = _register(
         function=lambda *parts, axis: np.concatenate(parts, axis=axis),
         shape=lambda *shapes, axis: _concatenated(shapes, axis),
         pullbacks=lambda position: partial(_pull_concatenate, position),
-        bind=lambda out, *parts, axis: partial(np.concatenate, parts, axis=axis, out=out),
         keeps_boolean=True,
+        linear_in="all",
     )
 )
 

@@ -22,10 +22,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .expression import BATCH, Expression, concrete, shape_text, size
+from .expression import Expression
+from .kernels import bind
 from .memory import aligned, filled
 from .plan import Plan, is_repeated_constant
 from .primitives import ROWS
+from .shapes import BATCH, concrete, shape_text, size
 
 BLOCK_NUMBERS = 1 << 15  # a block's widest array holds about so many numbers, to stay in the cache,
 LEAST_BLOCK_ROWS = 256  # but a block has at least so many rows, and as many as that array columns
@@ -152,7 +154,7 @@ class Program:
         return self._steps[rows]
 
     def release(self, most_bytes: int) -> None:
-        """stub."""
+        """Stub."""
         while self._steps and sum(s.number_of_bytes for s in self._steps.values()) > most_bytes:
             del self._steps[next(iter(self._steps))]
             self._latest = -1
@@ -308,7 +310,7 @@ class Step:
             if target is not None
             and target.flags.c_contiguous  # kernels ask for it
             and output.primitive is not None
-            and output.primitive.bind
+            and output.primitive.view is None
         }
         roots, last_uses = program.plan.roots, program.plan.last_uses
         for position, node in enumerate(program.order):
@@ -332,7 +334,7 @@ class Step:
                     out = self._place(node, concrete(node.shape, rows), dying, roots)
                 arrays = (self.arrays[x] for x in node.inputs)
                 self.arrays[node] = out
-                self.calls.append(node.primitive.bind(out, *arrays, **node.attributes))  # type: ignore[misc]
+                self.calls.append(bind(node.primitive, out, *arrays, **node.attributes))
                 for root in dying:
                     if root in self._memory:
                         memory = self._memory.pop(root)

@@ -17,7 +17,7 @@ import numpy as np
 from scipy.spatial.distance import pdist
 
 from ..engine import stop_gradient
-from ..engine.expression import shape_text
+from ..engine.shapes import shape_text
 from .activations import identity, learned_arguments
 from .initializers import drawn
 from .normalization import NORMALIZATIONS, normalized

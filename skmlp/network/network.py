@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from ..engine import Expression, variable
-from ..engine.expression import shape_text
+from ..engine.shapes import shape_text
 from .layers import Dense, Layer, Shape, checked_parts, checked_start
 from .occasions import Occasion, Prediction
 

@@ -23,7 +23,7 @@ def patched(name, factor, position=0):
         )
         for i, pullback in enumerate(right)
     ]
-    changed = replace(primitive, pullbacks=tuple(wrong), lowered=None)
+    changed = replace(primitive, pullbacks=tuple(wrong))
 
     def function(*inputs, **attributes):
         if any(isinstance(x, Expression) for x in inputs):

@@ -19,7 +19,7 @@ from skmlp.engine import (
     straight_through,
     variable,
 )
-from skmlp.engine.expression import broadcast, shape_text
+from skmlp.engine.shapes import broadcast, shape_text
 
 ROWS = 7  # no other length that is drawn below
 RANDOM = settings(max_examples=300, deadline=None, derandomize=True, database=None)

@@ -10,6 +10,7 @@ from scipy import special
 
 from skmlp.engine import (
     BATCH,
+    ComputationGraph,
     Expression,
     Program,
     check_gradient,
@@ -22,7 +23,8 @@ from skmlp.engine import (
     stop_gradient,
     variable,
 )
-from skmlp.engine.expression import share, topological
+from skmlp.engine.expression import topological
+from skmlp.engine.rules import share
 
 # What users write: activations, and losses of raw outputs.
 USERS_FUNCTIONS = {
@@ -294,7 +296,7 @@ def test_a_network_2000_layers_deep():
     h = 1e-6
     moved = [program.run(values | {b: bias + np.array([s, 0])})[0].item() for s in (h, -h)]
     np.testing.assert_allclose(slope[0], (moved[0] - moved[1]) / (2 * h), rtol=1e-6)
-    assert "tanh" in str(loss.computation_graph())
+    assert "tanh" in str(ComputationGraph(loss))
 
 
 def test_one_node_used_2000_times():

@@ -43,7 +43,7 @@ def by_hand():
 
 def test_values_and_gradients_are_those_by_hand():
     loss, values = least_squares()
-    graph = loss.computation_graph(values, gradients=True)
+    graph = ComputationGraph(loss, values, gradients=True)
     nodes = {node.name: node for node in graph.nodes if node.operation != "constant"}
     want = by_hand()
     assert nodes.keys() == want.keys()
@@ -82,7 +82,7 @@ def test_text():
         "v3  square(v2)         ()",
         "L   multiply(0.5, v3)  ()",
     ]
-    lines = [line.split() for line in str(loss.computation_graph(values, True)).splitlines()]
+    lines = [line.split() for line in str(ComputationGraph(loss, values, True)).splitlines()]
     table = {line[0]: line for line in lines}
     for name, (value, slope) in by_hand().items():
         assert table[name][-4:] == ["value", f"{value:.6g}", "gradient", f"{slope:.6g}"]

@@ -1,0 +1,212 @@
+"""Rules: every rewrite of a graph, each to one with the same values that costs less.
+
+    traced    SIMPLER    identities, as a node is made: x * 1, x ** 2, a - (-b)
+    planned   LOWERED    primitives in terms of cheaper ones
+              PLANNED    rewrites of whole graphs, one after another
+
+A new rule is a function and its row. Equal subexpressions are shared before and after each.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from .expression import SIMPLER, Expression, apply, topological
+from .primitives import MATMUL, PRIMITIVES, TRANSPOSE, grown, is_number
+from .shapes import BATCH
+
+# == while tracing =================================================================================
+
+
+def _simpler_multiply(a: Expression, b: Expression) -> Expression | None:
+    for factor, other in ((a, b), (b, a)):
+        if is_number(factor, 1):
+            return other
+        if is_number(factor, -1):
+            return -other
+        if other.primitive is PRIMITIVES["multiply"]:
+            for inner, rest in (other.inputs, other.inputs[::-1]):
+                powers = _power_of_two(factor), _power_of_two(inner)
+                if None not in powers:  # of two, so that rounding is the same
+                    return math.prod(powers) * rest  # type: ignore[arg-type]
+    return None
+
+
+def _power_of_two(node: Expression) -> float | None:
+    if node.value is None or node.value.ndim or node.is_boolean:
+        return None
+    number = abs(float(node.value))
+    return float(node.value) if math.frexp(number)[0] == 0.5 and 1e-9 < number < 1e9 else None
+
+
+def _simpler_power(a: Expression, b: Expression) -> Any:
+    for exponent, form in _POWERS.items():
+        if is_number(b, exponent):
+            return form(a)
+    return None
+
+
+_POWERS: dict[float, Callable[[Any], Any]] = {
+    0.0: np.ones_like,
+    -1.0: np.reciprocal,
+    0.5: np.sqrt,
+    1.0: lambda a: a,
+    2.0: np.square,
+    3.0: lambda a: np.square(a) * a,
+    4.0: lambda a: np.square(np.square(a)),
+}
+
+
+def _simpler_add(a: Expression, b: Expression) -> Any:
+    for term, other in ((a, b), (b, a)):
+        if is_number(term, 0):
+            return other
+        if term.primitive is PRIMITIVES["negative"]:
+            return other - term.inputs[0]
+    return None
+
+
+SIMPLER |= {
+    "add": _simpler_add,
+    "subtract": lambda a, b: a if is_number(b, 0) else -b if is_number(a, 0) else None,
+    "multiply": _simpler_multiply,
+    "divide": lambda a, b: a if is_number(b, 1) else None,
+    "negative": lambda a: a.inputs[0] if a.primitive is PRIMITIVES["negative"] else None,
+    "power": _simpler_power,
+}
+
+# == while planning ================================================================================
+
+
+def _softplus(z: Expression) -> Any:
+    return np.maximum(z, np.log1p(grown(z)))
+
+
+def _lower_logaddexp(a: Expression, b: Expression) -> Any:
+    if is_number(a, 0) or is_number(b, 0):
+        return _softplus(b if is_number(a, 0) else a)
+    return np.maximum(a, b) + np.log1p(np.exp(-np.abs(a - b)))
+
+
+# What runs instead of a primitive: cheaper ones with the same value.
+LOWERED: dict[str, Callable[..., Any]] = {
+    "logaddexp": _lower_logaddexp,
+    "clip": lambda a, low, high: np.minimum(np.maximum(a, low), high),
+    "expit": lambda a: np.reciprocal(1 + np.exp(-a)),
+    "log_expit": lambda a: np.minimum(a, 0) - np.log1p(np.exp(-np.abs(a))),
+    "straight_through": lambda value, surrogate: value,
+    "stop_gradient": lambda value: value,
+}
+
+
+def lowered(outputs: Sequence[Expression]) -> list[Expression]:
+    """Replace primitives by what `LOWERED` has for them."""
+    cheaper: dict[Expression, Expression] = {}
+    for node in topological(outputs):
+        inputs = [cheaper[x] for x in node.inputs]
+        if node.primitive is None or not inputs:
+            cheaper[node] = node
+        elif node.primitive.name in LOWERED:
+            cheaper[node] = LOWERED[node.primitive.name](*inputs, **node.attributes)
+        else:
+            cheaper[node] = apply(node.primitive, *inputs, **node.attributes)
+    return [cheaper[output] for output in outputs]
+
+
+def share(
+    outputs: Sequence[Expression], instead: Mapping[Expression, Expression] | None = None
+) -> list[Expression]:
+    """Rebuild expressions so that equal subexpressions are one node.
+
+    Parameters
+    ----------
+    outputs : sequence of Expression
+        What to rebuild.
+    instead : mapping of Expression to Expression, optional
+        What stands in place of some nodes, of the same shapes.
+
+    Returns
+    -------
+    list of Expression
+        Equal values; each distinct application of a primitive stands once in their graph.
+        Variables stay the objects they are.
+    """
+    canonical: dict[Expression, Expression] = {}
+    known: dict[Any, Expression] = {}
+    instead = instead or {}
+    for node in topological([*instead.values(), *outputs]):
+        if node in instead:
+            canonical[node] = canonical[instead[node]]
+            continue
+        inputs = tuple(canonical[x] for x in node.inputs)
+        if node.value is not None:
+            key: Any = (node.value.tobytes(), node.value.shape, node.is_boolean)
+        elif node.primitive is None:
+            key = node
+        else:
+            key = (node.primitive, inputs, repr(node.attributes))
+        if key not in known:
+            if node.primitive is None or all(map(operator.is_, inputs, node.inputs)):
+                known[key] = node
+            else:
+                known[key] = apply(node.primitive, *inputs, **node.attributes)
+                known[key].name = node.name
+        canonical[node] = known[key]
+    return [canonical[output] for output in outputs]
+
+
+def factored(outputs: list[Expression]) -> list[Expression]:
+    """Take what scales rows and columns out of products: x.T (c r * m) = (c * x).T m * r.
+
+    The gradient behind a network of one output is such a product: c is the slope at the output, r
+    the weights of the last layer, and m the slope of the activation. Where x has fewer columns
+    than m, that spares forming c r, a number for each sample and unit, and multiplying by it.
+    """
+    order = topological(outputs)
+    users = Counter(x for node in order for x in node.inputs)
+    users.update(outputs)
+    instead = {}
+    for node in order:
+        if node.primitive is MATMUL and node.inputs[0].primitive is TRANSPOSE:
+            (x,), scaled = node.inputs[0].inputs, node.inputs[1]
+            found = _outer_product(scaled, users)
+            columns = [x.shape[1], node.shape[1]]
+            is_narrow = BATCH not in columns and int(columns[0]) <= int(columns[1])
+            if found and is_narrow and not x.is_sparse:
+                c, r, m = found
+                instead[node] = ((x * c).T @ m) * r
+    return share(outputs, instead) if instead else outputs
+
+
+def _outer_product(
+    node: Expression, users: Mapping[Any, int]
+) -> tuple[Expression, Expression, Expression] | None:
+    """Write a node, read once, as c r * m, with a column c and a row r, if it is so."""
+    if node.primitive is not PRIMITIVES["multiply"] or users[node] != 1:
+        return None
+    for scaled, m in (node.inputs, node.inputs[::-1]):
+        if scaled.shape != node.shape or users[scaled] != 1:
+            continue
+        if m.shape == node.shape and scaled.primitive is MATMUL and scaled.inputs[1].shape[0] == 1:
+            return scaled.inputs[0], scaled.inputs[1], m * 1.0 if m.is_boolean else m
+        if found := _outer_product(scaled, users):
+            c, r, inner = found
+            return c, r, inner * m
+    return None
+
+
+def rewritten(outputs: Sequence[Expression]) -> list[Expression]:
+    """Return outputs of the same values that cost less to compute."""
+    results = share(lowered(outputs))
+    for rule in PLANNED:
+        results = share(rule(results))
+    return results
+
+
+PLANNED: tuple[Callable[[list[Expression]], list[Expression]], ...] = (factored,)
