@@ -124,7 +124,7 @@ def test_a_batch_is_penalized_by_its_own_rows(n):
     assert difference == pytest.approx(6.0 / (2 * n) * squares_of(free), rel=1e-12)
     g = penalized.gradient - free.gradient
     expected = np.zeros_like(g)
-    for part in free._graph.network.penalized:
+    for part in free.graph.network.penalized:
         expected[part] = 6.0 / n * free.theta[part]
     np.testing.assert_allclose(g, expected, rtol=1e-10, atol=1e-14)
 

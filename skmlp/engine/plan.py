@@ -1,13 +1,16 @@
-"""Plans: what is computed, in which order, before any array or number of rows is known.
+"""Plans: what is computed, in which order, and where it stands in memory.
 
-    outputs -> lowered and shared -> factored -> order -> joined inputs, last uses
+    outputs -> rewritten by the rules -> order -> row kinds, joined inputs, lifetimes -> offsets
 
-Each pass is a function below; a new one is a line in `Plan`.
+Each pass is a function below. All but the last are done before any array or number of rows is
+known; `offsets` turns lifetimes and sizes into places in one piece of memory.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from heapq import heappop, heappush
+from typing import NamedTuple
 
 import numpy as np
 
@@ -149,3 +152,88 @@ def _is_linear_in_sums(node: Expression, kinds: Sequence[str]) -> bool:
     if linear_in == "each":
         return kinds.count("sum") == 1
     return linear_in == "first" and kinds[0] == "sum" and kinds.count("sum") == 1
+
+
+# -- memory ----------------------------------------------------------------------------------------
+
+LINE_BYTES = 64  # of the caches, and of the widest registers: every block starts at one
+
+
+class Block(NamedTuple):
+    """Memory that one node needs.
+
+    Attributes
+    ----------
+    size : int
+        The number of bytes.
+    first, last : int
+        When it is written, and read for the last time: positions in the order.
+    over : tuple of int
+        The blocks of the same size, read for the last time at `first`, that it may be written over.
+    """
+
+    size: int
+    first: int
+    last: int
+    over: tuple[int, ...] = ()
+
+
+def offsets(blocks: Sequence[Block]) -> tuple[list[int], int]:
+    """Lay blocks out in one piece of memory, so that no two of them meet while both are needed.
+
+    In their order, a block is written over another if it may be, or else takes the smallest free
+    space that it fits, or more at the end.
+
+    Parameters
+    ----------
+    blocks : sequence of Block
+        Sorted by `first`.
+
+    Returns
+    -------
+    list of int, int
+        Where each starts, in bytes, and the size of the whole.
+
+    Examples
+    --------
+    >>> offsets([Block(100, 0, 1), Block(100, 1, 2), Block(100, 1, 3, over=(0,)), Block(50, 3, 4)])
+    ([0, 128, 0, 128], 256)
+    """
+    starts: list[int] = []
+    free: dict[int, int] = {}  # by start, the size of free space
+    busy: dict[int, int] = {}  # by block, the size of its space
+    ends: list[tuple[int, int]] = []  # when that becomes free, soonest first
+    total = 0
+    for number, block in enumerate(blocks):
+        while ends and ends[0][0] < block.first:
+            ended = heappop(ends)[1]
+            if ended in busy:
+                _release(free, starts[ended], busy.pop(ended))
+        size = -(-block.size // LINE_BYTES) * LINE_BYTES
+        found = next((x for x in block.over if x in busy), None)
+        fitting = [(space, start) for start, space in free.items() if space >= size]
+        if found is not None:
+            start = starts[found]
+            del busy[found]
+        elif fitting:
+            space, start = min(fitting)
+            del free[start]
+            if space > size:
+                free[start + size] = space - size
+        else:
+            start, total = total, total + size
+        starts.append(start)
+        busy[number] = size
+        heappush(ends, (block.last, number))
+    return starts, total
+
+
+def _release(free: dict[int, int], start: int, size: int) -> None:
+    """Give space back, as one with the free space that it touches."""
+    if start + size in free:
+        size += free.pop(start + size)
+    before = next((x for x, space in free.items() if x + space == start), None)
+    if before is None:
+        free[start] = size
+    else:
+        free[before] += size

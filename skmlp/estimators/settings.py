@@ -488,7 +488,8 @@ def descriptions_of(parameters: Iterable[str]) -> str:
     entries, lines = _entries(), []
     for parameter in parameters:
         heading, _, text = entries[parameter].partition("\n")
-        text = re.sub(r"\{([a-z ]+)\}", lambda found: lists.get(found[1], found[0]), text)
+        words = " ".join(text.split())
+        text = re.sub(r"\{([a-z ]+)\}", lambda found: lists.get(found[1], found[0]), words)
         lines.append(f"{parameter} {heading}")
         lines += wrap(text, 90, initial_indent=" " * 4, subsequent_indent=" " * 4)
     return "\n".join(lines)
