@@ -42,6 +42,8 @@ class Plan:
         How each depends on the rows of a batch: "fixed", "rows", "sum" or "whole".
     joined : dict of Expression to (Expression, int)
         Inputs that stand in the node which joins them to other columns, and from which on.
+    joins : set of Expression
+        The nodes that they stand in.
     roots : dict of Expression to Expression
         Whose memory each stands in.
     last_uses : dict of Expression to int
@@ -54,6 +56,7 @@ class Plan:
         self.order = _comparisons_first(topological(self.outputs))
         self.kinds = _row_kinds(self.order)
         self.joined = _joined(self.order)
+        self.joins = {whole for whole, _ in self.joined.values()}
         self.roots, self.last_uses = _lifetimes(self.order, self.outputs)
 
 
@@ -230,6 +233,8 @@ def offsets(blocks: Sequence[Block]) -> tuple[list[int], int]:
 
 def _release(free: dict[int, int], start: int, size: int) -> None:
     """Give space back, as one with the free space that it touches."""
+    if size == 0:
+        return
     if start + size in free:
         size += free.pop(start + size)
     before = next((x for x, space in free.items() if x + space == start), None)

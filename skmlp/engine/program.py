@@ -25,8 +25,8 @@ import numpy as np
 from .expression import Expression
 from .kernels import bind
 from .memory import aligned, filled
-from .plan import Plan, is_repeated_constant
-from .primitives import ROWS
+from .plan import Block, Plan, is_repeated_constant, offsets
+from .primitives import CONCATENATE, ROWS
 from .shapes import BATCH, concrete, shape_text, size
 
 BLOCK_NUMBERS = 1 << 15  # a block's widest array holds about so many numbers, to stay in the cache,
@@ -39,7 +39,7 @@ KEPT_STEPS = 4  # numbers of rows that a program stays bound to
 def running() -> Iterator[None]:
     """Set NumPy up for programs: numbers that are not finite raise nothing, casts stay small.
 
-    `Program.run` does so itself. Enter it once around many calls of what `Program.on` returns.
+    `Program.run` does so itself. Enter it once around many calls of what `Program.bind` returns.
     """
     cast_numbers = np.setbufsize(CAST_NUMBERS)
     try:
@@ -154,10 +154,11 @@ class Program:
         return self._steps[rows]
 
     def release(self, most_bytes: int) -> None:
-        """Stub."""
-        while self._steps and sum(s.number_of_bytes for s in self._steps.values()) > most_bytes:
-            del self._steps[next(iter(self._steps))]
-            self._latest = -1
+        """Let go of buffers, those used last the last, until they take at most so many bytes."""
+        steps = self._steps
+        while sum(step.number_of_bytes for step in steps.values()) > most_bytes:
+            del steps[next(iter(steps))]
+        self._latest = next(reversed(steps), -1)
 
     def run(
         self, values: Mapping[Expression, Any] | None = None, index: Any = None
@@ -181,9 +182,9 @@ class Program:
             program's (or the array given as `into`), written anew by the next run.
         """
         with running():
-            return self.on(values or {})(index)
+            return self.bind(values or {})(index)
 
-    def on(self, values: Mapping[Expression, Any]) -> Callable[[Any], list[np.ndarray]]:
+    def bind(self, values: Mapping[Expression, Any]) -> Callable[[Any], list[np.ndarray]]:
         """Check values once, to compute the outputs for many batches of their rows.
 
         Parameters
@@ -245,7 +246,10 @@ class Program:
         self, loads: Mapping[Expression, Load], taken: range | np.ndarray
     ) -> list[np.ndarray]:
         totals: list[np.ndarray] = []
+        adds_up = any(self._kinds[output] == "sum" for output in self.outputs)
         for start in range(0, len(taken), self.block_rows):
+            if not adds_up:  # the last block begins sooner, so that none of another length is bound
+                start = min(start, len(taken) - self.block_rows)
             block = taken[start : start + self.block_rows]
             results = self._run_block(loads, block)
             if not totals:
@@ -301,125 +305,210 @@ class Step:
         self.gathered: dict[Expression, Gathered] = {}
         self.calls: list[Callable[[], Any]] = []
         self.number_of_bytes = 0
-        self._dtype = program.dtype
-        self._free: dict[int, list[np.ndarray]] = {}  # by size, of which there are few
-        self._memory: dict[Expression, np.ndarray] = {}
-        targets = {
-            output: target
-            for output, target in zip(program.outputs, program.into, strict=True)
-            if target is not None
-            and target.flags.c_contiguous  # kernels ask for it
-            and output.primitive is not None
-            and output.primitive.view is None
-        }
-        roots, last_uses = program.plan.roots, program.plan.last_uses
-        for position, node in enumerate(program.order):
-            if node in program.parameters:
-                self.arrays[node] = program.parameters[node]
-            elif node in program.plan.joined:
-                self._join(node, rows, *program.plan.joined[node])
-            elif node in self.arrays:  # what joins inputs to constants, which are written once
-                parts = [self.arrays[x] for x in node.inputs]
-                self.arrays[node][...] = np.concatenate(parts, axis=1)
-            elif node.primitive is None or node.primitive is ROWS or is_repeated_constant(node):
-                self.arrays[node] = self._leaf(node, rows)
-            elif node.primitive.view is not None:
-                self.arrays[node] = node.primitive.view(
-                    self.arrays[node.inputs[0]], **node.attributes
-                )
-            else:
-                dying = {roots[x] for x in node.inputs if last_uses[roots[x]] == position}
-                out = targets.get(node)
-                if out is None:
-                    out = self._place(node, concrete(node.shape, rows), dying, roots)
-                arrays = (self.arrays[x] for x in node.inputs)
-                self.arrays[node] = out
-                self.calls.append(bind(node.primitive, out, *arrays, **node.attributes))
-                for root in dying:
-                    if root in self._memory:
-                        memory = self._memory.pop(root)
-                        self._free.setdefault(memory.nbytes, []).append(memory)
-        self._finish(program)
+        self._plan, self._dtype, self._rows = program.plan, program.dtype, rows
+        self._parameters = program.parameters
+        self._targets = self._targets_of(program)
+        places = self._places()
+        for node in program.order:
+            found = self._standing(node)
+            if found is not None:
+                self.arrays[node] = found
+                continue
+            primitive: Any = node.primitive
+            out = self._targets.get(node)
+            out = places[node] if out is None else out
+            inputs = (self.arrays[x] for x in node.inputs)
+            self.arrays[node] = out
+            self.calls.append(bind(primitive, out, *inputs, **node.attributes))
+        self.outputs = self._finished(program)
 
-    def _leaf(self, node: Expression, rows: int) -> Any:
+    def _shape(self, node: Expression) -> tuple[int, ...]:
+        return concrete(node.shape, self._rows)
+
+    def _dtype_of(self, node: Expression) -> np.dtype[Any]:
+        return np.dtype(bool) if node.is_boolean else self._dtype
+
+    # -- where values stand ------------------------------------------------------------------------
+
+    def _is_computed(self, node: Expression) -> bool:
+        """Tell whether a call writes a node's value, into memory of its own."""
+        return not (
+            node.primitive is None
+            or node.primitive is ROWS
+            or node.primitive.view is not None
+            or node in self._plan.joins
+            or is_repeated_constant(node)
+            or self._neighbors(node) is not None
+        )
+
+    def _places(self) -> dict[Expression, np.ndarray]:
+        """Lay out the memory of all that is computed, in one piece."""
+        roots, last_uses = self._plan.roots, self._plan.last_uses
+        nodes: list[Expression] = []
+        numbers: dict[Expression, int] = {}
+        blocks = []
+        for position, node in enumerate(self._plan.order):
+            if node in self._targets or not self._is_computed(node):
+                continue
+            over = ()
+            if node.primitive.in_place:  # type: ignore[union-attr]
+                over = tuple(
+                    numbers[x]
+                    for x in node.inputs
+                    if x in numbers
+                    and last_uses[x] == position
+                    and (x.is_boolean, x.shape) == (node.is_boolean, node.shape)
+                    and not any(roots[other] is x for other in node.inputs if other is not x)
+                )
+            size = math.prod(self._shape(node)) * self._dtype_of(node).itemsize
+            numbers[node] = len(nodes)
+            nodes.append(node)
+            blocks.append(Block(size, position, last_uses.get(node, position), over))
+        starts, total = offsets(blocks)
+        memory = aligned(total, np.uint8)
+        self.number_of_bytes += total
+        return {
+            node: memory[start : start + block.size]
+            .view(self._dtype_of(node))
+            .reshape(self._shape(node))
+            for node, start, block in zip(nodes, starts, blocks, strict=True)
+        }
+
+    def _standing(self, node: Expression) -> Any:
+        """Return where a node's value stands without a call: given, constant or part of another."""
+        if node in self._parameters:
+            return self._parameters[node]
+        if node in self._plan.joined:
+            return self._joined(node, *self._plan.joined[node])
+        if node in self._plan.joins:  # of inputs and constants, which are written once
+            parts = [self.arrays[x] for x in node.inputs]
+            self.arrays[node][...] = np.concatenate(parts, axis=1)
+            return self.arrays[node]
+        if node.primitive is not None and node.primitive.view is not None:
+            return node.primitive.view(self.arrays[node.inputs[0]], **node.attributes)
+        if node.primitive is None or node.primitive is ROWS or is_repeated_constant(node):
+            return self._leaf(node)
+        return self._neighbors(node)
+
+    def _leaf(self, node: Expression) -> Any:
         if node.is_sparse:
             return SparseRows()
         if node.value is not None:
             with np.errstate(over="ignore"):
-                array = node.value.astype(bool if node.is_boolean else self._dtype)
+                array = node.value.astype(self._dtype_of(node))
         elif node.primitive is ROWS:
-            array = np.array(rows, self._dtype)
+            array = np.array(self._rows, self._dtype)
         elif node.primitive is not None:
-            dtype = bool if node.is_boolean else self._dtype
-            array = filled(concrete(node.shape, rows), self.arrays[node.inputs[0]], dtype)
+            array = filled(self._shape(node), self.arrays[node.inputs[0]], self._dtype_of(node))
             self.number_of_bytes += array.nbytes
         else:
-            array = aligned(concrete(node.shape, rows), self._dtype)
+            array = aligned(self._shape(node), self._dtype)
             self.number_of_bytes += array.nbytes
             return array
         array.flags.writeable = False
         return array
 
-    def _join(self, x: Expression, rows: int, whole: Expression, start: int) -> None:
+    def _joined(self, x: Expression, whole: Expression, start: int) -> np.ndarray:
         """Let an input stand among the columns that it is joined to."""
         if whole not in self.arrays:
-            self.arrays[whole] = aligned(concrete(whole.shape, rows), self._dtype)
+            self.arrays[whole] = aligned(self._shape(whole), self._dtype)
             self.number_of_bytes += self.arrays[whole].nbytes
         columns = self.arrays[whole][:, start : start + int(x.shape[1])]
         rows_alone = aligned(columns.shape, self._dtype)
         item = np.dtype((np.void, columns.shape[1] * columns.itemsize))
-        self.arrays[x] = columns
         self.gathered[x] = Gathered(rows_alone, rows_alone.view(item), columns.view(item))
         self.number_of_bytes += rows_alone.nbytes
+        return columns
 
-    def _place(
-        self,
-        node: Expression,
-        shape: tuple[int, ...],
-        dying: set[Expression],
-        roots: dict[Expression, Expression],
-    ) -> np.ndarray:
-        """Find memory for a node: an input's that dies here, a free buffer, or a new one."""
-        dtype = np.dtype(bool) if node.is_boolean else self._dtype
-        number_of_bytes = math.prod(shape) * dtype.itemsize
-        memory = None
-        if node.primitive.in_place:  # type: ignore[union-attr]
-            for x in node.inputs:
-                others = (other for other in node.inputs if other is not x)
-                if (
-                    x in self._memory
-                    and x in dying
-                    and self.arrays[x].dtype == dtype
-                    and self.arrays[x].shape == shape
-                    and not any(roots[other] is x for other in others)
-                ):
-                    memory = self._memory.pop(x)
-                    break
-        if memory is None:
-            fitting = [
-                size for size, free in self._free.items() if free and size >= number_of_bytes
-            ]
-            if fitting:
-                memory = self._free[min(fitting)].pop()
-            else:
-                memory = aligned(number_of_bytes, np.uint8)
-                self.number_of_bytes += number_of_bytes
-        self._memory[node] = memory
-        return memory[:number_of_bytes].view(dtype).reshape(shape)
+    def _neighbors(self, node: Expression) -> np.ndarray | None:
+        """View parameters that are joined, one below the other, where they stand so in memory."""
+        if node.primitive is not CONCATENATE or node.attributes["axis"] != 0:
+            return None
+        parts = [self._parameters.get(self._plan.roots[x]) for x in node.inputs]
+        given = [x for x in parts if x is not None]
+        return side_by_side(given, self._shape(node)) if len(given) == len(parts) else None
 
-    def _finish(self, program: Program) -> None:
-        self.outputs = []
+    def _targets_of(self, program: Program) -> dict[Expression, np.ndarray]:
+        """Return the arrays that outputs are computed into, or what they are parts of."""
+        targets: dict[Expression, np.ndarray] = {}
+        parts: dict[Expression, list[tuple[Expression, np.ndarray]]] = {}
+        for output, target in zip(program.outputs, program.into, strict=True):
+            if target is None or output.primitive is None or not target.flags.c_contiguous:
+                continue
+            if output.primitive.view is None:
+                targets[output] = target
+            elif output.inputs[0].primitive is not None:
+                parts.setdefault(output.inputs[0], []).append((output, target))
+        for root, found in parts.items():
+            found = sorted(found, key=lambda part: address_of(part[1]))
+            whole = side_by_side([target for _, target in found], self._shape(root))
+            is_view = root.primitive.view is not None  # type: ignore[union-attr]
+            if (
+                whole is not None
+                and not is_view
+                and all(
+                    is_same_memory(output.primitive.view(whole, **output.attributes), target)  # type: ignore[union-attr,misc]
+                    for output, target in found
+                )
+            ):
+                targets[root] = whole
+        return targets
+
+    def _finished(self, program: Program) -> list[np.ndarray]:
+        """Return where the outputs stand, copied where they are to be and are not yet."""
+        outputs = []
         for output, target in zip(program.outputs, program.into, strict=True):
             array = self.arrays[output]
-            if target is not None and target is not array:
+            if target is not None and not is_same_memory(array, target):
                 self.calls.append(partial(np.copyto, target, array))
-                array = target
-            self.outputs.append(array)
+            outputs.append(array if target is None else target)
+        return outputs
 
     def run(self) -> None:
         """Compute the outputs from the inputs, in place."""
         for call in self.calls:
             call()
+
+
+def address_of(array: np.ndarray) -> int:
+    """Return where an array begins in memory."""
+    return array.__array_interface__["data"][0]
+
+
+def is_same_memory(a: np.ndarray, b: np.ndarray) -> bool:
+    """Tell whether two arrays are the same numbers in the same places."""
+    return a is b or (
+        address_of(a) == address_of(b)
+        and (a.shape, a.strides, a.dtype) == (b.shape, b.strides, b.dtype)
+    )
+
+
+def side_by_side(arrays: Sequence[np.ndarray], shape: tuple[int, ...]) -> np.ndarray | None:
+    """View arrays that follow one another in one piece of memory as one; None where they do not.
+
+    Examples
+    --------
+    >>> theta = np.arange(6.0)
+    >>> side_by_side([theta[:4].reshape(2, 2), theta[4:]], (3, 2))
+    array([[0., 1.],
+           [2., 3.],
+           [4., 5.]])
+    >>> side_by_side([theta[4:], theta[:4]], (3, 2)) is None
+    True
+    """
+    first = arrays[0]
+    expected = address_of(first)
+    for array in arrays:
+        is_next = address_of(array) == expected and array.base is not None
+        if not (is_next and array.base is first.base and array.flags.c_contiguous):
+            return None
+        if array.dtype != first.dtype:
+            return None
+        expected += array.nbytes
+    if sum(array.size for array in arrays) != math.prod(shape):
+        return None
+    strides = [first.itemsize * math.prod(shape[i + 1 :]) for i in range(len(shape))]
+    return np.lib.stride_tricks.as_strided(first, shape, strides)
 
 
 class Gathered(NamedTuple):

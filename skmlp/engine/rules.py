@@ -12,13 +12,13 @@ from __future__ import annotations
 import math
 import operator
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from .expression import SIMPLER, Expression, apply, topological
-from .primitives import MATMUL, PRIMITIVES, TRANSPOSE, grown, is_number
+from .primitives import MATMUL, PRIMITIVES, SUM, TRANSPOSE, grown, is_number
 from .shapes import BATCH
 
 # == while tracing =================================================================================
@@ -201,6 +201,54 @@ def _outer_product(
     return None
 
 
+def stacked(outputs: list[Expression]) -> list[Expression]:
+    """Write x W + b as [x, 1] [W; b], where the gradients of W and b are asked for too.
+
+    With g the gradient of the sum, those are x.T g and the sum of g over the rows, both in one
+    product, [x, 1].T g. That spares a pass over the units forward and one back; where W and b are
+    neighbors in memory, and their gradients, nothing is copied. It pays where x, an input, has no
+    more columns than there are units, and needs W and b to be read nowhere else.
+    """
+    order = topological(outputs)
+    users = Counter(x for node in order for x in node.inputs)
+    instead: dict[Expression, Any] = {}
+    for node in order:
+        if node.primitive is not PRIMITIVES["add"] or node.inputs[0].primitive is not MATMUL:
+            continue
+        (product, b), (x, W) = node.inputs, node.inputs[0].inputs
+        are_plain = all(
+            v.primitive is None and v.value is None and not v.is_sparse for v in (x, W, b)
+        )
+        if not are_plain or users[W] != 1 or users[b] != 1 or users[product] != 1:
+            continue
+        if x.shape[0] != BATCH or BATCH in W.shape or int(x.shape[1]) > int(W.shape[1]):
+            continue
+        if b.shape != W.shape[1:] or node.shape != (BATCH, *b.shape):
+            continue
+        for dW, db in _gradient_pairs(outputs, x):
+            with_ones: Any = np.concatenate([x, np.ones((1, 1))], axis=1)
+            both: Any = with_ones.T @ dW.inputs[1]
+            instead[node] = with_ones @ np.concatenate([W, b[None, :]], axis=0)
+            instead |= {dW: both[:-1], db: both[-1]}
+    return share(outputs, instead) if instead else outputs
+
+
+def _gradient_pairs(
+    outputs: list[Expression], x: Expression
+) -> Iterator[tuple[Expression, Expression]]:
+    """Find x.T g among outputs, for some g, with the sum of g over the rows."""
+    sums = {
+        node.inputs[0]: node
+        for node in outputs
+        if node.primitive is SUM and node.attributes == {"axis": (0,), "keepdims": False}
+    }
+    for node in outputs:
+        if node.primitive is MATMUL and node.inputs[0].primitive is TRANSPOSE:
+            (columns,), g = node.inputs[0].inputs, node.inputs[1]
+            if columns is x and g in sums:
+                yield node, sums[g]
+
+
 def rewritten(outputs: Sequence[Expression]) -> list[Expression]:
     """Return outputs of the same values that cost less to compute."""
     results = share(lowered(outputs))
@@ -209,4 +257,4 @@ def rewritten(outputs: Sequence[Expression]) -> list[Expression]:
     return results
 
 
-PLANNED: tuple[Callable[[list[Expression]], list[Expression]], ...] = (factored,)
+PLANNED: tuple[Callable[[list[Expression]], list[Expression]], ...] = (stacked, factored)

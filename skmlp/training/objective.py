@@ -318,7 +318,7 @@ class Objective:
             self._data[self.graph.w] = weights
         if self.graph.training is not None and self.random is not None:
             self._data |= self.graph.training.drawn_from(self.random)
-        self._compute = self.program.on(self._data)
+        self._compute = self.program.bind(self._data)
         self.penalties = self._penalties if alpha else [_nothing] * len(self._penalties)
 
     def detach(self) -> None:

@@ -22,7 +22,7 @@ from skmlp.engine import (
 )
 from skmlp.engine.expression import topological
 from skmlp.engine.kernels import bind
-from skmlp.engine.plan import _row_kinds
+from skmlp.engine.plan import LINE_BYTES, _row_kinds
 from skmlp.engine.program import KEPT_STEPS, running
 from skmlp.engine.rules import LOWERED
 from skmlp.engine.shapes import concrete
@@ -129,14 +129,16 @@ def test_memory_is_reused(dtype):
     nodes = [node for node in both.order if node.shape == x.shape]
     assert forward.number_of_bytes < 5 * one  # the input, and two or three beside it
     assert step.number_of_bytes < 0.6 * len(nodes) * one  # what the gradient needs stays
-    owned = {id(a if a.base is None else a.base): a for a in step.arrays.values()}
-    assert sum(a.nbytes for a in owned.values()) >= step.number_of_bytes / 2
+    owners = [a if a.base is None else a.base for a in step.arrays.values()]
+    owned = {id(owner): owner.nbytes for owner in owners}
+    assert step.number_of_bytes <= sum(owned.values()) < 1.1 * step.number_of_bytes
 
 
 def test_a_chain_works_in_one_buffer():
     x = variable("x", (BATCH, 10))
     program = Program([np.sum(np.sqrt(np.exp(np.sin(np.cos(x)))), axis=1)])
-    assert program.step(20).number_of_bytes == 20 * 10 * 8 * 2 + 20 * 8
+    needed = 20 * 10 * 8 * 2 + 20 * 8
+    assert needed <= program.step(20).number_of_bytes < needed + 3 * LINE_BYTES
     points = np.random.default_rng(0).standard_normal((20, 10))
     want = np.sqrt(np.exp(np.sin(np.cos(points)))).sum(axis=1)
     np.testing.assert_allclose(program.run({x: points})[0], want)
