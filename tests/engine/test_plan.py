@@ -31,7 +31,8 @@ def blocks(draw):
 def meet(a, start, b, other):
     """Whether two blocks are needed at once and share a byte."""
     at_once = a.first <= b.last and b.first <= a.last
-    return at_once and start < other + b.size and other < start + a.size
+    share = max(start, other) < min(start + a.size, other + b.size)
+    return at_once and share
 
 
 def law(found, starts, total):
