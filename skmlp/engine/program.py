@@ -201,11 +201,13 @@ class Program:
         loads = {x: _loader(x, values[x], self.dtype) for x in self.inputs}
         are_rows = [self._kinds[output] == "rows" for output in self.outputs]
         has_rows = any(are_rows)
+        draws = any(callable(values[x]) for x in self.inputs)
+        may_overlap = not draws and all(self._kinds[x] != "sum" for x in self.outputs)
 
         def compute(index: Any = None) -> list[np.ndarray]:
             taken = _taken(total, index)
             if len(taken) > self.block_rows:
-                return self._run_blocks(loads, taken)
+                return self._run_blocks(loads, taken, may_overlap)
             results = self._run_block(loads, taken)
             if not has_rows:
                 return results
@@ -243,12 +245,11 @@ class Program:
         return step.outputs
 
     def _run_blocks(
-        self, loads: Mapping[Expression, Load], taken: range | np.ndarray
+        self, loads: Mapping[Expression, Load], taken: range | np.ndarray, may_overlap: bool
     ) -> list[np.ndarray]:
         totals: list[np.ndarray] = []
-        adds_up = any(self._kinds[output] == "sum" for output in self.outputs)
         for start in range(0, len(taken), self.block_rows):
-            if not adds_up:  # the last block begins sooner, so that none of another length is bound
+            if may_overlap:  # the last block begins sooner, so that none of another length is bound
                 start = min(start, len(taken) - self.block_rows)
             block = taken[start : start + self.block_rows]
             results = self._run_block(loads, block)

@@ -63,6 +63,7 @@ __all__ = [
     "with_callbacks",
 ]
 
+
 class Watcher:
     """Tells the callbacks of an estimator how its fit goes.
 
@@ -268,9 +269,7 @@ class EarlyStopping(_Remembering):
         fit["epochs"] = fit.get("epochs", 0) + 1
         if value > fit.get("best", -math.inf) + self.tol:
             fit.update(best=value, epoch=fitted_estimator.n_iter_, waited=0)
-            fit["parameters"] = {
-                name: getattr(fitted_estimator, name) for name in PARAMETERS
-            }
+            fit["parameters"] = {name: getattr(fitted_estimator, name) for name in PARAMETERS}
         else:
             fit["waited"] = fit.get("waited", 0) + 1
         return fit["waited"] > self.patience

@@ -1,11 +1,17 @@
 """stub."""
+
 import hashlib, re
 import numpy as np
 from numbers import Number, Real
+
+
 def identity_of(name, parameters, classes, arrays):
     words = {"the estimator": name} | {k: _in_words(v) for k, v in parameters.items()}
-    if classes is not None: words["the classes"] = repr(classes.tolist())
+    if classes is not None:
+        words["the classes"] = repr(classes.tolist())
     return words | {k: _digest(v) for k, v in arrays.items()}
+
+
 def _in_words(value):
     if isinstance(value, (list, tuple)):
         return "[" + ", ".join(map(_in_words, value)) + "]"
@@ -17,6 +23,8 @@ def _in_words(value):
     if name is not None:
         return f"{value.__module__}.{name}"
     return re.sub(r" at 0x[0-9a-fA-F]+", "", repr(value))
+
+
 def _digest(values):
     if values is None:
         return "None"

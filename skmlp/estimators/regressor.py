@@ -236,9 +236,7 @@ class MLPRegressor(RegressorMixin, MultilayerPerceptron):
         levels = np.ravel(np.asarray(q, np.float64))
         if not (len(levels) and np.all((levels > 0) & (levels < 1)) and np.ndim(q) < 2):
             raise ValueError(f"q must be a number in (0, 1) or a list of them, got {q!r}")
-        quantiles = self._answers(
-            X, lambda target, raw: target.head.quantile(raw, levels.tolist())
-        )
+        quantiles = self._answers(X, lambda target, raw: target.head.quantile(raw, levels.tolist()))
         return _without_targets_axis(quantiles if np.ndim(q) else quantiles[..., 0])
 
     @available_if(has("quantiles"))
