@@ -84,9 +84,14 @@ def check_inputs(estimator: Any, X: Any, **options: Any) -> Any:
     ValueError, TypeError
         If they cannot be used.
     """
-    if options == {"reset": False} and _is_as_fitted(estimator, X):
-        _refuse_non_finite(X, "X")
-        return X
+    if options.get("reset") is False and _is_as_fitted(estimator, X):
+        y = options.get("y")
+        if y is None or _is_plain_target(y, len(X)):
+            _refuse_non_finite(X, "X")
+            if y is None:
+                return X
+            _refuse_odd_numbers(y, "y", must_be_numbers=False)
+            return X, y
     array = _plain_array(X)
     if array is not None:
         _refuse_odd_shapes(array, X)
@@ -185,6 +190,16 @@ def _is_as_fitted(estimator: Any, X: Any) -> bool:
         and X.shape[0] > 0
         and X.shape[1] == estimator.n_features_in_
         and not hasattr(estimator, "feature_names_in_")
+    )
+
+
+def _is_plain_target(y: Any, n_rows: int) -> bool:
+    """Tell whether validation would return y itself."""
+    return (
+        type(y) is np.ndarray
+        and y.shape == (n_rows,)
+        and y.dtype.kind in "biuf"
+        and y.dtype.isnative
     )
 
 

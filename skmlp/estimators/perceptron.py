@@ -341,8 +341,7 @@ class MultilayerPerceptron(CallbackSupportMixin, FittedNetwork):
             noise=settings.noise,
         )
         inputs = {name: x for name, x in vars(names).items() if name in _NAMES_OF_INPUTS}
-        parameters = self.get_params(deep=False)
-        return Problem(settings, data, target, graph, split, validation, inputs, parameters)
+        return Problem(settings, data, target, graph, split, validation, inputs, names)
 
     # -- training ----------------------------------------------------------------------------------
 

@@ -16,6 +16,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
+from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 
 from ..network.network import Network
@@ -51,8 +52,8 @@ class Problem(NamedTuple):
         The rows that were given to validate on.
     inputs : dict of str to object
         The number, and the names, of the inputs, as they are published.
-    parameters : dict of str to object
-        The parameters themselves, to tell the fit from others.
+    names : estimator
+        What has the parameters and the names of the inputs, to tell the fit from others.
     """
 
     settings: Settings
@@ -62,7 +63,7 @@ class Problem(NamedTuple):
     split: ValidationSplit | None
     validation: Data | None
     inputs: dict[str, Any]
-    parameters: dict[str, Any]
+    names: BaseEstimator
 
     @property
     def network(self) -> Network:
@@ -72,7 +73,8 @@ class Problem(NamedTuple):
     @property
     def identity(self) -> dict[str, str]:
         """What the fit is, in words, so that it can be told from another."""
-        parameters = {name: x for name, x in self.parameters.items() if name not in FREE}
+        given = self.names.get_params(deep=False)
+        parameters = {name: x for name, x in given.items() if name not in FREE}
         data, validation = self.data, self.validation
         arrays = {"X": data.X, "y": data.Y, "sample_weight": data.weights}
         if validation is not None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from copy import deepcopy
+from copy import copy
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -346,12 +346,12 @@ class Descent:
         halved = how.schedule.rate_init * 0.5**state.progress.retreats
         self.schedule = replace(how.schedule, rate_init=halved)
         self.rate = halved if state.rate is None else state.rate
-        self.solver = how.new_solver() if state.solver is None else deepcopy(state.solver)
+        self.solver = how.new_solver() if state.solver is None else copied(state.solver)
         self._move = self.solver.bind(objective.theta, objective.gradient)
         self.average: Average | None = None
         if how.averaging is not None:
             fresh = Average(objective.theta, how.averaging)
-            self.average = fresh if state.average is None else deepcopy(state.average)
+            self.average = fresh if state.average is None else copied(state.average)
 
     def epoch(self, epochs_before: int) -> float:
         """Go through all rows once; return the mean objective, NaN as soon as one is not finite."""
@@ -447,8 +447,8 @@ class Descent:
         return replace(
             state,
             rate=self.rate,
-            solver=deepcopy(self.solver),
-            average=deepcopy(self.average),
+            solver=copied(self.solver),
+            average=None if self.average is None else copied(self.average),
             order=self.order,
         )
 
@@ -510,6 +510,14 @@ def train_minibatches(course: Course, descent: Descent) -> Outcome:
     if course.progress.ending or descent.how.comes_to_rest:
         return course.ended()
     return course.ended(_too_few_epochs(course), "unconverged")
+
+
+def copied(kept: Any) -> Any:
+    """Return a solver or an average with arrays of its own."""
+    twin = copy(kept)
+    arrays = {name: x for name, x in vars(kept).items() if isinstance(x, np.ndarray)}
+    vars(twin).update((name, array.copy()) for name, array in arrays.items())
+    return twin
 
 
 def _shuffled(order: np.ndarray, shuffle: Callable[[np.ndarray], None]) -> np.ndarray:
