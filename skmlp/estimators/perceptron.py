@@ -317,13 +317,6 @@ class MultilayerPerceptron(CallbackSupportMixin, FittedNetwork):
             data = replace(data, weights=weights)
         _check_batches(settings, len(data.rows))
         validation = _validation(settings, names, given, target, data.Y.dtype)
-        network = Network(
-            (data.X.shape[1], *settings.hidden_units, target.head.n_raw(target.n_targets)),
-            settings.activations,
-            target.head.n_constant(target.n_targets),
-            settings.normalization,
-            settings.residual,
-        )
         split = None
         if settings.early_stopping and validation is None and len(data.rows):  # or refused as such
             strata = target.strata(data.Y)
@@ -333,7 +326,8 @@ class MultilayerPerceptron(CallbackSupportMixin, FittedNetwork):
             has_scale = earlier.state.scale is not None
         graph = _traced(
             spares,
-            (network, target.head, target.n_targets),
+            settings.shape(data.X.shape[1], target.head, target.n_targets),
+            (target.head, target.n_targets),
             is_weighted=data.weights is not None,
             is_sparse=data.is_sparse,
             has_scale=has_scale,
@@ -378,7 +372,9 @@ class MultilayerPerceptron(CallbackSupportMixin, FittedNetwork):
 
         def now() -> State:
             reached = course.state() if descent is None else descent.state(course.state())
-            generators: dict[str, Any] = {"order": start.random.get_state(legacy=False)}
+            generators: dict[str, Any] = {}
+            if not is_part:  # each part of a stream begins with random_state
+                generators["order"] = start.random.get_state(legacy=False)
             if objective.random is not None:
                 generators["noise"] = dict(objective.random.bit_generator.state)
             return replace(reached, generators=generators)
@@ -466,13 +462,15 @@ def _attributes(
 # -- the objective ---------------------------------------------------------------------------------
 
 
-def _traced(spares: Spares | None, of: tuple[Any, ...], **options: Any) -> LossGraph:
+def _traced(
+    spares: Spares | None, shape: tuple[Any, ...], head: tuple[Any, ...], **options: Any
+) -> LossGraph:
     """Trace the data term of the objective, or return what was traced for the same before."""
     if spares is None:
-        return loss_graph(*of, **options)
+        return loss_graph(Network(*shape), *head, **options)
     key, graph = spares.take("graph") or (None, None)
-    if key != (of, options):
-        key, graph = (of, options), loss_graph(*of, **options)
+    if key != (shape, head, options):
+        key, graph = (shape, head, options), loss_graph(Network(*shape), *head, **options)
     spares.give("graph", (key, graph))
     return graph
 

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 
-from ..heads import HEADS, Linear, Poisson
+from ..heads import HEADS, Head, Linear, Poisson
 from ..heads.head import is_count
 from ..network import NORMALIZATIONS, Noise
 from ..network.activations import ACTIVATIONS
@@ -317,6 +317,12 @@ class Settings:
             self.averaging,
         )
 
+    def shape(self, inputs: int, head: Head, n_targets: int) -> tuple[Any, ...]:
+        """Return what a `Network` for so many inputs, a head and its targets is made of."""
+        units = (inputs, *self.hidden_units, head.n_raw(n_targets))
+        constant = head.n_constant(n_targets)
+        return units, self.activations, constant, self.normalization, self.residual
+
     def batch_rows(self, n_rows: int) -> int:
         """Return the number of rows of a step; lbfgs takes all of them."""
         if self.solver is None:
@@ -360,7 +366,9 @@ class Settings:
 
 def _plain(value: Any) -> Any:
     """Return a number as Python's own: NumPy's small integers overflow in sums."""
-    if isinstance(value, (bool, np.bool_)):
+    if value is None or type(value) in (bool, int, float, str):
+        return value
+    if isinstance(value, np.bool_):
         return bool(value)
     if isinstance(value, Integral):
         return int(value)
