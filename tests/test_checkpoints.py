@@ -1,5 +1,7 @@
 """Checkpoints: no kill, full disk or damaged file costs a whole epoch."""
 
+import copy
+import json
 import os
 import pickle
 import subprocess
@@ -11,12 +13,14 @@ from importlib.util import find_spec
 import numpy as np
 import pytest
 from scipy import sparse
+from scipy.sparse import csr_matrix
 from sklearn.datasets import make_classification, make_regression
 from sklearn.exceptions import ConvergenceWarning
 
 from skmlp import MLPClassifier, MLPRegressor
 from skmlp.callbacks import Callback, Checkpoint, TimeLimit
-from skmlp.estimators.data import Data
+from skmlp.estimators.identity import in_words
+from skmlp.training import checkpoints
 from skmlp.training.checkpoints import read_checkpoint
 
 pytestmark = [
@@ -253,13 +257,11 @@ KINDS_OF_VALUE += [np.float64(0.5), lambda t: 1 - t, np.random.RandomState(0), N
 @pytest.mark.parametrize("value", KINDS_OF_VALUE, ids=range(len(KINDS_OF_VALUE)))
 def test_a_parameter_has_the_same_words_in_another_process(value):
     """Words hold no address, and a copy has the same."""
-    X, y = data(MLPRegressor)
-    rows = Data(X, y[:, None], None, y)
-    words = identity_of(MLPRegressor(activation=value), rows, None)
-    assert "0x" not in words["activation"]
+    words = in_words(value)
+    assert "0x" not in words
     copied = value if callable(value) else pickle.loads(pickle.dumps(value))
-    assert identity_of(MLPRegressor(activation=copied), rows, None) == words
-    assert identity_of(MLPRegressor(activation="tanh"), rows, None) != words
+    assert in_words(copied) == words
+    assert in_words("tanh") != words
 
 
 # -------------------- damaged and foreign files
@@ -363,7 +365,7 @@ write, written = checkpoints.write_checkpoint, 0
 
 def fit(moment):
     # Count what happens while the fourth checkpoint is written, and die at one such moment.
-    import skmlp.callbacks
+    import skmlp.estimators.callbacks
     events = [0]
     def watch(*_):
         events[0] += 1
@@ -374,7 +376,7 @@ def fit(moment):
         sys.setprofile(watch if fourth else None)
         write(path, state)
         sys.setprofile(None)
-    skmlp.callbacks.write_checkpoint = watched
+    skmlp.estimators.callbacks.write_checkpoint = watched
     MLPRegressor(**settings).set_callbacks(Checkpoint(path)).fit(X, y)
     return events[0]
 
@@ -515,3 +517,208 @@ def test_being_stopped_is_no_lack_of_convergence():
     with warnings.catch_warnings():
         warnings.simplefilter("error", ConvergenceWarning)
         quick(MLPRegressor, StopAt(1)).fit(X, y)
+
+
+# -------------------- altered files
+
+
+SAVED_SETTINGS = {
+    "adam": {},
+    "sgd": {"solver": "sgd", "learning_rate": "adaptive"},
+    "averaged": {"solver": "adamw", "averaging": 0.9},
+    "lbfgs": {"solver": "lbfgs"},
+    "noisy": {"dropout": 0.2},
+    "split": {"early_stopping": True},
+    "scaled": {"initial_output": "data"},
+}
+
+
+def saved(name, tmp_path):
+    """A checkpoint after two epochs, and what resumes it."""
+    X, y = data(MLPRegressor)
+    path = tmp_path / f"{name}.npz"
+    quick(MLPRegressor, StopAt(2), Checkpoint(path), **SAVED_SETTINGS[name]).fit(X, y)
+    whole = quick(MLPRegressor, StopAt(3), **SAVED_SETTINGS[name]).resume(path, X, y)
+
+    def resume(path):
+        return quick(MLPRegressor, StopAt(3), **SAVED_SETTINGS[name]).resume(path, X, y)
+
+    return path, whole, resume
+
+
+def rewritten(path, arrays, about, is_signed):
+    """Write the entries of a checkpoint, with a digest that fits them or the one that was there."""
+    arrays = {**arrays, "about": np.frombuffer(json.dumps(about).encode(), np.uint8)}
+    digest = arrays.pop("digest")
+    np.savez(path, **arrays, digest=checkpoints._digest(arrays) if is_signed else digest)
+
+
+def altered_arrays(arrays):
+    for name, array in arrays.items():
+        if name in ("about", "digest"):
+            continue
+        others = [
+            array.astype(np.float32 if array.dtype != np.float32 else np.float64),
+            array.astype(np.int8),
+            array[:-1],
+            np.append(array, array[:1]),
+            array[None],
+            array.astype(str),
+        ]
+        if array.dtype.kind == "f":
+            others += [np.where(np.arange(len(array)) == 0, bad, array) for bad in (np.nan, np.inf)]
+        else:
+            others += [array + 10**6, array - 10**6, -1 - array, np.full_like(array, array[0])]
+        yield from ({**arrays, name: other} for other in others)
+        yield {key: x for key, x in arrays.items() if key != name}
+        yield {("other" if key == name else key): x for key, x in arrays.items()}
+    yield {**arrays, "solver.bind": np.zeros(3)}
+    yield {**arrays, "marks.more": np.zeros(3)}
+
+
+STRANGE = [None, True, "x", [], {}, [1], -1, 1.5, float("nan"), 1e308, 1 << 70, {"a": 1}]
+
+
+def altered_about(about, path=()):
+    """The entries with one of them other, missing, or one more."""
+    here = about
+    for key in path:
+        here = here[key]
+    if isinstance(here, dict) and path != ("history",) and path != ("identity",):
+        for key in here:
+            yield from altered_about(about, (*path, key))
+        for extra in ("bind", "__class__"):
+            yield changed(about, (*path, extra), 1.0)
+        if path:
+            yield changed(about, path, dict(list(here.items())[1:]) if here else [])
+        return
+    for value in STRANGE:
+        if repr(value) != repr(here):
+            yield changed(about, path, value)
+
+
+def changed(about, path, value):
+    twin = copy.deepcopy(about)
+    here = twin
+    for key in path[:-1]:
+        here = here[key]
+    here[path[-1]] = value
+    return twin
+
+
+def is_refused(resume, path):
+    """Whether a file is a ValueError; what is not has numbers that the fit could have had."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            model = resume(path)
+        except ValueError as error:
+            return "\n" not in str(error)
+    return not np.isfinite(model.coefs_[0]).all()
+
+
+@pytest.mark.parametrize("name", SAVED_SETTINGS)
+def test_an_altered_file_is_a_value_error(name, tmp_path):
+    path, whole, resume = saved(name, tmp_path)
+    with np.load(path) as archive:
+        arrays = dict(archive)
+    about = json.loads(arrays["about"].tobytes())
+    altered = [(a, about) for a in altered_arrays(arrays)]
+    altered += [(arrays, a) for a in altered_about(about)]
+    assert len(altered) > 150
+    other = tmp_path / "altered.npz"
+    n_refused = 0
+    for entries, words in altered:
+        rewritten(other, entries, words, is_signed=False)
+        with pytest.raises(ValueError, match=r"damaged|format|another fit"):
+            resume(other)
+        rewritten(other, entries, words, is_signed=True)  # as by somebody who knows how
+        n_refused += is_refused(resume, other)
+    assert n_refused > 0.8 * len(altered)
+    rewritten(other, arrays, about, is_signed=True)
+    assert difference(resume(other), whole) is None
+
+
+def test_row_numbers_out_of_range_are_named(tmp_path):
+    path, _, resume = saved("adam", tmp_path)
+    with np.load(path) as archive:
+        arrays = dict(archive)
+    about = json.loads(arrays["about"].tobytes())
+    rewritten(path, arrays | {"order": arrays["order"] + 10**6}, about, is_signed=True)
+    with pytest.raises(ValueError, match=r"entry 'order' is an array .* rows of the data"):
+        resume(path)
+
+
+# -------------------- the folder
+
+
+@pytest.mark.skipif(not hasattr(os, "symlink"), reason="no symbolic links here")
+def test_a_symbolic_link_stays_one(tmp_path):
+    X, y = data(MLPRegressor)
+    (tmp_path / "elsewhere").mkdir()
+    target, link = tmp_path / "elsewhere" / "fit.npz", tmp_path / "link.npz"
+    link.symlink_to(target)
+    for _ in range(2):
+        quick(MLPRegressor, Checkpoint(link)).fit(X, y)
+        assert link.is_symlink()
+        assert target.is_file()
+    assert os.listdir(tmp_path / "elsewhere") == ["fit.npz"]
+    quick(MLPRegressor).resume(link, X, y)
+
+
+def test_what_killed_writers_left_is_cleared_and_nothing_else(tmp_path):
+    X, y = data(MLPRegressor)
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    left = tmp_path / f"fit.npz.{gone.pid}-1.part"
+    others = [
+        tmp_path / f"fit.npz.{os.getpid()}-1.part",  # of a live writer
+        tmp_path / f"other.npz.{gone.pid}-1.part",
+        tmp_path / "fit.npz.part",
+    ]
+    for path in (left, *others):
+        path.write_bytes(b"left")
+    quick(MLPRegressor, Checkpoint(tmp_path / "fit.npz")).fit(X, y)
+    assert not left.exists()
+    assert all(path.exists() for path in others)
+
+
+# -------------------- functions
+
+
+def test_two_functions_are_two_fits_and_one_source_is_one(tmp_path):
+    X, y = data(MLPRegressor)
+    path = tmp_path / "fit.npz"
+    first, second = (lambda z: np.tanh(3 * z)), (lambda z: np.tanh(2 * z))
+    again = lambda z: np.tanh(3 * z)  # noqa: E731
+    quick(MLPRegressor, StopAt(2), Checkpoint(path), activation=first).fit(X, y)
+    with pytest.raises(ValueError, match="is of another fit: activation was"):
+        quick(MLPRegressor, activation=second).resume(path, X, y)
+    quick(MLPRegressor, activation=again).resume(path, X, y)
+
+
+def closed_over(scale, offset=0.0):
+    def activation(z, shift=offset):
+        return np.tanh(scale * z) + shift
+
+    return activation
+
+
+OTHER_FUNCTIONS = [
+    (closed_over(1.0), closed_over(2.0)),
+    (closed_over(1.0), closed_over(1.0, 0.5)),
+    (partial(np.clip, a_min=-1, a_max=1), partial(np.clip, a_min=-2, a_max=1)),
+    (closed_over(np.zeros(5000)), closed_over(np.eye(1, 5000, 2500)[0])),
+    (lambda z: [t + 1 for t in z], lambda z: [t + 2 for t in z]),
+    (np.tanh, np.sinh),
+    ({"a": 1.0}, {"a": 2.0}),
+    (np.arange(5000), np.r_[np.arange(2500), 0, np.arange(2501, 5000)]),
+    (csr_matrix(np.eye(3)), csr_matrix(2 * np.eye(3))),
+]
+
+
+@pytest.mark.parametrize(("one", "other"), OTHER_FUNCTIONS, ids=range(len(OTHER_FUNCTIONS)))
+def test_what_could_give_other_numbers_has_other_words(one, other):
+    assert in_words(one) == in_words(one)
+    assert in_words(one) != in_words(other)
+    assert "0x" not in in_words(one)

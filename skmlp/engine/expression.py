@@ -378,27 +378,7 @@ def constant(value: Any) -> Expression:
 
 
 def apply(primitive: Primitive, *inputs: Any, **attributes: Any) -> Expression:
-    """Make the node `primitive(*inputs, **attributes)`; of constants alone, fold it.
-
-    Parameters
-    ----------
-    primitive : Primitive
-        A row of the table.
-    *inputs : Expression or number or array
-        What it is applied to.
-    **attributes : object
-        Its other arguments.
-
-    Returns
-    -------
-    Expression
-        The node.
-
-    Raises
-    ------
-    ValueError
-        If the shapes do not fit.
-    """
+    """Make the node `primitive(*inputs, **attributes)`; of constants alone, fold it."""
     nodes = tuple(constant(x) for x in inputs)
     for node in nodes:
         if node.is_sparse and not primitive.takes_sparse:
@@ -420,18 +400,7 @@ def apply(primitive: Primitive, *inputs: Any, **attributes: Any) -> Expression:
 
 
 def topological(outputs: Sequence[Expression]) -> list[Expression]:
-    """List every node that `outputs` need, each after its inputs.
-
-    Parameters
-    ----------
-    outputs : sequence of Expression
-        Where to start; earlier outputs and their inputs come first.
-
-    Returns
-    -------
-    list of Expression
-        Each node once. Depth is limited by memory alone.
-    """
+    """List every node that `outputs` need, each after its inputs."""
     order: list[Expression] = []
     done: set[Expression] = set()
     for output in outputs:

@@ -187,16 +187,6 @@ def offsets(blocks: Sequence[Block]) -> tuple[list[int], int]:
     In their order, a block is written over another if it may be, or else takes the smallest free
     space that it fits, or more at the end.
 
-    Parameters
-    ----------
-    blocks : sequence of Block
-        Sorted by `first`.
-
-    Returns
-    -------
-    list of int, int
-        Where each starts, in bytes, and the size of the whole.
-
     Examples
     --------
     >>> offsets([Block(100, 0, 1), Block(100, 1, 2), Block(100, 1, 3, over=(0,)), Block(50, 3, 4)])

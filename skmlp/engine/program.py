@@ -279,13 +279,6 @@ class Program:
 class Step:
     """A program bound to a number of rows: buffers and calls.
 
-    Parameters
-    ----------
-    program : Program
-        What is bound.
-    rows : int
-        The number of rows.
-
     Attributes
     ----------
     arrays : dict of Expression to array

@@ -122,21 +122,7 @@ def lowered(outputs: Sequence[Expression]) -> list[Expression]:
 def share(
     outputs: Sequence[Expression], instead: Mapping[Expression, Expression] | None = None
 ) -> list[Expression]:
-    """Rebuild expressions so that equal subexpressions are one node.
-
-    Parameters
-    ----------
-    outputs : sequence of Expression
-        What to rebuild.
-    instead : mapping of Expression to Expression, optional
-        What stands in place of some nodes, of the same shapes.
-
-    Returns
-    -------
-    list of Expression
-        Equal values; each distinct application of a primitive stands once in their graph.
-        Variables stay the objects they are.
-    """
+    """Rebuild expressions so that equal subexpressions are one node."""
     canonical: dict[Expression, Expression] = {}
     known: dict[Any, Expression] = {}
     instead = instead or {}

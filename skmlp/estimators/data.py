@@ -62,28 +62,7 @@ class Data:
 
 
 def check_inputs(estimator: Any, X: Any, **options: Any) -> Any:
-    """Check inputs as scikit-learn does, and say what is wrong with them in one sentence.
-
-    Parameters
-    ----------
-    estimator : estimator
-        Its `n_features_in_` and `feature_names_in_` are set or compared.
-    X : array-like, sparse matrix or data frame
-        Inputs.
-    **options : object
-        Further arguments of `sklearn.utils.validation.validate_data`; with `y`, targets are
-        checked too.
-
-    Returns
-    -------
-    X, or X and y
-        As `validate_data`.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If they cannot be used.
-    """
+    """Check inputs as scikit-learn does, and say what is wrong with them in one sentence."""
     if options.get("reset") is False and _is_as_fitted(estimator, X):
         y = options.get("y")
         if y is None or _is_plain_target(y, len(X)):
@@ -132,28 +111,7 @@ def read_first_rows(
     *,
     reset: bool,
 ) -> tuple[Data, Any]:
-    """Check samples, and make the target that they say.
-
-    Parameters
-    ----------
-    names : estimator
-        Its `n_features_in_` and `feature_names_in_` are set or compared.
-    X, y, sample_weight
-        As they were given.
-    kind : type
-        `Classes` or `Numbers`.
-    target_of : callable
-        Makes the target of what `kind.read(y)` returns.
-    precision : dtype or None
-        That of the network; None for that of X.
-    reset : bool
-        Whether names are set.
-
-    Returns
-    -------
-    Data, Classes or Numbers
-        The rows, and what y means.
-    """
+    """Check samples, and make the target that they say."""
     X, y = check_inputs(
         names, X, y=y, multi_output=True, y_numeric=kind.usual == "numbers", reset=reset
     )
@@ -286,25 +244,7 @@ def _refuse_non_finite(X: Any, name: str) -> None:
 
 
 def check_weights(sample_weight: Any, n_rows: int) -> np.ndarray | None:
-    """Check sample weights.
-
-    Parameters
-    ----------
-    sample_weight : array-like, number or None
-        Weights.
-    n_rows : int
-        How many there must be.
-
-    Returns
-    -------
-    ndarray of shape (n_rows,) or None
-        Weights in float64.
-
-    Raises
-    ------
-    ValueError
-        If they are not finite, negative, or not one for each row.
-    """
+    """Check sample weights."""
     if sample_weight is None:
         return None
     if isinstance(sample_weight, Real):
@@ -337,27 +277,6 @@ def class_weights(
 
     "balanced" is n / (K n_k) with n samples, K classes and n_k samples of class k, each sample
     counting as much as it weighs; a class without any has no part in it.
-
-    Parameters
-    ----------
-    class_weight : mapping or "balanced"
-        Weights by class, 1 where there is none.
-    classes : ndarray of shape (n_classes,)
-        The classes.
-    codes : ndarray of int of shape (n,)
-        The number of the class of each row.
-    weights : ndarray of shape (n,) or None
-        Weights of the rows.
-
-    Returns
-    -------
-    ndarray of shape (n_classes,)
-        Weights.
-
-    Raises
-    ------
-    ValueError
-        If a mapping misses classes and has others instead.
     """
     if not isinstance(class_weight, Mapping):
         counts = np.bincount(codes, weights, minlength=len(classes))
@@ -377,27 +296,7 @@ def class_weights(
 
 
 def within(values: Any, dtype: np.dtype[Any], name: str) -> Any:
-    """Check that float64 numbers fit a float32 network.
-
-    Parameters
-    ----------
-    values : ndarray or sparse matrix
-        Numbers.
-    dtype : dtype
-        The network's precision.
-    name : str
-        What they are called in the message.
-
-    Returns
-    -------
-    ndarray or sparse matrix
-        `values`, sparse ones in the network's precision.
-
-    Raises
-    ------
-    ValueError
-        If a number is too large.
-    """
+    """Check that float64 numbers fit a float32 network."""
     numbers = values if isinstance(values, np.ndarray) else values.data
     if numbers.dtype == np.float64 and dtype == np.float32 and numbers.size:
         extreme = max(numbers.max(), numbers.min(), key=abs)

@@ -82,11 +82,6 @@ class Spares:
 class Fitted:
     """A fitted estimator as it was at one moment.
 
-    Parameters
-    ----------
-    estimator : MLPClassifier or MLPRegressor
-        Whose published attributes are read, all at once.
-
     Attributes
     ----------
     target : Classes or Numbers
@@ -95,11 +90,6 @@ class Fitted:
         Where its training stands.
     spares : Spares
         Programs that nobody uses.
-
-    Raises
-    ------
-    NotFittedError
-        If nothing is published.
     """
 
     def __init__(self, estimator: BaseEstimator) -> None:

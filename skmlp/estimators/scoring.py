@@ -44,22 +44,7 @@ class Sample(NamedTuple):
 
 
 def sample_of(data: Data, rows: np.ndarray, most: int | None = None) -> Sample:
-    """Pick rows to score.
-
-    Parameters
-    ----------
-    data : Data
-        The rows there are.
-    rows : ndarray of int
-        Those to score.
-    most : int, optional
-        Of more rows, so many are taken, evenly spaced.
-
-    Returns
-    -------
-    Sample
-        Copies of them, with weights of mean 1.
-    """
+    """Pick rows to score."""
     rows = rows if most is None else evenly_spaced(rows, most)
     weights = data.normalized_weights(rows)[0]
     return Sample(
@@ -86,24 +71,7 @@ def mean_loss(head: Head, raw: np.ndarray, sample: Sample) -> float:
 
 
 def find_scorer(scoring: Any) -> Any:
-    """Return the scorer that a name or a callable stands for.
-
-    Parameters
-    ----------
-    scoring : None, "loss", str or callable
-        A name in `sklearn.metrics.get_scorer_names()`, or a function of (estimator, X, y); None
-        and "loss" stand for themselves.
-
-    Returns
-    -------
-    callable
-        `(estimator, X, y, [sample_weight]) -> number`.
-
-    Raises
-    ------
-    ValueError
-        If there is no such scorer.
-    """
+    """Return the scorer that a name or a callable stands for."""
     if not isinstance(scoring, str) or scoring == "loss":
         return scoring
     if scoring not in get_scorer_names():
@@ -115,21 +83,7 @@ def find_scorer(scoring: Any) -> Any:
 
 
 def scored_by(scorer: Callable[..., Any], estimator: Any) -> Score:
-    """Make a score of a scorer and of the estimator that it is to look at.
-
-    Parameters
-    ----------
-    scorer : callable
-        `(estimator, X, y) -> number`; weights are handed on where there are any and it takes
-        a `sample_weight`.
-    estimator : estimator
-        Fitted, and always in the state of training.
-
-    Returns
-    -------
-    callable
-        The score.
-    """
+    """Make a score of a scorer and of the estimator that it is to look at."""
     takes_weights = _takes_weights(scorer)
 
     def score(raw: np.ndarray, sample: Sample) -> float:  # noqa: ARG001, it looks for itself
@@ -158,25 +112,7 @@ def scores_of(
     training: Sample | None,
     validation: Sample | None,
 ) -> dict[str, float]:
-    """Score a network as it stands.
-
-    Parameters
-    ----------
-    head : Head
-        Its loss is the validation loss.
-    outputs : callable
-        The raw outputs of the network for inputs.
-    score : callable
-        The score.
-    training, validation : Sample or None
-        Rows to score.
-
-    Returns
-    -------
-    dict of str to float
-        "score" on training rows, "validation_loss" and "validation_score" on validation rows,
-        where there are such rows.
-    """
+    """Score a network as it stands."""
     seen = {}
     if training is not None:
         seen["score"] = score(outputs(training.X), training)
@@ -195,20 +131,6 @@ class ValidationSplit:
 
     Of four rows or more at least two are set aside. With fewer validation rows than classes there
     are no shares to keep, and rows are drawn without regard to classes.
-
-    Parameters
-    ----------
-    rows : ndarray of int
-        The rows to split.
-    strata : ndarray or None
-        The class of every row of the data, or None for a split that minds no classes.
-    fraction : float
-        The share that is set aside.
-
-    Raises
-    ------
-    ValueError
-        If that leaves fewer than 2 rows to validate on, or none to train on.
     """
 
     def __init__(self, rows: np.ndarray, strata: np.ndarray | None, fraction: float) -> None:

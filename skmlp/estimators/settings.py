@@ -255,23 +255,7 @@ class Settings:
 
     @classmethod
     def of(cls, estimator: Any) -> Self:
-        """Read the parameters of an estimator.
-
-        Parameters
-        ----------
-        estimator : MLPClassifier or MLPRegressor
-            Whose.
-
-        Returns
-        -------
-        Settings
-            What they say.
-
-        Raises
-        ------
-        ValueError
-            For the first one that cannot be: its name, what it must be, and what it is.
-        """
+        """Read the parameters of an estimator."""
         name, known = type(estimator).__name__, vars(estimator)
         given = {parameter: known[parameter] for parameter in _entries() if parameter in known}
         for parameter, rule in RULES.items():
@@ -445,18 +429,7 @@ def _noise(said: Mapping[str, Any], n_hidden: int) -> Noise:
 
 
 def takes_sparse(estimator: Any) -> bool:
-    """Tell, for the tags, whether the first hidden layer multiplies inputs by weights, undisturbed.
-
-    Parameters
-    ----------
-    estimator : MLPClassifier or MLPRegressor
-        Its `activation`, `dropout` and `input_noise` are read, whether they are right or not.
-
-    Returns
-    -------
-    bool
-        False where it is a `Layer`, or the inputs are disturbed.
-    """
+    """Tell, for the tags, whether inputs go undisturbed into a product with weights."""
     disturbed = [estimator.input_noise]
     disturbed += list(estimator.dropout)[:1] if _is_list(estimator.dropout) else []
     if any(_is_real(value) and value > 0 for value in disturbed):

@@ -20,7 +20,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 
 from ..network.network import Network
-from ..training.checkpoints import Saved
+from ..training.checkpoints import Expected, Saved
 from ..training.objective import LossGraph, OutputScale
 from ..training.state import State
 from .data import Data
@@ -175,7 +175,18 @@ def resumed(problem: Problem, saved: Saved) -> Start:
     settings, network = problem.settings, problem.network
     theta = np.empty(network.n_parameters, problem.data.Y.dtype)
     solver = None if settings.solver is None else settings.new_solver(theta, network.penalized)
-    state = saved.state(solver, theta, problem.data.rows)
+    head, n_targets = problem.target.head, problem.target.n_targets
+    state = saved.state(
+        Expected(
+            solver,
+            theta,
+            problem.data.rows,
+            averaging=None if solver is None else settings.averaging,
+            n_raw=head.n_raw(n_targets) if settings.initial_output == "data" else None,
+            is_split=problem.split is not None,
+            draws=problem.graph.draws,
+        )
+    )
     assert state.marks is not None
     return Start(state.marks.last.copy(), state, saved.generator())
 

@@ -143,7 +143,7 @@ class Numbers(Target):
         self.head.check_target(Y)
         return Y
 
-    def strata(self, Y: np.ndarray) -> None:  # noqa: ARG002
+    def strata(self, Y: np.ndarray) -> None:
         """Return the class of each row, for splits that mind it: numbers have none."""
 
     def score(self, raw: np.ndarray, Y: np.ndarray, weights: np.ndarray | None) -> float:

@@ -14,13 +14,7 @@ from .series import HALF_LOG_2PI, half_deviance, log_density_at_mean, nodes, sti
 
 
 class Frozen(ABC):
-    """What a distribution has that is made as a frozen one of `scipy.stats` is.
-
-    Parameters
-    ----------
-    *args : array-like
-        Its parameters; those that vary from row to row and target to target have that shape.
-    """
+    """What a distribution has that is made as a frozen one of `scipy.stats` is."""
 
     def __init__(self, *args: Any) -> None:
         self.args = tuple(np.asarray(part, np.float64) for part in args)

@@ -335,24 +335,6 @@ def best_constant(
 
     By L-BFGS on the derived gradient; where that ends on a kink, or nowhere, it is finished by
     Powell's method, which needs no gradient.
-
-    Parameters
-    ----------
-    head : Head
-        Whose loss.
-    y : ndarray of shape (n, n_targets)
-        Encoded targets.
-    weights : ndarray of shape (n,) or None
-        Weights of the samples.
-    start : ndarray of shape (n_raw,)
-        Where to start.
-    bounds : sequence of (low, high), optional
-        For every raw output the numbers that are tried.
-
-    Returns
-    -------
-    ndarray of shape (n_raw,)
-        The minimizer, or `start` where nothing better was found.
     """
     if bounds is not None:
         start = np.clip(start, *np.transpose(bounds))

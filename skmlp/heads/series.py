@@ -47,21 +47,6 @@ def half_deviance(log_mean: Any, y: Any, power: float) -> Any:
 
     Near the mean from the ratio of both, where the difference would cancel.
 
-    Parameters
-    ----------
-    log_mean : array or Expression
-        The logarithm of the mean.
-    y : array or Expression
-        The target; 0 or positive, positive for powers from 2 on. For powers above 2 less than
-        1e-25 counts as that, above 3 less than 1e-25^(1/(p-2)), so that float32 holds the answer.
-    power : float
-        The power p, 1 and above.
-
-    Returns
-    -------
-    array or Expression
-        Half the unit deviance; 0 where the target is the mean.
-
     Examples
     --------
     >>> half_deviance(np.log([2.0, 2.0]), np.array([2.0, 0.0]), 1.5).round(3)
@@ -150,13 +135,6 @@ def _log_series(log_rate: Any, power: float) -> Any:
     a function of r alone: none of its terms is large. Since any nodes will do, they are constants
     of differentiation.
 
-    Parameters
-    ----------
-    log_rate : array or Expression
-        log(r) = (2-p) log(y) - log(dispersion) - log(2-p).
-    power : float
-        The power p, in (1, 2).
-
     Examples
     --------
     >>> r = np.array([1e-3, 1.0, 1e3])  # for p = 1.5 the series is that of a Bessel function
@@ -183,20 +161,6 @@ def log_density_at_mean(y: Any, log_dispersion: Any, power: float) -> Any:
     """Compute the logarithm of Tweedie's density at y where the mean is y too.
 
     The density of any mean is this, less `half_deviance` / dispersion.
-
-    Parameters
-    ----------
-    y : array or Expression
-        Targets that the power allows. At 0 it is 0, the logarithm of the probability of 0.
-    log_dispersion : array, Expression or float
-        The logarithm of the dispersion.
-    power : float
-        0, in (1, 2), 2 or 3: the powers whose density is known.
-
-    Returns
-    -------
-    array, Expression or float
-        Of the shape of `y`, or for power 0 of the dispersion.
 
     Examples
     --------

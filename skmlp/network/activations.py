@@ -75,16 +75,6 @@ class Learned(float):
 def learned_arguments(activation: Callable[..., Any]) -> dict[str, float]:
     """Return the arguments of an activation that are learned, and where each starts.
 
-    Parameters
-    ----------
-    activation : callable
-        A function of z and perhaps more.
-
-    Returns
-    -------
-    dict of str to float
-        In the order of the arguments.
-
     Examples
     --------
     >>> learned_arguments(prelu), learned_arguments(np.tanh)

@@ -1,18 +1,23 @@
 """Checkpoints: the state of a fit in a file, for a fit that goes on elsewhere.
 
 The law: a file is replaced as a whole, or not at all, and read without running any code from it.
-It is a NumPy archive (`.npz`): arrays, and one of bytes with all that is no array, as JSON.
+It is a NumPy archive (`.npz`): arrays, one of bytes with all that is no array, as JSON, and a
+digest of both. Nothing of it is used before its digest agrees and every entry is what the fit that
+is resumed must have: names, types, shapes and ranges.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
+import math
 import os
+import re
 import threading
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -20,37 +25,36 @@ from .objective import OutputScale
 from .solvers import Average, Solver
 from .state import History, Marks, Progress, State
 
-FORMAT = "skmlp checkpoint 2"
+FORMAT = "skmlp checkpoint 3"
 
 _ARRAYS = ("order", "train", "held_out")  # of a State
 _PLAIN = ("history", "earlier_losses", "earlier_scores", "rate", "generators", "identity")
+_PARTS = ("marks", "solver", "average", "scale")
+
+
+# == writing =======================================================================================
 
 
 def write_checkpoint(path: str | os.PathLike[str], state: State) -> None:
     """Write the state of a fit, so that the file is the old one or the new one at any time.
 
-    Parameters
-    ----------
-    path : str or path
-        The file. What is written to first has its name, the process, the thread and ".part".
-    state : State
-        Where training stands.
-
-    Raises
-    ------
-    OSError
-        If the disk is full or the file cannot be written; an older one is then as it was.
+    What is written to first has the file's name, the process, the thread and ".part"; what killed
+    processes left of that kind is cleared away. A symbolic link stays one. An OSError, of a full
+    disk say, leaves an older file as it was.
     """
-    path = Path(path)
+    path = Path(path).resolve()
     arrays, about = _packed(state)
-    text = json.dumps(about, default=_plain).encode()
+    text = np.frombuffer(json.dumps(about, default=_plain).encode(), np.uint8)
+    arrays |= {"about": text}
+    _clear_leftovers(path)
     part = path.with_name(f"{path.name}.{os.getpid()}-{threading.get_ident()}.part")
     try:
         with part.open("wb") as file:
-            np.savez(file, **arrays, about=np.frombuffer(text, np.uint8))  # type: ignore[arg-type]
+            np.savez(file, **arrays, digest=_digest(arrays))  # type: ignore[arg-type]
             file.flush()
             os.fsync(file.fileno())
         part.replace(path)
+        _sync_folder(path.parent)
     except BaseException as error:
         part.unlink(missing_ok=True)
         if isinstance(error.__context__, KeyboardInterrupt):
@@ -68,26 +72,87 @@ def _packed(state: State) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     about = {"format": FORMAT, "progress": asdict(state.progress)}
     about |= {name: getattr(state, name) for name in _PLAIN}
     about["history"] = state.history.columns()
-    parts = {
-        "marks": {} if state.marks is None else _values(state.marks),
-        "solver": {} if state.solver is None else vars(state.solver),
-        "average": {} if state.average is None else vars(state.average),
-        "scale": {} if state.scale is None else _values(state.scale),
-    }
-    for part, values in parts.items():
-        about[part] = {
-            name: value for name, value in values.items() if isinstance(value, (bool, int, float))
-        }
-        arrays |= {
-            f"{part}.{name}": value
-            for name, value in values.items()
-            if isinstance(value, np.ndarray)
-        }
+    for part in _PARTS:
+        values = _values(getattr(state, part))
+        about[part] = {x: v for x, v in values.items() if isinstance(v, (bool, int, float))}
+        arrays |= {f"{part}.{x}": v for x, v in values.items() if isinstance(v, np.ndarray)}
     return {name: array for name, array in arrays.items() if array is not None}, about
 
 
 def _values(record: Any) -> dict[str, Any]:
-    return {entry.name: getattr(record, entry.name) for entry in fields(record)}
+    """Return the attributes of a solver, an average, a dataclass; nothing of None."""
+    return {} if record is None else dict(vars(record))
+
+
+def _digest(arrays: Mapping[str, np.ndarray]) -> np.ndarray:
+    found = hashlib.blake2b(digest_size=16)
+    for name in sorted(arrays):
+        array = np.ascontiguousarray(arrays[name])
+        found.update(repr((name, array.dtype.str, array.shape)).encode())
+        found.update(array.reshape(-1).view(np.uint8).data)
+    return np.frombuffer(found.digest(), np.uint8)
+
+
+def _clear_leftovers(path: Path) -> None:
+    """Remove what processes that no longer live have left beside a file."""
+    pattern = re.compile(re.escape(path.name) + r"\.(\d+)-\d+\.part")
+    for left in path.parent.glob(f"{path.name.replace('[', '[[]')}.*.part"):
+        found = pattern.fullmatch(left.name)
+        if found and not _is_alive(int(found[1])):
+            left.unlink(missing_ok=True)
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):  # it is somebody else's, or cannot be told
+        return True
+    return True
+
+
+def _sync_folder(folder: Path) -> None:
+    """Have the disk know the file's new name, where the system can do that."""
+    if hasattr(os, "O_DIRECTORY"):
+        entry = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(entry)
+        finally:
+            os.close(entry)
+
+
+# == reading =======================================================================================
+
+
+class Expected(NamedTuple):
+    """What the fit that is resumed must have.
+
+    Attributes
+    ----------
+    solver : Solver or None
+        A new solver of its parameters; None where it has none.
+    theta : ndarray of shape (n_parameters,)
+        An array of its length and precision.
+    rows : ndarray of int
+        The rows of the data that count.
+    averaging : float or None
+        The decay of its average.
+    n_raw : int or None
+        The number of raw outputs that have a scale; None where there is none.
+    is_split : bool
+        Whether it sets rows aside to validate on.
+    draws : bool
+        Whether it draws noise.
+    """
+
+    solver: Solver | None
+    theta: np.ndarray
+    rows: np.ndarray
+    averaging: float | None
+    n_raw: int | None
+    is_split: bool
+    draws: bool
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,27 +179,27 @@ class Saved:
         return self.about["identity"]
 
     def generator(self) -> np.random.RandomState:
-        """Return the random generator, where it was."""
+        """Return the random generator, where it was; of a file that `state` has checked."""
         rng = np.random.RandomState()
         rng.set_state(self.about["generators"]["order"])
         return rng
 
-    def state(self, solver: Solver | None, theta: np.ndarray, rows: np.ndarray) -> State:
-        """Return the state of the fit.
-
-        Parameters
-        ----------
-        new_solver : callable or None
-            Makes a solver of the same parameters, whose attributes are then those of the file; None
-            where the fit has none.
-        """
-        average = None
+    def state(self, expected: Expected) -> State:
+        """Return the state of the fit, or say in a ValueError which entry it cannot have."""
+        try:
+            _check(self.arrays, self.about, expected)
+        except _Wrong as wrong:
+            raise ValueError(
+                f"{self.path!r} is damaged: {wrong} for the fit that is to be resumed; begin with "
+                "fit."
+            ) from None
+        solver, average = expected.solver, None
         if solver is not None:
             vars(solver).update(self._part("solver"))
-        if self.about["average"]:
-            average = Average(np.empty(0), self.about["average"]["decay"])
+        if expected.averaging is not None:
+            average = Average(np.empty(0), expected.averaging)
             vars(average).update(self._part("average"))
-        scale = OutputScale(**self._part("scale")) if self.about["scale"] else None
+        scale = None if expected.n_raw is None else OutputScale(**self._part("scale"))
         rest: dict[str, Any] = {name: self.about[name] for name in _PLAIN}
         rest["history"] = History(rest["history"])
         return State(
@@ -147,39 +212,24 @@ class Saved:
         )
 
     def _part(self, name: str) -> dict[str, Any]:
-        arrays = {
-            key.partition(".")[2]: array
-            for key, array in self.arrays.items()
-            if key.startswith(f"{name}.")
-        }
+        start = f"{name}."
+        arrays = {k.removeprefix(start): x for k, x in self.arrays.items() if k.startswith(start)}
         return {**self.about[name], **arrays}
 
 
 def read_checkpoint(path: str | os.PathLike[str]) -> Saved:
-    """Read a checkpoint.
-
-    Parameters
-    ----------
-    path : str or path
-        The file.
-
-    Returns
-    -------
-    Saved
-        What it holds.
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is no such file.
-    ValueError
-        If it is no checkpoint, or damaged.
-    """
+    """Read a checkpoint: whole, of this format, and unchanged since it was written."""
     try:
         with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
-        about = json.loads(arrays.pop("about").tobytes())
-        known = about["format"] == FORMAT
+        digest = arrays.pop("digest", None)
+        about = json.loads(arrays["about"].tobytes())
+        is_known = about["format"] == FORMAT
+        if is_known and (digest is None or not np.array_equal(digest, _digest(arrays))):
+            raise ValueError("changed since it was written")
+        identity = about["identity"]
+        if is_known and not all(isinstance(x, str) for item in identity.items() for x in item):
+            raise TypeError("identity")
     except FileNotFoundError:
         raise FileNotFoundError(
             f"There is no checkpoint {os.fspath(path)!r}: begin with fit."
@@ -189,6 +239,179 @@ def read_checkpoint(path: str | os.PathLike[str]) -> Saved:
             f"{os.fspath(path)!r} is no checkpoint of skmlp, or is damaged "
             f"({type(error).__name__}): begin with fit."
         ) from None
-    if not known:
+    if not is_known:
         raise ValueError(f"{os.fspath(path)!r} has format {about['format']!r}, not {FORMAT!r}.")
+    del arrays["about"]
     return Saved(os.fspath(path), arrays, about)
+
+
+# == what every entry must be ======================================================================
+
+
+class _Wrong(Exception):  # noqa: N818, it becomes a ValueError that names the file
+    pass
+
+
+def _need(is_right: bool, name: str, found: Any, words: str) -> None:
+    if not is_right:
+        raise _Wrong(f"its entry {name!r} is {_short(found)}, which must be {words}")
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, np.ndarray):
+        return f"an array of {value.dtype} of shape {value.shape}"
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _check(arrays: Mapping[str, np.ndarray], about: Mapping[str, Any], to_be: Expected) -> None:
+    """Go through every entry of a file; nothing is used before all are right."""
+    _need_names(about, {"format", "progress", *_PLAIN, *_PARTS}, "the file")
+    names = _check_parts(arrays, about, to_be) | _check_rows(arrays, to_be)
+    _need(names == set(arrays), "arrays", sorted(arrays), f"{sorted(names)}")
+    _check_progress(about["progress"])
+    _check_history(about)
+    rate = about["rate"]
+    if to_be.solver is None:
+        _need(rate is None, "rate", rate, "null")
+    else:
+        _need(_is_number(rate) and 0 <= rate < math.inf, "rate", rate, "a number >= 0")
+    generators = about["generators"]
+    _need_names(generators, {"order"} | ({"noise"} if to_be.draws else set()), "generators")
+    _check_twister(generators["order"])
+    if to_be.draws:
+        _check_pcg(generators["noise"])
+
+
+def _need_names(found: Any, names: set[str], where: str) -> None:
+    _need(isinstance(found, dict) and set(found) == names, where, found, f"{sorted(names)}")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _is_count(value: Any, least: int = 0) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and least <= value < 1 << 62
+
+
+def _need_vector(found: Any, name: str, like: np.ndarray) -> None:
+    is_like = isinstance(found, np.ndarray) and (found.shape, found.dtype) == (
+        like.shape,
+        like.dtype,
+    )
+    is_right = is_like and bool(np.isfinite(found).all())
+    _need(is_right, name, found, f"finite numbers of {like.dtype} of shape {like.shape}")
+
+
+def _check_parts(
+    arrays: Mapping[str, np.ndarray], about: Mapping[str, Any], to_be: Expected
+) -> set[str]:
+    """Check marks, solver, average and scale; return the names of their arrays."""
+    theta = to_be.theta
+    marks, solver, average, scale = (about[part] for part in _PARTS)
+    vectors = {f"marks.{name}": theta for name in ("last", "good", "kept")}
+    _need_names(marks, {"last_iter", "good_iter", "good_loss", "merit"}, "marks")
+    for name in ("last_iter", "good_iter"):
+        _need(_is_count(marks[name]), f"marks.{name}", marks[name], "a count")
+    for name in ("good_loss", "merit"):
+        _need(_is_number(marks[name]), f"marks.{name}", marks[name], "a number")
+    fresh = _values(to_be.solver)
+    vectors |= {f"solver.{x}": v for x, v in fresh.items() if isinstance(v, np.ndarray)}
+    plain = {x: v for x, v in fresh.items() if isinstance(v, (bool, int, float))}
+    _need_names(solver, set(plain), "solver")
+    for name, value in plain.items():
+        found, words = solver[name], f"{value!r}"
+        is_right = type(found) is type(value) and found == value
+        if name == "steps":
+            is_right, words = _is_count(found), "a count"
+        elif name == "rate":
+            is_right, words = _is_number(found) and 0 <= found < math.inf, "a number >= 0"
+        _need(is_right, f"solver.{name}", found, words)
+    if to_be.averaging is None:
+        _need_names(average, set(), "average")
+    else:
+        _need_names(average, {"decay", "steps"}, "average")
+        decay = average["decay"]
+        _need(decay == to_be.averaging, "average.decay", decay, f"{to_be.averaging}")
+        _need(_is_count(average["steps"]), "average.steps", average["steps"], "a count")
+        vectors["average.values"] = theta
+    if to_be.n_raw is None:
+        _need_names(scale, set(), "scale")
+    else:
+        _need_names(scale, {"loss"}, "scale")
+        loss = scale["loss"]
+        _need(_is_number(loss) and 0 < loss < math.inf, "scale.loss", loss, "a number > 0")
+        vectors |= {f"scale.{name}": np.empty(to_be.n_raw) for name in ("start", "raw")}
+    for name, like in vectors.items():
+        _need_vector(arrays.get(name), name, like)
+    return set(vectors)
+
+
+def _check_rows(arrays: Mapping[str, np.ndarray], to_be: Expected) -> set[str]:
+    """Check the numbers of the rows; return the names of their arrays."""
+    names = {"train"} | ({"held_out"} if to_be.is_split else set())
+    names |= {"order"} if to_be.solver is not None else set()
+    for name in names:
+        found = arrays.get(name)
+        is_right = isinstance(found, np.ndarray) and found.ndim == 1 and found.dtype.kind == "i"
+        is_right = is_right and len(np.unique(found)) == len(found)  # type: ignore[arg-type]
+        is_right = is_right and bool(np.isin(found, to_be.rows).all())
+        _need(is_right, name, found, "distinct numbers of rows of the data that count")
+    together = np.sort(np.concatenate([arrays[x] for x in ("train", "held_out") if x in names]))
+    is_whole = np.array_equal(together, np.sort(to_be.rows))
+    _need(is_whole, "train", arrays["train"], "all rows that are not held out")
+    if "order" in names:
+        is_same = np.array_equal(np.sort(arrays["order"]), np.sort(arrays["train"]))
+        _need(is_same, "order", arrays["order"], "the training rows in some order")
+    return names
+
+
+def _check_progress(found: Any) -> None:
+    _need_names(found, {entry.name for entry in fields(Progress)}, "progress")
+    for name in ("n_iter", "samples_seen", "best_iter", "no_improvement", "retreats"):
+        _need(_is_count(found[name]), f"progress.{name}", found[name], "a count")
+    for name in ("loss", "best_loss", "best_score"):
+        _need(_is_number(found[name]), f"progress.{name}", found[name], "a number")
+    score = found["score"]
+    _need(score is None or _is_number(score), "progress.score", score, "a number or null")
+    ending = found["ending"]
+    _need(ending in ("", "converged", "stopped"), "progress.ending", ending, "a known ending")
+
+
+def _check_history(about: Mapping[str, Any]) -> None:
+    history = about["history"]
+    is_dict = isinstance(history, dict) and "loss" in history
+    _need(is_dict, "history", history, "columns of numbers, with a loss")
+    columns = [*history.items(), *((x, about[x]) for x in ("earlier_losses", "earlier_scores"))]
+    for name, column in columns:
+        are_numbers = isinstance(column, list) and all(map(_is_number, column))
+        _need(are_numbers, f"history.{name}", column, "a list of numbers")
+    lengths = {len(column) for column in history.values()}
+    _need(len(lengths) == 1, "history", history, "columns of one length")
+
+
+def _check_twister(found: Any) -> None:
+    """Check the state of a `RandomState`."""
+    _need_names(found, {"bit_generator", "state", "has_gauss", "gauss"}, "generators.order")
+    state, name = found["state"], "generators.order"
+    is_right = found["bit_generator"] == "MT19937" and isinstance(state, dict)
+    is_right = is_right and set(state) == {"key", "pos"} and _is_count(state["pos"])
+    is_right = is_right and state["pos"] <= 624 and isinstance(state["key"], list)
+    is_right = is_right and len(state["key"]) == 624
+    is_right = is_right and all(_is_count(x) and x < 1 << 32 for x in state["key"])
+    is_right = is_right and found["has_gauss"] in (0, 1) and _is_number(found["gauss"])
+    _need(is_right and math.isfinite(found["gauss"]), name, found, "the state of a MT19937")
+
+
+def _check_pcg(found: Any) -> None:
+    """Check the state of a default generator."""
+    names = {"bit_generator", "state", "has_uint32", "uinteger"}
+    _need_names(found, names, "generators.noise")
+    state = found["state"]
+    is_right = found["bit_generator"] == "PCG64" and isinstance(state, dict)
+    is_right = is_right and set(state) == {"state", "inc"}
+    is_right = is_right and all(type(x) is int and 0 <= x < 1 << 128 for x in state.values())
+    is_right = is_right and found["has_uint32"] in (0, 1)
+    is_right = is_right and _is_count(found["uinteger"]) and found["uinteger"] < 1 << 32
+    _need(is_right, "generators.noise", found, "the state of a PCG64")

@@ -56,25 +56,6 @@ class Outcome:
 class Course:
     """A fit on its way: what the end of an epoch means, for both trainers.
 
-    Parameters
-    ----------
-    theta : ndarray of shape (n_parameters,)
-        The parameters, which the trainer moves.
-    state : State
-        Where training stands.
-    stopping : Stopping
-        When it ends.
-    n_rows : int
-        The number of training rows.
-    loss_unit : float, default=1.0
-        What losses were divided by.
-    scores : callable, optional
-        What is known of theta by name; "validation_score" is what `stopping.by_score` goes by.
-    watch : Watch, optional
-        Who watches.
-    report : callable, optional
-        Takes a line of text about each epoch.
-
     Attributes
     ----------
     shown : ndarray of shape (n_parameters,)
@@ -144,23 +125,7 @@ class Course:
         average: Average | None = None,
         at_plateau: Callable[[], float | None] = lambda: None,
     ) -> None:
-        """End an epoch: score the parameters, count, keep them, and show them.
-
-        Parameters
-        ----------
-        loss : float
-            The objective of the epoch.
-        samples : int
-            How many samples it saw.
-        objective : callable
-            Computes the objective of the parameters as they stand, over all training rows.
-        rate : float, optional
-            The rate of its last step.
-        average : Average, optional
-            What is scored and kept instead of theta.
-        at_plateau : callable, optional
-            Returns the rate to go on with where nothing improves any more; None to stop.
-        """
+        """End an epoch: score the parameters, count, keep them, and show them."""
         raw = self.theta.copy()
         self.shown = raw
         if average is not None:
@@ -246,13 +211,7 @@ class Course:
         )
 
     def diverged(self, where: str, cure: str) -> Outcome:
-        """End where nothing is finite any more; with the best parameters, where there are some.
-
-        Raises
-        ------
-        ValueError
-            If no epoch was better than the first.
-        """
+        """End where nothing is finite any more; with the best parameters, where there are some."""
         problem = (
             f"Solver produced non-finite parameter weights or loss in {where}: scale the inputs "
             f"(StandardScaler) and numeric targets, or {cure}."
@@ -326,19 +285,7 @@ class Stepping:
 
 
 class Descent:
-    """A stochastic solver on its way: epoch after epoch of steps.
-
-    Parameters
-    ----------
-    objective : Objective
-        What is minimized; its theta is moved.
-    rows : ndarray of int
-        The training rows.
-    state : State
-        Where training stands.
-    how : Stepping
-        How the solver is led.
-    """
+    """A stochastic solver on its way: epoch after epoch of steps."""
 
     def __init__(self, objective: Objective, rows: np.ndarray, state: State, how: Stepping) -> None:
         self.objective, self.how = objective, how
@@ -458,25 +405,6 @@ def train_minibatches(course: Course, descent: Descent) -> Outcome:
 
     Where the loss or the parameters are no longer finite, it goes back to parameters that are known
     to be good, with a new solver and half the rate, as often as `stopping.retreats` allows.
-
-    Parameters
-    ----------
-    course : Course
-        The fit.
-    descent : Descent
-        The solver.
-
-    Returns
-    -------
-    Outcome
-        How it ended; theta holds the parameters to be kept.
-
-    Raises
-    ------
-    ValueError
-        If the objective or the parameters are no longer finite, and no epoch improved on the first.
-    KeyboardInterrupt
-        If it comes before one epoch is complete.
     """
     stopping = course.stopping
     first_rate = descent.how.schedule.rate_init
@@ -583,30 +511,7 @@ class _Over(Exception):  # noqa: N818, it ends the full-batch solver from inside
 
 
 def train_full_batch(course: Course, objective: Objective, rows: np.ndarray) -> Outcome:
-    """Run L-BFGS over all rows until it converges or has to end.
-
-    Parameters
-    ----------
-    course : Course
-        The fit; with `stopping.by_score`, it also ends where the validation score has not improved
-        by tol for `n_iter_no_change` iterations.
-    objective : Objective
-        What is minimized; its theta is moved.
-    rows : ndarray of int
-        The training rows.
-
-    Returns
-    -------
-    Outcome
-        How it ended; theta holds the parameters to be kept.
-
-    Raises
-    ------
-    ValueError
-        If the objective or the parameters are no longer finite, and no iteration was complete.
-    KeyboardInterrupt
-        If it comes before one iteration is complete.
-    """
+    """Run L-BFGS over all rows until it converges or has to end."""
     theta, stopping = course.theta, course.stopping
 
     def evaluate(x: np.ndarray) -> tuple[float, np.ndarray]:

@@ -80,20 +80,6 @@ class OutputScale:
 class LossGraph:
     """The data term of the objective as an expression: the head's loss of the network's outputs.
 
-    Parameters
-    ----------
-    network, head, n_targets
-        What computes raw outputs, what computes each sample's loss of them, and of how many
-        columns of targets.
-    is_weighted, is_sparse : bool, default=False
-        Whether each sample has a weight, and whether the rows of x are sparse.
-    has_scale : bool, default=False
-        Whether the last layer's outputs are on an `OutputScale`.
-    label_smoothing : float, default=0.0
-        The share of each target that is spread over the classes.
-    noise : Noise, optional
-        With it the network is composed for training, disturbed so; without, for prediction.
-
     Attributes
     ----------
     training : Training or None
@@ -243,25 +229,6 @@ def _penalty_on(
 
 class Objective:
     """The objective and its gradient on data.
-
-    Parameters
-    ----------
-    graph : LossGraph
-        The data term.
-    theta : ndarray of shape (n_parameters,)
-        The parameters; read where they stand.
-    X : array or CSR matrix of shape (n, inputs)
-        Inputs.
-    Y : ndarray of shape (n, n_targets)
-        Encoded targets.
-    weights : ndarray of shape (n,) or None
-        Weights, of mean 1 over the training rows.
-    alpha : float
-        The strength of the L2 term, over the mean of the weights as they were given.
-    scale : OutputScale, optional
-        That of the outputs, for a graph that has one.
-    random : Generator, optional
-        Where noise is drawn from, where the graph has any.
 
     Attributes
     ----------

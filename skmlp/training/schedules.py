@@ -20,17 +20,7 @@ Factor = Callable[[float], float]  # of progress in [0, 1]: what learning_rate_i
 
 @dataclass(frozen=True)
 class Constant:
-    """The rate of an epoch stays what it is: rate = learning_rate_init.
-
-    Parameters
-    ----------
-    rate_init : float
-        The rate to begin with.
-    power_t : float
-        The exponent of `InverseScaling`.
-    factor : callable, optional
-        What the rate of an epoch is multiplied by for a step, as a function of progress.
-    """
+    """The rate of an epoch stays what it is: rate = learning_rate_init."""
 
     rate_init: float
     power_t: float
@@ -148,24 +138,7 @@ SCHEDULES: Mapping[str, type[Constant] | Factor] = MappingProxyType(
 def schedule_of(
     learning_rate: str | Factor, rate_init: float, power_t: float, warmup: float, *, by_epochs: bool
 ) -> Constant:
-    """Make a schedule.
-
-    Parameters
-    ----------
-    learning_rate : str or callable
-        A name in `SCHEDULES`, or a function of progress.
-    rate_init, power_t : float
-        As `Constant` takes them.
-    warmup : float
-        The share of training in which the rate rises from 0.
-    by_epochs : bool
-        Whether scikit-learn's three schedules apply; with adam they do not, as there.
-
-    Returns
-    -------
-    Constant
-        The schedule.
-    """
+    """Make a schedule."""
     found = SCHEDULES[learning_rate] if isinstance(learning_rate, str) else learning_rate
     kind: type[Constant] = Constant
     factor: Factor | None = None

@@ -56,13 +56,6 @@ class Solver:
     A subclass is made with `(theta, rate, weights, **options)`, theta for its length and precision,
     and names in `options` the parameters of the estimators that it takes as keywords.
 
-    Parameters
-    ----------
-    rate : float
-        The rate of the next step.
-    weights : sequence of slice
-        The stretches of theta that are weights.
-
     Attributes
     ----------
     steps : int
@@ -87,16 +80,6 @@ def clearing(dtype: Any) -> Callable[..., None]:
 
     What never gets a gradient again, a dead unit's weights and moments, decays without end, and
     arithmetic on denormal numbers is many times slower than on any others.
-
-    Parameters
-    ----------
-    dtype : dtype
-        The precision.
-
-    Returns
-    -------
-    callable
-        `(scratch, *vectors)`: clears the vectors, using up the scratch, of the same length.
 
     Examples
     --------
@@ -129,15 +112,6 @@ class SGD(Solver):
 
     or, with Nesterov's momentum, :math:`\theta \leftarrow \theta + \mu v - \eta g` after the
     update of v (Sutskever et al., ICML 2013).
-
-    Parameters
-    ----------
-    theta, rate, weights
-        Its parameters, the rate eta, the stretches that are weights.
-    momentum : float
-        The momentum mu, in [0, 1].
-    nesterovs_momentum : bool
-        Whether to use Nesterov's form.
     """
 
     options: ClassVar[tuple[str, ...]] = ("momentum", "nesterovs_momentum")
@@ -190,15 +164,6 @@ class Adam(Solver):
     Epsilon stands beside the uncorrected root, as in scikit-learn and in section 2 of the paper.
     The moments are kept as m / (1 - beta_1) and v / (1 - beta_2), sums instead of means, which
     saves two passes; epsilon and the rate make up for it.
-
-    Parameters
-    ----------
-    theta, rate, weights
-        Its parameters, the rate eta, the stretches that are weights.
-    beta_1, beta_2 : float
-        The decay of the two moments, in [0, 1).
-    epsilon : float
-        Keeps the quotient finite.
     """
 
     options: ClassVar[tuple[str, ...]] = ("beta_1", "beta_2", "epsilon")
@@ -254,15 +219,6 @@ class AdamW(Adam):
 
     before each step of Adam. Unlike an L2 penalty, the decay is not divided by the size of the
     gradient, so that all weights shrink alike.
-
-    Parameters
-    ----------
-    theta, rate, weights
-        Its parameters, the rate eta, the stretches that decay: weights, no biases.
-    weight_decay : float
-        The strength lambda of the decay.
-    **adam : float
-        As for `Adam`.
     """
 
     options: ClassVar[tuple[str, ...]] = ("weight_decay", *Adam.options)
@@ -320,18 +276,6 @@ def clip_norm(g: np.ndarray, largest: float) -> bool:
     Pascanu, Mikolov and Bengio, "On the difficulty of training recurrent neural networks",
     ICML 2013, arXiv:1211.5063.
 
-    Parameters
-    ----------
-    g : ndarray
-        The gradient.
-    largest : float
-        The largest norm.
-
-    Returns
-    -------
-    bool
-        Whether it was finite.
-
     Examples
     --------
     >>> g = np.array([3.0, 4.0])
@@ -361,13 +305,6 @@ class Average:
     with decay d: the weights sum to 1, so that early averages are of few parameters, and not drawn
     to where they began. Polyak and Juditsky, SIAM Journal on Control and Optimization 30 (1992);
     the correction is that of Adam's moments.
-
-    Parameters
-    ----------
-    theta : ndarray
-        The parameters to be averaged, for their number and precision.
-    decay : float
-        The decay d, in (0, 1).
 
     Attributes
     ----------
@@ -410,26 +347,7 @@ def minimize_lbfgs(
     max_fun: int,
     after_iteration: Callable[[np.ndarray, float], None],
 ) -> Any:
-    """Minimize by L-BFGS (Liu and Nocedal 1989), as scipy.optimize has it.
-
-    Parameters
-    ----------
-    objective : callable
-        `theta -> (value, gradient)`.
-    theta : ndarray
-        Where to start; not changed.
-    tol : float
-        Stop where the largest entry of the gradient is below it.
-    max_iter, max_fun : int
-        The most iterations and evaluations.
-    after_iteration : callable
-        Called with theta and the value after every iteration; what it raises goes through.
-
-    Returns
-    -------
-    scipy.optimize.OptimizeResult
-        With `x`, `fun`, `nit`, `status` and `message`.
-    """
+    """Minimize by L-BFGS (Liu and Nocedal 1989), as scipy.optimize has it."""
     last = {"value": math.nan}
 
     def evaluate(x: np.ndarray) -> tuple[float, np.ndarray]:

@@ -26,11 +26,6 @@ class History:
     A longer one shares the numbers of the one before, so growing costs the same at any length,
     and whoever holds the shorter one goes on seeing that.
 
-    Parameters
-    ----------
-    columns : mapping of str to sequence of float
-        What is known so far, NaN where a column has gaps.
-
     Examples
     --------
     >>> begun = History({"loss": [3.0]})
