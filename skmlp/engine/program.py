@@ -344,7 +344,7 @@ class Step:
         for position, node in enumerate(self._plan.order):
             if node in self._targets or not self._is_computed(node):
                 continue
-            over = ()
+            over: tuple[int, ...] = ()
             if node.primitive.in_place:  # type: ignore[union-attr]
                 over = tuple(
                     numbers[x]

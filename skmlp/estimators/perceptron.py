@@ -144,7 +144,7 @@ class MultilayerPerceptron(CallbackSupportMixin, FittedNetwork):
 
     def _keep(self, parameters: dict[str, Any]) -> None:
         """Set the parameters of the constructor, as they were given."""
-        vars(self).update((name, x) for name, x in parameters.items() if name != "self")
+        self.__dict__.update((name, x) for name, x in parameters.items() if name != "self")
 
     @with_callbacks
     def fit(
@@ -350,7 +350,7 @@ class MultilayerPerceptron(CallbackSupportMixin, FittedNetwork):
     ) -> tuple[Outcome, State]:
         """Train from a start on; theta ends as the parameters to be kept."""
         settings, theta, state = problem.settings, start.theta, start.state
-        rows: Any = state.train
+        rows = state.training_rows
         _warn_of_clipped_batches(settings, len(rows))
         if watcher is not None and watcher.wants_identity:
             state = replace(state, identity=problem.identity)
@@ -399,13 +399,13 @@ class MultilayerPerceptron(CallbackSupportMixin, FittedNetwork):
         elif given is not None:
             validation = sample_of(given, given.rows)
         if scoring is not None:
-            training = sample_of(data, state.train, SCORED_ROWS)
+            training = sample_of(data, state.training_rows, SCORED_ROWS)
         elif validation is None:
             return None
         shown = start.theta if state.scale is None else start.theta.copy()
         in_training = copy(self)  # a scorer is given arrays, so there are no names to compare
-        vars(in_training).update(_attributes(problem, network.split(shown), state, state))
-        vars(in_training).pop("feature_names_in_", None)
+        in_training.__dict__.update(_attributes(problem, network.split(shown), state, state))
+        in_training.__dict__.pop("feature_names_in_", None)
         fitted = Fitted(in_training)
         score = _score(scoring, in_training, problem.target)
 
@@ -468,16 +468,16 @@ def _traced(
     """Trace the data term of the objective, or return what was traced for the same before."""
     if spares is None:
         return loss_graph(Network(*shape), *head, **options)
-    key, graph = spares.take("graph") or (None, None)
-    if key != (shape, head, options):
-        key, graph = (shape, head, options), loss_graph(Network(*shape), *head, **options)
-    spares.give("graph", (key, graph))
-    return graph
+    kept = spares.take("graph")
+    if kept is None or kept[0] != (shape, head, options):
+        kept = (shape, head, options), loss_graph(Network(*shape), *head, **options)
+    spares.give("graph", kept)
+    return kept[1]
 
 
 def _weighted(problem: Problem, start: Start) -> tuple[np.ndarray | None, float]:
     """Return the weights of mean 1 over the training rows, and alpha in their unit."""
-    weights, mean = problem.data.normalized_weights(start.state.train)
+    weights, mean = problem.data.normalized_weights(start.state.training_rows)
     weights = None if weights is None else weights.astype(start.theta.dtype)
     return weights, problem.settings.alpha / mean
 
@@ -495,7 +495,7 @@ def _objective(problem: Problem, start: Start) -> Objective:
         problem.graph, start.theta, data.X, data.Y, weights, alpha, state.scale, noise
     )
     if start.is_fresh:
-        rows: Any = state.train
+        rows = state.training_rows
         with running():
             objective.observe(rows[: problem.settings.batch_rows(len(rows))])
     return objective

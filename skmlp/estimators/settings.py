@@ -224,7 +224,7 @@ class Settings:
     output_activation: Activation | None
     head: Any
     loss: str | None
-    solver: type[Solver] | None
+    solver: type[Any] | None
     solver_options: Mapping[str, Any]
     alpha: float
     batch_size: int | str

@@ -34,7 +34,6 @@ class Target:
     head: Head
     n_targets: int
     usual: ClassVar[str]  # the kind of target, in the words of Head.targets, before any is seen
-    kind: Any  # what it is when it is seen
 
     @classmethod
     def accepts(cls, head: Any) -> bool:
@@ -95,7 +94,7 @@ class Target:
 
     def check_same_head(self, settings: Settings) -> None:
         """Refuse parameters that ask for another head than the fitted one."""
-        head = self.find_head(settings, self.kind)
+        head = self.find_head(settings, self.kind)  # type: ignore[attr-defined]
         if head != self.head:
             raise ValueError(
                 f"the fitted network has head {self.head!r}, but the 'head' parameter now asks "
@@ -111,7 +110,7 @@ class Numbers(Target):
     """Numbers: a column for each output."""
 
     usual: ClassVar[str] = "numbers"
-    kind: ClassVar[str] = "numbers"
+    kind: str = "numbers"
 
     @staticmethod
     def read(y: np.ndarray) -> np.ndarray:

@@ -265,6 +265,12 @@ class State:
     identity: dict[str, str] = field(default_factory=dict)
 
     @property
+    def training_rows(self) -> np.ndarray:
+        """The rows that are trained on, of a fit that has begun."""
+        assert self.train is not None
+        return self.train
+
+    @property
     def losses(self) -> list[float]:
         """The objective of every epoch, those of earlier fits first."""
         return [*self.earlier_losses, *self.history.column("loss")]
