@@ -113,7 +113,7 @@ def logsumexp(z: Any, axis: Any = -1, keepdims: bool = False) -> Any:
     Parameters
     ----------
     z : array or Expression
-        Finite numbers.
+        Numbers; a row of -inf has the value -inf.
     axis : int, default=-1
         The axis to sum over.
     keepdims : bool, default=False
@@ -131,6 +131,7 @@ def logsumexp(z: Any, axis: Any = -1, keepdims: bool = False) -> Any:
     array([1000.69314718])
     """
     top = stop_gradient(np.max(z, axis=axis, keepdims=True))
+    top = np.where(np.isfinite(top), top, 0.0)  # of infinities nothing is taken off
     total = np.log(np.sum(np.exp(z - top), axis=axis, keepdims=True)) + top
     return total if keepdims else np.squeeze(total, axis=axis)
 

@@ -6,7 +6,10 @@ the pullback of `a` is the gradient with respect to `a`, as an expression
     g, y, a, b, ... -> g * df/da
 
 Elementwise rows may leave out the sums over broadcast axes, `gradient` adds them. At a kink the
-pullback takes one of the one-sided slopes; at a tie with a constant (ReLU at 0) it takes zero.
+pullback takes one of the one-sided slopes; at a tie with a constant (ReLU at 0) it takes zero, but
+`clip` counts its bounds as inside. Where a slope is infinite on one side and the number cannot go
+there, as of a root at 0, it is taken as 0, so that the norm of zeros and the deviation of equal
+numbers have the slope 0 and not 0 times infinity.
 
 A row holds facts and no buffers: `rules` rewrites what is made of rows, `kernels` computes it.
 """
@@ -85,6 +88,16 @@ def is_number(node: Expression, value: float) -> bool:
     return node.value is not None and node.value.ndim == 0 and node.value == value
 
 
+def _where_zero(a: Any, instead: float) -> Any:
+    return np.where(a == 0, instead, a)
+
+
+def _less_one(exponent: Expression) -> Any:
+    """Return the exponent of the slope; an exponent of 0, whose slope is 0, stays."""
+    is_known = exponent.value is not None and bool(np.all(exponent.value != 0))
+    return exponent - 1 if is_known else np.where(exponent == 0, 0.0, exponent - 1)
+
+
 # -- arithmetic ------------------------------------------------------------------------------------
 _elementwise(
     np.add, lambda g, y, a, b: g, lambda g, y, a, b: g, keeps_boolean=True, linear_in="all"
@@ -101,14 +114,18 @@ _elementwise(np.divide, lambda g, y, a, b: g / b, lambda g, y, a, b: -g * y / b,
 _elementwise(np.negative, lambda g, y, a: -g, linear_in="all")
 _elementwise(np.reciprocal, lambda g, y, a: -g * y * y)
 _elementwise(np.square, lambda g, y, a: g * (2 * a))
-_elementwise(np.sqrt, lambda g, y, a: g * 0.5 / y)
+_elementwise(np.sqrt, lambda g, y, a: g * 0.5 / _where_zero(y, np.inf))
 _elementwise(np.cbrt, lambda g, y, a: g / (3 * y * y))
 _elementwise(
     np.power,
-    lambda g, y, a, b: g * b * a ** (b - 1),
+    lambda g, y, a, b: g * b * a ** _less_one(b),
     lambda g, y, a, b: g * y * np.log(np.where(a > 0, a, 1.0)),
 )
-_elementwise(np.hypot, lambda g, y, a, b: g * a / y, lambda g, y, a, b: g * b / y)
+_elementwise(
+    np.hypot,
+    lambda g, y, a, b: g * a / _where_zero(y, 1.0),
+    lambda g, y, a, b: g * b / _where_zero(y, 1.0),
+)
 FUNCTIONS[np.positive] = constant
 FUNCTIONS[np.float_power] = FUNCTIONS[np.power]
 
@@ -134,7 +151,7 @@ def _pull_logaddexp(
     b: Expression,
 ) -> Any:
     if not is_number(b, 0):
-        return g * special.expit(a - b)
+        return g * special.expit(np.where(a == b, 0.0, a - b))  # of equal infinities too
     return g * (grown(a) / (1 + grown(a)))  # computed once, for the softplus too
 
 
@@ -153,8 +170,8 @@ _elementwise(np.arccos, lambda g, y, a: -g / np.sqrt(1 - a * a))
 _elementwise(np.arctan, lambda g, y, a: g / (1 + a * a))
 _elementwise(
     np.arctan2,
-    lambda g, y, a, b: g * b / (a * a + b * b),
-    lambda g, y, a, b: -g * a / (a * a + b * b),
+    lambda g, y, a, b: g * b / _where_zero(np.hypot(a, b), 1.0) / _where_zero(np.hypot(a, b), 1.0),
+    lambda g, y, a, b: -g * a / _where_zero(np.hypot(a, b), 1.0) / _where_zero(np.hypot(a, b), 1.0),
 )
 _elementwise(np.sinh, lambda g, y, a: g * np.cosh(a))
 _elementwise(np.cosh, lambda g, y, a: g * np.sinh(a))
@@ -180,8 +197,17 @@ _elementwise(
 _elementwise(np.copysign, lambda g, y, a, b: g * np.sign(y) * np.sign(a), None)
 for _step in (np.sign, np.floor, np.ceil, np.trunc, np.rint, np.heaviside):
     _elementwise(_step)
-FUNCTIONS[np.fmax] = FUNCTIONS[np.maximum]
-FUNCTIONS[np.fmin] = FUNCTIONS[np.minimum]
+# Of a number and a NaN they return the number.
+_elementwise(
+    np.fmax,
+    lambda g, y, a, b: g * ((a > b if b.value is not None else a >= b) | np.isnan(b)),
+    lambda g, y, a, b: g * ((b > a) | np.isnan(a)),
+)
+_elementwise(
+    np.fmin,
+    lambda g, y, a, b: g * ((a < b if b.value is not None else a <= b) | np.isnan(b)),
+    lambda g, y, a, b: g * ((b < a) | np.isnan(a)),
+)
 
 for _test in (
     *(np.greater, np.greater_equal, np.less, np.less_equal, np.equal, np.not_equal),
@@ -238,6 +264,11 @@ def _clip(a: Any, a_min: Any = None, a_max: Any = None, **bounds: Any) -> Expres
 
 FUNCTIONS[np.clip] = _clip
 
+
+def _where_both_zero(a: Any, b: Any, instead: float) -> Any:
+    return np.where((a == 0) & (b == 0), instead, b)
+
+
 # -- scipy.special ---------------------------------------------------------------------------------
 _elementwise(
     special.expit,
@@ -266,9 +297,15 @@ _elementwise(
     lambda g, y, a, b: g * (special.digamma(a) - special.digamma(a + b)),
     lambda g, y, a, b: g * (special.digamma(b) - special.digamma(a + b)),
 )
-_elementwise(special.xlogy, lambda g, y, a, b: g * np.log(b), lambda g, y, a, b: g * a / b)
+_elementwise(  # 0 log 0 is 0, and so are its slopes
+    special.xlogy,
+    lambda g, y, a, b: g * np.log(_where_both_zero(a, b, 1.0)),
+    lambda g, y, a, b: g * a / _where_both_zero(a, b, 1.0),
+)
 _elementwise(
-    special.xlog1py, lambda g, y, a, b: g * np.log1p(b), lambda g, y, a, b: g * a / (1 + b)
+    special.xlog1py,
+    lambda g, y, a, b: g * np.log1p(_where_both_zero(a, 1 + b, 1.0) - 1),
+    lambda g, y, a, b: g * a / _where_both_zero(a, 1 + b, 1.0),
 )
 _elementwise(special.entr, lambda g, y, a: -g * (np.log(a) + 1))
 _elementwise(

@@ -91,7 +91,8 @@ def _softplus(z: Expression) -> Any:
 def _lower_logaddexp(a: Expression, b: Expression) -> Any:
     if is_number(a, 0) or is_number(b, 0):
         return _softplus(b if is_number(a, 0) else a)
-    return np.maximum(a, b) + np.log1p(np.exp(-np.abs(a - b)))
+    apart = np.where(a == b, 0.0, -np.abs(a - b))  # equal infinities are not apart
+    return np.maximum(a, b) + np.log1p(np.exp(apart))
 
 
 # What runs instead of a primitive: cheaper ones with the same value.
