@@ -39,7 +39,8 @@ def assert_close(got, want, dtype=np.float64, scale=1.0):
 
 
 def largest(values):
-    return max(float(np.max(np.abs(v), initial=0)) for v in values)
+    """The largest number; what stands in for a division by zero is no number."""
+    return max(float(np.max(np.abs(v[np.isfinite(v)]), initial=0)) for v in map(np.asarray, values))
 
 
 def every_node(program, values, rows):
