@@ -151,7 +151,7 @@ class Program:
         return self._steps[rows]
 
     def release(self, most_bytes: int) -> None:
-        """Let go of buffers, too large ones, then old ones, till they take at most so many bytes."""
+        """Let go of buffers, large and old ones first, till they take at most so many bytes."""
         steps = {n: step for n, step in self._steps.items() if step.number_of_bytes <= most_bytes}
         while sum(step.number_of_bytes for step in steps.values()) > most_bytes:
             del steps[next(iter(steps))]
@@ -335,7 +335,7 @@ def _loader(x: Expression, source: Any, dtype: Any) -> Load:
     def load(buffer: Any, gathered: Gathered | None, taken: range | np.ndarray) -> None:
         if can_take and not isinstance(taken, range):
             # "raise", or an array in another order, would make it copy all of it. Numbers are in
-            # range: whoever takes them from outside (a checkpoint, a user's validation) checks them.
+            # range: whoever takes them from outside, from a checkpoint say, checks them there.
             source.take(taken, 0, buffer if gathered is None else gathered.rows, "wrap")
             if gathered is not None:
                 np.copyto(gathered.places, gathered.items)

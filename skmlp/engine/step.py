@@ -119,11 +119,12 @@ class Layout:
         roots, last_uses = self.plan.roots, self.plan.last_uses
         positions = {node: position for position, node in enumerate(self.plan.order)}
         numbers: dict[Expression, int] = {}
-        computed = []
+        computed: list[Computed] = []
         for node in self.others:
             if not self._is_computed(node):
                 continue
-            first, dtype, over = positions[node], self.dtype_of(node), ()
+            first, dtype = positions[node], self.dtype_of(node)
+            over: tuple[int, ...] = ()
             if node.primitive.in_place:  # type: ignore[union-attr]
                 over = tuple(
                     numbers[x]
