@@ -79,7 +79,7 @@ def check_gradient(
     direction = rng.standard_normal(plain.shape)
     gradients = evaluate(gradient(np.sum(traced * direction), variables), values)
 
-    def along(i: int, entry: int, h: float) -> list[np.ndarray]:
+    def along(i: int, entry: int, h: float) -> list[float]:
         moved, found = list(points), []
         for steps in (-2, -1, 0, 1, 2):
             moved[i] = points[i].copy()

@@ -230,7 +230,7 @@ def _names(order: list[Expression]) -> dict[Expression, str]:
 
 
 def _key(x: Expression) -> str:
-    """Write the index that a node takes or fills, as in Python: [:, 0]; what is taken whole is left out."""
+    """Write the index that a node takes or fills, without axes at its end that are whole."""
     items = []
     for item in x.attributes["key"]:
         if isinstance(item, slice):
