@@ -10,6 +10,7 @@ import numpy as np
 
 from .expression import Expression, topological
 from .gradient import gradient
+from .primitives import INDEX
 from .program import evaluate
 from .shapes import shape_text
 
@@ -110,6 +111,7 @@ class ComputationGraph:
             for x in order
         ]
         self._texts = {names[x]: _number(x) for x in order if _is_number(x)}
+        self._keys = {names[x]: _key(x) for x in order if "key" in x.attributes}
         self.edges = [(source, node.name) for node in self.nodes for source in node.inputs]
 
     def __str__(self) -> str:
@@ -173,11 +175,14 @@ class ComputationGraph:
 
     def _call(self, node: Node) -> str:
         inputs = ", ".join(map(self._text, node.inputs))
+        if node.operation == "index":
+            return f"{inputs}{self._keys[node.name]}"
         return f"{node.operation}({inputs})" if inputs else node.operation
 
     def _caption(self, node: Node) -> list[str]:
         is_computed = node.operation not in ("variable", "constant")
-        head = f"{node.name} = {node.operation}" if is_computed else self._text(node.name)
+        operation = node.operation + self._keys.get(node.name, "")
+        head = f"{node.name} = {operation}" if is_computed else self._text(node.name)
         lines = [head if node.operation == "constant" else f"{head} {node.shape}"]
         if node.operation != "constant" and node.value is not None:
             lines.append(_numbers("value", node.value))
@@ -209,6 +214,8 @@ def _names(order: list[Expression]) -> dict[Expression, str]:
             name = _number(x) if _is_number(x) else "constant"
         elif x.name is not None:
             name = x.name
+        elif x.primitive is INDEX and x.inputs[0].name is not None:
+            name = names[x.inputs[0]] + _key(x)
         else:
             computed += 1
             while f"v{computed}" in given:
@@ -220,6 +227,21 @@ def _names(order: list[Expression]) -> dict[Expression, str]:
         names[x] = unique
         taken.add(unique)
     return names
+
+
+def _key(x: Expression) -> str:
+    """Write the index that a node takes or fills, without axes at its end that are whole."""
+    items = []
+    for item in x.attributes["key"]:
+        if isinstance(item, slice):
+            ends = ("" if end is None else str(end) for end in (item.start, item.stop))
+            step = "" if item.step is None else f":{item.step}"
+            items.append(":".join(ends) + step)
+        else:
+            items.append(str(item))
+    while len(items) > 1 and items[-1] == ":":
+        items.pop()
+    return f"[{', '.join(items)}]"
 
 
 def _is_number(x: Expression) -> bool:

@@ -119,10 +119,27 @@ def test_kinks_are_left_out():
 
 
 def test_most_entries_must_be_compared():
-    with pytest.raises(AssertionError, match="only 1 of 6 gradient entries could be compared"):
+    with pytest.raises(AssertionError, match="only 1 of 6 gradient entries of input 0 could"):
         check_gradient(np.abs, np.array([0, 0, 0, 1e-5, -1e-5, 1.0]))
     with pytest.raises(AssertionError, match="only 0 of 4"):
         check_gradient(np.log, -np.ones(4))
+
+
+def test_each_input_is_compared_by_itself():
+    def small_beside_large(a, b):
+        return 1e9 * a + straight_through(np.sin(b), 5 * np.sin(b))
+
+    with pytest.raises(AssertionError, match="only 0 of 3 gradient entries of input 1 could"):
+        check_gradient(small_beside_large, np.ones(3), np.ones(3))
+    with pytest.raises(AssertionError, match=r"with respect to input 1 at .*off by"):
+        check_gradient(small_beside_large, np.zeros(3), np.ones(3))
+
+    def at_a_kink(a, b):
+        return a + straight_through(np.abs(b), 3 * b)
+
+    with pytest.raises(AssertionError, match="only 0 of 3 gradient entries of input 1 could"):
+        check_gradient(at_a_kink, np.ones(3), np.zeros(3))
+    assert check_gradient(lambda a, b: 1e9 * a + np.sin(b), np.zeros(3), np.ones(3)) < 1e-5
 
 
 def test_functions_that_cannot_be_checked():

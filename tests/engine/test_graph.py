@@ -203,3 +203,14 @@ def test_what_cannot_be_shown():
         ComputationGraph(np.exp(z), {z: np.ones((2, 3))}, gradients=True)
     with pytest.raises(ValueError, match="needs values for z"):
         ComputationGraph(np.exp(z), {})
+
+
+def test_indices_are_shown_and_name_parts_of_variables():
+    parameters, z = variable("slopes", (2, 3)), variable("z", (BATCH, 3))
+    y = z * parameters[0] + (parameters[1] - (2 * z)[:, ::-1])
+    lines = str(ComputationGraph(y)).splitlines()
+    names = [line.split("  ")[0] for line in lines]
+    assert {"slopes[0]", "slopes[1]"} <= set(names)
+    assert any("v2[:, ::-1]" in line for line in lines)
+    assert 'v3 = index[:, ::-1] (n, 3)"' in ComputationGraph(y).to_dot()
+    assert len(set(names)) == len(names)

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from skmlp.engine import BATCH, Program, gradient, variable
 from skmlp.engine.plan import LINE_BYTES, Block, Plan, offsets
 from skmlp.engine.primitives import CONCATENATE
-from skmlp.engine.program import is_same_memory, side_by_side
 from skmlp.engine.rules import PLANNED
+from skmlp.engine.step import is_same_memory, side_by_side
 
 
 @st.composite

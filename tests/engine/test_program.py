@@ -845,3 +845,16 @@ def test_the_order_lists_inputs_first_and_nothing_lowered():
         assert node.primitive is None or node.primitive.name not in LOWERED
         assert node.primitive is None or node.primitive is PRIMITIVES[node.primitive.name]
         seen.add(node)
+
+
+def test_release_keeps_what_is_small_and_was_used_last():
+    x = variable("x", (BATCH, 10))
+    program = Program([np.exp(x)])
+    steps = {rows: program.step(rows) for rows in (1, 2, 3, 5000)}
+    program.release(steps[1].number_of_bytes + steps[3].number_of_bytes)
+    assert program.step(3) is steps[3]
+    for rows in (1, 2, 5000):
+        assert program.step(rows) is not steps[rows]
+    program.release(0)
+    assert program.step(3) is not steps[3]
+    np.testing.assert_array_equal(program.run({x: np.zeros((4, 10))})[0], np.ones((4, 10)))
