@@ -1,15 +1,22 @@
 """The backprop engine: NumPy code traced into a graph, differentiated, and run in place."""
 
+from types import MappingProxyType
+
 from .check import check_gradient
 from .composites import log_softmax, logsumexp, softmax
-from .expression import FUNCTIONS, Expression, constant, variable
+from .expression import FUNCTIONS as _FUNCTIONS
+from .expression import Expression, constant, variable
 from .gradient import gradient
 from .graph import ComputationGraph
 from .memory import aligned, filled
 from .plan import Plan
-from .primitives import PRIMITIVES, stop_gradient, straight_through
+from .primitives import PRIMITIVES as _PRIMITIVES
+from .primitives import register, stop_gradient, straight_through, take
 from .program import Program, evaluate, running
 from .shapes import BATCH
+
+# To look at; `register` is the way in.
+FUNCTIONS, PRIMITIVES = MappingProxyType(_FUNCTIONS), MappingProxyType(_PRIMITIVES)
 
 __all__ = [
     "BATCH",
@@ -27,9 +34,11 @@ __all__ = [
     "gradient",
     "log_softmax",
     "logsumexp",
+    "register",
     "running",
     "softmax",
     "stop_gradient",
     "straight_through",
+    "take",
     "variable",
 ]

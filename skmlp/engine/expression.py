@@ -53,10 +53,8 @@ class Primitive:
         Whether the result is boolean.
     keeps_boolean : bool
         Whether the result is boolean where all inputs are, as in NumPy.
-    takes_sparse : bool
-        Whether an input may be sparse.
-    keeps_sparse : bool
-        Whether the result of a sparse input is sparse.
+    takes, keeps : set of {"sparse", "integers"}
+        Whether inputs may be sparse, or integers, and whether the result then is, too.
     adds_rows : bool
         Whether a result without a batch axis, of inputs with one, adds something up over the rows.
     linear_in : {None, "all", "each", "first"}
@@ -72,8 +70,8 @@ class Primitive:
     in_place: bool = False
     is_boolean: bool = False
     keeps_boolean: bool = False
-    takes_sparse: bool = False
-    keeps_sparse: bool = False
+    takes: frozenset[str] = frozenset()
+    keeps: frozenset[str] = frozenset()
     adds_rows: bool = False
     linear_in: str | None = None
 
@@ -112,6 +110,8 @@ class Expression(NDArrayOperatorsMixin):
         The value of a constant.
     is_sparse : bool
         Whether a variable takes SciPy sparse rows.
+    is_integer : bool
+        Whether its values are row numbers, for `take`.
 
     Examples
     --------
@@ -126,6 +126,7 @@ class Expression(NDArrayOperatorsMixin):
         "attributes",
         "inputs",
         "is_boolean",
+        "is_integer",
         "is_sparse",
         "name",
         "primitive",
@@ -145,6 +146,7 @@ class Expression(NDArrayOperatorsMixin):
         value: np.ndarray | None = None,
         is_boolean: bool = False,
         is_sparse: bool = False,
+        is_integer: bool = False,
     ) -> None:
         self.primitive = primitive
         self.inputs = inputs
@@ -154,6 +156,7 @@ class Expression(NDArrayOperatorsMixin):
         self.value = value
         self.is_boolean = is_boolean
         self.is_sparse = is_sparse
+        self.is_integer = is_integer
 
     # -- what it looks like ---------------------------------------------------------------------
 
@@ -307,7 +310,9 @@ def _lookup(function: Callable[..., Any]) -> Callable[..., Any]:
     return FUNCTIONS[function]
 
 
-def variable(name: str, shape: Iterable[int | str], *, is_sparse: bool = False) -> Expression:
+def variable(
+    name: str, shape: Iterable[int | str], *, is_sparse: bool = False, dtype: Any = None
+) -> Expression:
     """Make a variable: an input, target, weight or parameter that a program gets values for.
 
     Parameters
@@ -319,6 +324,9 @@ def variable(name: str, shape: Iterable[int | str], *, is_sparse: bool = False) 
     is_sparse : bool, default=False
         Whether its values are SciPy sparse rows; such a variable can only be multiplied by a
         matrix with ``@``.
+    dtype : {None, int}, default=None
+        int for row numbers, by which `take` takes rows of a table; any other has the program's
+        precision.
 
     Returns
     -------
@@ -328,7 +336,7 @@ def variable(name: str, shape: Iterable[int | str], *, is_sparse: bool = False) 
     Raises
     ------
     ValueError
-        If an entry is neither a size nor, in first place, "n".
+        If an entry is neither a size nor, in first place, "n", or the type is none of these.
 
     Examples
     --------
@@ -341,7 +349,11 @@ def variable(name: str, shape: Iterable[int | str], *, is_sparse: bool = False) 
         raise ValueError(
             f"variable {name} has shape {shape_text(dimensions)}: only the first axis may be n"
         )
-    return Expression(None, (), {}, dimensions, name=name, is_sparse=is_sparse)
+    if dtype not in (None, int):
+        raise ValueError(f"variable {name} has dtype {dtype!r}: give int for row numbers, or none")
+    return Expression(
+        None, (), {}, dimensions, name=name, is_sparse=is_sparse, is_integer=dtype is int
+    )
 
 
 def constant(value: Any) -> Expression:
@@ -381,7 +393,12 @@ def apply(primitive: Primitive, *inputs: Any, **attributes: Any) -> Expression:
     """Make the node `primitive(*inputs, **attributes)`; of constants alone, fold it."""
     nodes = tuple(constant(x) for x in inputs)
     for node in nodes:
-        if node.is_sparse and not primitive.takes_sparse:
+        if node.is_integer and "integers" not in primitive.takes:
+            raise TypeError(
+                f"{primitive.name} was applied to the row numbers {node.label}: they say which "
+                "rows of a table to take, as in skmlp.engine.take(table, index)"
+            )
+        if node.is_sparse and "sparse" not in primitive.takes:
             raise TypeError(
                 f"{primitive.name} was applied to the sparse input {node.label}: sparse rows can "
                 "only be multiplied by a matrix, as in x @ W"
@@ -390,12 +407,19 @@ def apply(primitive: Primitive, *inputs: Any, **attributes: Any) -> Expression:
     if nodes and BATCH not in shape and all(node.value is not None for node in nodes):
         with np.errstate(all="ignore"):
             return constant(primitive.function(*(node.value for node in nodes), **attributes))
-    is_sparse = primitive.keeps_sparse and nodes[0].is_sparse
+    is_sparse = "sparse" in primitive.keeps and nodes[0].is_sparse
+    is_integer = "integers" in primitive.keeps and nodes[0].is_integer
     is_boolean = primitive.is_boolean or (
         primitive.keeps_boolean and all(node.is_boolean for node in nodes)
     )
     return Expression(
-        primitive, nodes, attributes, shape, is_boolean=is_boolean, is_sparse=is_sparse
+        primitive,
+        nodes,
+        attributes,
+        shape,
+        is_boolean=is_boolean,
+        is_sparse=is_sparse,
+        is_integer=is_integer,
     )
 
 

@@ -92,6 +92,8 @@ def _reduce_transposed(ufunc: Any, columns: np.ndarray, rows: np.ndarray, out: n
 
 def _bind_matmul(out: np.ndarray, a: Any, b: Any) -> Callable[[], Any]:
     if isinstance(a, np.ndarray) and isinstance(b, np.ndarray):
+        if out.ndim > 2:
+            return partial(np.matmul, a, b, out)
         is_part = not all(x.flags.c_contiguous or x.flags.f_contiguous for x in (a, b))
         if is_part and all(x.itemsize in x.strides for x in (a, b)):
             return partial(np.matmul, a, b, out)  # np.dot would copy part of a matrix
@@ -137,7 +139,13 @@ def _bind_any(
     function: Callable[..., Any], out: np.ndarray, *arrays: np.ndarray, **attributes: Any
 ) -> Callable[[], Any]:
     def compute() -> None:
-        out[...] = function(*arrays, **attributes)
+        result = function(*arrays, **attributes)
+        if np.shape(result) != out.shape:
+            raise ValueError(
+                f"{function!r} returned an array of shape {np.shape(result)} where its shape rule "
+                f"says {out.shape}"
+            )
+        out[...] = result
 
     return compute
 

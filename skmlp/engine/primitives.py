@@ -19,16 +19,18 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import partial, update_wrapper
 from typing import Any
 
 import numpy as np
 from scipy import special
+from scipy.sparse import csr_matrix
 
 from .expression import FUNCTIONS, SIMPLER, Expression, Primitive, apply, constant
 from .shapes import BATCH, Shape, broadcast, concrete, shape_text
 
 PRIMITIVES: dict[str, Primitive] = {}
+REGISTERED: list[str] = []  # the names of those that are users' own
 
 
 def _register(primitive: Primitive) -> Primitive:
@@ -487,18 +489,19 @@ ROWS = _register(  # how many rows the program runs with; filled in when it is b
 
 
 def _matmul_shape(a: Shape, b: Shape) -> Shape:
-    if len(a) != 2 or len(b) != 2 or a[1] != b[0]:
+    if len(a) < 2 or len(b) < 2 or a[-1] != b[-2]:
         raise ValueError(
             f"a matrix product of shapes {shape_text(a)} and {shape_text(b)} does not fit: "
             "columns of the first must be rows of the second"
         )
-    if a[0] == b[1] == BATCH:
+    shape = (*broadcast(a[:-2], b[:-2]), a[-2], b[-1])
+    if shape.count(BATCH) > 1:
         raise ValueError(
             f"a matrix product of shapes {shape_text(a)} and {shape_text(b)} pairs the rows of a "
             "batch, but rows are independent samples: write np.sum(a * b, axis=1) for products "
             "within rows"
         )
-    return (a[0], b[1])
+    return shape
 
 
 MATMUL = _register(
@@ -506,8 +509,11 @@ MATMUL = _register(
         name="matmul",
         function=np.matmul,
         shape=_matmul_shape,
-        pullbacks=(lambda g, y, a, b: g @ b.T, lambda g, y, a, b: a.T @ g),
-        takes_sparse=True,
+        pullbacks=(
+            lambda g, y, a, b: g @ _last_two_swapped(b),
+            lambda g, y, a, b: _last_two_swapped(a) @ g,
+        ),
+        takes=frozenset({"sparse"}),
         adds_rows=True,
         linear_in="each",
     )
@@ -524,46 +530,82 @@ def _matmul(a: Any, b: Any) -> Expression:
     if a.ndim == 1 and a.shape == b.shape:
         return np.sum(a * b)
     if a.ndim == 1:
-        return _matmul(a[None, :], b)[0]
+        return _matmul(a[None, :], b)[..., 0, :]
     if b.ndim == 1:
-        return _matmul(a, b[:, None])[:, 0]
+        return _matmul(a, b[:, None])[..., 0]
     return apply(MATMUL, a, b)
 
 
-FUNCTIONS[np.matmul] = FUNCTIONS[np.dot] = _matmul
+def _dot(a: Any, b: Any) -> Expression:
+    if np.ndim(a) > 2 or np.ndim(b) > 2:
+        raise TypeError("np.dot of more than two axes is another product: write a @ b")
+    return _matmul(a, b)
+
+
+FUNCTIONS[np.matmul], FUNCTIONS[np.dot] = _matmul, _dot
 
 
 # == the same numbers in another shape =============================================================
-
-
-def _transposed(a: Shape) -> Shape:
-    if len(a) != 2:
-        raise ValueError(f"only matrices are transposed, got shape {shape_text(a)}")
-    return (a[1], a[0])
 
 
 TRANSPOSE = _register(
     Primitive(
         name="transpose",
         function=np.transpose,
-        shape=_transposed,
+        shape=lambda a: (a[1], a[0]),
         pullbacks=(lambda g, y, a: g.T,),
         view=lambda a: a.T,
         keeps_boolean=True,
-        takes_sparse=True,
-        keeps_sparse=True,
+        takes=frozenset({"sparse", "integers"}),
+        keeps=frozenset({"sparse", "integers"}),
+        linear_in="all",
+    )
+)
+
+
+PERMUTE: Primitive = _register(  # of more axes than two
+    Primitive(
+        name="permute",
+        function=np.transpose,
+        shape=lambda a, axes: tuple(a[i] for i in axes),
+        pullbacks=(
+            lambda g, y, a, axes: np.transpose(g, tuple(axes.index(i) for i in range(a.ndim))),
+        ),
+        view=np.transpose,
+        keeps_boolean=True,
+        takes=frozenset({"integers"}),
+        keeps=frozenset({"integers"}),
         linear_in="all",
     )
 )
 
 
 def _transpose(a: Expression, axes: Any = None) -> Expression:
-    if axes not in (None, (1, 0), [1, 0], (-1, -2)):
-        raise ValueError(f"only matrices are transposed, got axes {axes}")
-    return a.inputs[0] if a.primitive is TRANSPOSE else apply(TRANSPOSE, a)
+    order = tuple(reversed(range(a.ndim))) if axes is None else tuple(axes)
+    if sorted(normalized_axes(order, a.ndim)) != list(range(a.ndim)):
+        raise ValueError(f"axes {axes} do not name each axis of shape {shape_text(a.shape)} once")
+    order = tuple(axis % a.ndim for axis in order)
+    if order == tuple(range(a.ndim)):
+        return a
+    if a.ndim == 2:
+        return a.inputs[0] if a.primitive is TRANSPOSE else apply(TRANSPOSE, a)
+    if a.primitive is PERMUTE:
+        return _transpose(a.inputs[0], tuple(a.attributes["axes"][i] for i in order))
+    return apply(PERMUTE, a, axes=order)
 
 
-FUNCTIONS[np.transpose] = _transpose
+def _swapaxes(a: Expression, axis1: int, axis2: int) -> Expression:
+    order = list(range(a.ndim))
+    one, two = (normalized_axes(axis, a.ndim)[0] for axis in (axis1, axis2))
+    order[one], order[two] = two, one
+    return _transpose(a, order)
+
+
+def _last_two_swapped(a: Expression) -> Expression:
+    return _swapaxes(a, -1, -2)
+
+
+FUNCTIONS[np.transpose], FUNCTIONS[np.swapaxes] = _transpose, _swapaxes
 
 
 def _indexed(a: Shape, key: tuple[Any, ...]) -> Shape:
@@ -591,12 +633,16 @@ INDEX = _register(
         pullbacks=(lambda g, y, a, key: _embed(g, a.shape, key),),
         view=lambda a, key: a[(*key, ...)],  # with ... even one number is a view
         keeps_boolean=True,
+        takes=frozenset({"integers"}),
+        keeps=frozenset({"integers"}),
         linear_in="all",
     )
 )
 
 
 def _index(a: Expression, key: Any) -> Expression:
+    if isinstance(key, Expression) and key.is_integer:
+        return take(a, key)
     items = list(key) if isinstance(key, tuple) else [key]
     axes = sum(item is not None and item is not Ellipsis for item in items)
     dots = [at for at, item in enumerate(items) if item is Ellipsis] or [len(items)]
@@ -704,6 +750,8 @@ RESHAPE: Primitive = _register(
         shape=_reshaped,
         pullbacks=(lambda g, y, a, shape: apply(RESHAPE, g, shape=a.shape),),
         keeps_boolean=True,
+        takes=frozenset({"integers"}),
+        keeps=frozenset({"integers"}),
         linear_in="all",
     )
 )
@@ -777,3 +825,216 @@ def _concatenate(parts: Any, axis: int = 0, **options: Any) -> Expression:
 
 
 FUNCTIONS[np.concatenate] = _concatenate
+
+
+# == rows of a table ===============================================================================
+
+
+def _taken_shape(table: Shape, index: Shape) -> Shape:
+    if not table or table[0] == BATCH:
+        raise ValueError(
+            f"rows are taken of a table, got an expression of shape {shape_text(table)}"
+        )
+    return (*index, *table[1:])
+
+
+def check_rows(index: np.ndarray, length: int) -> None:
+    """Refuse row numbers that a table of a length does not have."""
+    if index.size and not 0 <= index.min() <= index.max() < length:
+        wrong = index[(index < 0) | (index >= length)].flat[0]
+        raise IndexError(
+            f"row {wrong} of a table of {length} rows was to be taken: row numbers are from 0 to "
+            f"{length - 1}"
+        )
+
+
+def added_rows(g: np.ndarray, index: np.ndarray, length: int) -> np.ndarray:
+    """Add the rows of g up by their numbers: row j is the sum of all g[i] with index[i] = j."""
+    check_rows(index, length)
+    n = index.size
+    width = math.prod(g.shape[index.ndim :])
+    chosen = csr_matrix((np.ones(n, g.dtype), index.ravel(), np.arange(n + 1)), (n, length))
+    return np.asarray(chosen.T @ g.reshape(n, width)).reshape(length, *g.shape[index.ndim :])
+
+
+def _take_rows(table: np.ndarray, index: np.ndarray) -> np.ndarray:
+    check_rows(index, len(table))
+    return table.take(index, 0)
+
+
+ADD_ROWS: Primitive = _register(  # the pullback of take
+    Primitive(
+        name="add_rows",
+        function=added_rows,
+        shape=lambda g, index, length: (length, *g[len(index) :]),
+        pullbacks=(lambda gg, y, g, index, length: apply(TAKE, gg, index), None),
+        takes=frozenset({"integers"}),
+        adds_rows=True,
+        linear_in="first",
+    )
+)
+TAKE: Primitive = _register(
+    Primitive(
+        name="take",
+        function=_take_rows,
+        shape=_taken_shape,
+        pullbacks=(
+            lambda g, y, table, index: apply(ADD_ROWS, g, index, length=table.shape[0]),
+            None,
+        ),
+        takes=frozenset({"integers"}),
+        linear_in="first",
+    )
+)
+
+
+def take(table: Any, index: Any) -> Any:
+    """Take rows of a table by their numbers: an embedding.
+
+    Parameters
+    ----------
+    table : array or Expression of shape (length, ...)
+        The rows.
+    index : array of int, or an Expression made with ``variable(name, shape, dtype=int)``
+        Numbers from 0 to length - 1. Negative ones, and others, are refused.
+
+    Returns
+    -------
+    array or Expression of shape (*index.shape, ...)
+        The rows; the gradient adds up what each row of the table was taken for.
+
+    Raises
+    ------
+    IndexError
+        If there is no such row, when the numbers are known.
+    TypeError
+        If the index is not of whole numbers.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skmlp.engine import evaluate, gradient, take, variable
+    >>> table, index = variable("table", (3, 2)), variable("index", ("n",), dtype=int)
+    >>> (slope,) = gradient(np.sum(take(table, index)), [table])
+    >>> evaluate(slope, {table: np.eye(3, 2), index: np.array([2, 0, 2])})
+    array([[1., 1.],
+           [0., 0.],
+           [2., 2.]])
+    """
+    are_numbers = isinstance(index, Expression) and index.is_integer
+    if not isinstance(index, Expression):
+        index = np.asarray(index)
+        are_numbers = index.dtype.kind in "iu"
+    if not are_numbers:
+        raise TypeError(
+            f"rows are taken by whole numbers, got {index!r}: make the variable with dtype=int"
+        )
+    if not isinstance(table, Expression) and not isinstance(index, Expression):
+        return _take_rows(np.asarray(table), index)
+    if not isinstance(index, Expression):
+        index = Expression(None, (), {}, index.shape, value=index.astype(np.int64), is_integer=True)
+    taken = apply(TAKE, table, index)
+    if index.value is not None and taken.inputs:
+        check_rows(index.value, int(taken.inputs[0].shape[0]))
+    return taken
+
+
+def _numpy_take(a: Any, indices: Any, axis: Any = None, **options: Any) -> Any:
+    if axis != 0 or any(option not in (None, "raise") for option in options.values()):
+        raise TypeError("np.take of an expression takes rows: write axis=0")
+    return take(a, indices)
+
+
+FUNCTIONS[np.take] = _numpy_take
+
+
+# == primitives of one's own =======================================================================
+
+
+def register(
+    function: Callable[..., Any],
+    *pullbacks: Callable[..., Any] | None,
+    shape: Callable[..., Shape] | None = None,
+    name: str | None = None,
+) -> Callable[..., Any]:
+    r"""Register a primitive of your own: a function, with how it is differentiated.
+
+    With ``y = f(a, b, ...)`` and g the gradient of a number with respect to y, the pullback of a
+    returns the gradient with respect to a, made of NumPy functions of expressions:
+
+    .. math:: (g, y, a, b, ...) \mapsto g \, \partial f / \partial a
+
+    For elementwise functions, sums over axes that were broadcast are added by themselves. The
+    function is called with arrays of the program's precision; it needs no kernel.
+
+    Parameters
+    ----------
+    function : ufunc or callable
+        A NumPy or SciPy ufunc that is not known yet, or any function of arrays.
+    *pullbacks : callable or None
+        One for each argument; None where no gradient passes.
+    shape : callable, optional
+        ``shape(*input_shapes)`` is the shape of the result, where "n" stands for the rows of a
+        batch; by default that of elementwise functions.
+    name : str, optional
+        Its name in graphs and messages; by default the function's.
+
+    Returns
+    -------
+    callable
+        What computes with arrays and is traced with expressions; a ufunc is returned as it is.
+
+    Raises
+    ------
+    TypeError
+        If the function or a pullback cannot be called.
+    ValueError
+        If it is known already, has no name, or has another number of arguments than pullbacks.
+
+    Examples
+    --------
+    The Bessel function I0 times exp(-abs(z)), whose slope is that of I1 less itself:
+
+    >>> import numpy as np
+    >>> from scipy import special
+    >>> from skmlp.engine import check_gradient, register
+    >>> _ = register(special.i1e, lambda g, y, z: g * (special.i0e(z) - y / z - np.sign(z) * y))
+    >>> _ = register(special.i0e, lambda g, y, z: g * (special.i1e(z) - np.sign(z) * y))
+    >>> check_gradient(special.i0e, np.array([-2.0, 0.5, 3.0])) < 1e-6
+    True
+
+    A function of a script's own; the slope is written, not traced:
+
+    >>> def cube(z):
+    ...     return z**3
+    >>> cube = register(cube, lambda g, y, z: g * 3 * np.square(z))
+    >>> float(cube(2.0)), check_gradient(cube, np.array([1.0, -2.0])) < 1e-6
+    (8.0, True)
+    """
+    for called in (function, *pullbacks):
+        if not (called is None or callable(called)):
+            raise TypeError(f"register takes functions, got {called!r}")
+    label = getattr(function, "__name__", "<lambda>") if name is None else name
+    is_ufunc = isinstance(function, np.ufunc)
+    if function in FUNCTIONS or label in PRIMITIVES:
+        raise ValueError(f"{label} is a primitive already: give another name, or use what is there")
+    if not label.isidentifier():
+        raise ValueError(f"a primitive needs a name that is a word, got {label!r}: give name=")
+    if not pullbacks or (is_ufunc and (function.nin, function.nout) != (len(pullbacks), 1)):
+        raise ValueError(
+            f"{label} needs a pullback, or None, for each of its arguments, got {len(pullbacks)}"
+        )
+    REGISTERED.append(label)
+    if is_ufunc and shape is None and name is None:
+        _elementwise(function, *pullbacks)  # type: ignore[arg-type]
+        return function
+    primitive = _register(Primitive(label, function, shape or broadcast, pullbacks))
+
+    def registered(*inputs: Any) -> Any:
+        if any(isinstance(x, Expression) for x in inputs):
+            if len(inputs) != len(pullbacks):
+                raise TypeError(f"{label} takes {len(pullbacks)} inputs, got {len(inputs)}")
+            return apply(primitive, *inputs)
+        return function(*inputs)
+
+    return update_wrapper(registered, function)

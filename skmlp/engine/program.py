@@ -123,7 +123,7 @@ class Program:
         self._latest = -1
 
     def _choose_block_rows(self, block_rows: int | None) -> int:
-        if any(self._kinds[x] == "whole" or BATCH in x.shape[1:] for x in self.outputs):
+        if any(self._kinds[x] == "whole" for x in self.outputs):
             return 1 << 62
         if block_rows is not None:
             return int(block_rows)
@@ -195,7 +195,8 @@ class Program:
             `index -> outputs`, as `run`, to be called inside `running`.
         """
         total = self._count_rows(values)
-        loads = {x: _loader(x, values[x], self.dtype) for x in self.inputs}
+        dtypes = {x: np.dtype(np.int64) if x.is_integer else self.dtype for x in self.inputs}
+        loads = {x: _loader(x, values[x], dtypes[x]) for x in self.inputs}
         are_rows = [self._kinds[output] == "rows" for output in self.outputs]
         has_rows = any(are_rows)
         draws = any(callable(values[x]) for x in self.inputs)
@@ -223,6 +224,11 @@ class Program:
             shape = np.shape(values[x])
             if shape != concrete(x.shape, shape[0] if shape else 0):
                 raise ValueError(f"{x.label} is {shape_text(x.shape)}, got an array of {shape}")
+            if x.is_integer and np.asarray(values[x]).dtype.kind not in "iu":
+                raise TypeError(
+                    f"{x.label} takes row numbers, got an array of {np.asarray(values[x]).dtype}: "
+                    "give whole numbers, array.astype(int)"
+                )
         counts = {values[x].shape[0] for x in given if BATCH in x.shape}
         if not counts:  # no output depends on the batch, but its shape may
             counts = {
@@ -259,7 +265,8 @@ class Program:
                 ]
             for output, total, result in zip(self.outputs, totals, results, strict=True):
                 if self._kinds[output] == "rows":
-                    total[start : start + len(block)] = result
+                    axis = output.shape.index(BATCH)
+                    total[(slice(None),) * axis + (slice(start, start + len(block)),)] = result
                 elif self._kinds[output] == "sum":
                     total += result
                 else:
@@ -302,7 +309,10 @@ def evaluate(
     """
     if isinstance(outputs, Expression):
         return evaluate([outputs], values, dtype)[0]
-    arrays = {x: v if x.is_sparse else np.asarray(v, dtype) for x, v in (values or {}).items()}
+    arrays = {
+        x: v if x.is_sparse else np.asarray(v) if x.is_integer else np.asarray(v, dtype)
+        for x, v in (values or {}).items()
+    }
     return [np.array(result) for result in Program(outputs, dtype=dtype).run(arrays)]
 
 

@@ -133,7 +133,7 @@ def share(
             continue
         inputs = tuple(canonical[x] for x in node.inputs)
         if node.value is not None:
-            key: Any = (node.value.tobytes(), node.value.shape, node.is_boolean)
+            key: Any = (node.value.tobytes(), node.value.shape, node.value.dtype.str)
         elif node.primitive is None:
             key = node
         else:
@@ -160,7 +160,8 @@ def factored(outputs: list[Expression]) -> list[Expression]:
     users.update(outputs)
     instead = {}
     for node in order:
-        if node.primitive is MATMUL and node.inputs[0].primitive is TRANSPOSE:
+        is_flat = node.ndim == 2 and all(x.ndim == 2 for x in node.inputs)
+        if is_flat and node.primitive is MATMUL and node.inputs[0].primitive is TRANSPOSE:
             (x,), scaled = node.inputs[0].inputs, node.inputs[1]
             found = _outer_product(scaled, users)
             columns = [x.shape[1], node.shape[1]]
@@ -208,7 +209,12 @@ def stacked(outputs: list[Expression]) -> list[Expression]:
         )
         if not are_plain or users[W] != 1 or users[b] != 1 or users[product] != 1:
             continue
-        if x.shape[0] != BATCH or BATCH in W.shape or int(x.shape[1]) > int(W.shape[1]):
+        if (
+            node.ndim != 2
+            or x.shape[0] != BATCH
+            or BATCH in W.shape
+            or int(x.shape[1]) > int(W.shape[1])
+        ):
             continue
         if b.shape != W.shape[1:] or node.shape != (BATCH, *b.shape):
             continue
@@ -232,7 +238,7 @@ def _gradient_pairs(
     for node in outputs:
         if node.primitive is MATMUL and node.inputs[0].primitive is TRANSPOSE:
             (columns,), g = node.inputs[0].inputs, node.inputs[1]
-            if columns is x and g in sums:
+            if columns is x and g in sums and g.ndim == 2:
                 yield node, sums[g]
 
 

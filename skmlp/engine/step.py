@@ -94,7 +94,7 @@ class Layout:
 
     def dtype_of(self, node: Expression) -> np.dtype[Any]:
         """Return the precision of a node's values."""
-        return np.dtype(bool) if node.is_boolean else self.dtype
+        return np.dtype(bool if node.is_boolean else np.int64 if node.is_integer else self.dtype)
 
     def _standing(
         self, node: Expression, parameters: Mapping[Expression, np.ndarray]

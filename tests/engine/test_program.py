@@ -634,6 +634,8 @@ PER_ROW_OR_SUMS = {  # computed in blocks
     "fixed": lambda x, W: np.exp(W),
     "part of a sum": lambda x, W: np.concatenate([np.sum(x, axis=0)[1:], np.sum(x, axis=0)]),
     "joined": lambda x, W: np.concatenate([x, np.ones_like(x), x @ W], axis=1),
+    "transpose": lambda x, W: 2 * x.T,
+    "stacked over rows": lambda x, W: np.stack([x, x * x]),
 }
 WHOLE = {  # only the whole batch says what they are
     "mean": lambda x, W: np.mean(x),
@@ -647,8 +649,6 @@ WHOLE = {  # only the whole batch says what they are
     "number over a sum": lambda x, W: W / np.sum(x),
     "choice by a sum": lambda x, W: np.where(np.sum(x) > 0, W, 2 * W),
     "sum of rows in every row": lambda x, W: np.zeros_like(x) + np.sum(x, axis=0),
-    "transpose": lambda x, W: 2 * x.T,
-    "stacked over rows": lambda x, W: np.stack([x, x * x]),
 }
 
 
