@@ -1015,18 +1015,20 @@ def register(
         if not (called is None or callable(called)):
             raise TypeError(f"register takes functions, got {called!r}")
     label = getattr(function, "__name__", "<lambda>") if name is None else name
-    is_ufunc = isinstance(function, np.ufunc)
     if function in FUNCTIONS or label in PRIMITIVES:
         raise ValueError(f"{label} is a primitive already: give another name, or use what is there")
     if not label.isidentifier():
         raise ValueError(f"a primitive needs a name that is a word, got {label!r}: give name=")
-    if not pullbacks or (is_ufunc and (function.nin, function.nout) != (len(pullbacks), 1)):
+    takes = (len(pullbacks), 1)
+    if isinstance(function, np.ufunc):
+        takes = (function.nin, function.nout)
+    if not pullbacks or takes != (len(pullbacks), 1):
         raise ValueError(
             f"{label} needs a pullback, or None, for each of its arguments, got {len(pullbacks)}"
         )
     REGISTERED.append(label)
-    if is_ufunc and shape is None and name is None:
-        _elementwise(function, *pullbacks)  # type: ignore[arg-type]
+    if isinstance(function, np.ufunc) and shape is None and name is None:
+        _elementwise(function, *pullbacks)
         return function
     primitive = _register(Primitive(label, function, shape or broadcast, pullbacks))
 
