@@ -14,7 +14,7 @@ Nothing here knows a derivative or a buffer: `gradient` derives, `program` compu
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -423,8 +423,11 @@ def apply(primitive: Primitive, *inputs: Any, **attributes: Any) -> Expression:
     )
 
 
-def topological(outputs: Sequence[Expression]) -> list[Expression]:
-    """List every node that `outputs` need, each after its inputs."""
+def topological(
+    outputs: Sequence[Expression], instead: Mapping[Expression, Expression] | None = None
+) -> list[Expression]:
+    """List every node that `outputs` need, each after its inputs, or after what is read instead."""
+    instead = instead or {}
     order: list[Expression] = []
     done: set[Expression] = set()
     for output in outputs:
@@ -438,5 +441,6 @@ def topological(outputs: Sequence[Expression]) -> list[Expression]:
                 order.append(node)
                 continue
             stack.append((node, True))
-            stack.extend((x, False) for x in reversed(node.inputs) if x not in done)
+            inputs = (instead[node],) if node in instead else node.inputs
+            stack.extend((x, False) for x in reversed(inputs) if x not in done)
     return order

@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .expression import Expression, topological
+from .memory import LINE_BYTES
 from .primitives import BROADCAST_TO, CONCATENATE, ROWS
 from .rules import rewritten
 from .shapes import BATCH
@@ -159,20 +160,11 @@ def _is_linear_in_sums(node: Expression, kinds: Sequence[str]) -> bool:
 
 # -- memory ----------------------------------------------------------------------------------------
 
-LINE_BYTES = 64  # of the caches, and of the widest registers: every block starts at one
-
 
 class Block(NamedTuple):
-    """Memory that one node needs.
+    """Memory of `size` bytes that is written at `first` and read for the last time at `last`.
 
-    Attributes
-    ----------
-    size : int
-        The number of bytes.
-    first, last : int
-        When it is written, and read for the last time: positions in the order.
-    over : tuple of int
-        The blocks of the same size, read for the last time at `first`, that it may be written over.
+    It may be written over one of the blocks in `over`, of its size and read last at its `first`.
     """
 
     size: int
@@ -182,10 +174,11 @@ class Block(NamedTuple):
 
 
 def offsets(blocks: Sequence[Block]) -> tuple[list[int], int]:
-    """Lay blocks out in one piece of memory, so that no two of them meet while both are needed.
+    """Lay blocks, sorted by `first`, out in one piece of memory; return their starts and its size.
 
-    In their order, a block is written over another if it may be, or else takes the smallest free
-    space that it fits, or more at the end.
+    No two of them meet while both are needed, and each starts at a line of the cache. In their
+    order, a block is written over another if it may be, or else takes the smallest free space that
+    it fits, or more at the end.
 
     Examples
     --------

@@ -127,7 +127,7 @@ def share(
     canonical: dict[Expression, Expression] = {}
     known: dict[Any, Expression] = {}
     instead = instead or {}
-    for node in topological([*instead.values(), *outputs]):
+    for node in topological(outputs, instead):
         if node in instead:
             canonical[node] = canonical[instead[node]]
             continue

@@ -19,30 +19,17 @@ from .kernels import bind
 from .memory import aligned, filled
 from .plan import Block, Plan, is_repeated_constant, offsets
 from .primitives import CONCATENATE, ROWS
-from .shapes import BATCH, Shape, concrete, size
+from .shapes import BATCH, concrete, size
 
 
 class Computed(NamedTuple):
-    """A node whose value a call writes into memory of its own.
+    """A node whose value a call writes into memory of its own: of `fixed + rows * per_row` bytes.
 
-    Attributes
-    ----------
-    node : Expression
-        The node.
-    shape : tuple
-        Its shape.
-    dtype : dtype
-        Its precision.
-    fixed, per_row : int
-        The number of bytes, for any number of rows and for each row.
-    first, last : int
-        When it is written, and read for the last time.
-    over : tuple of int
-        Which of the computed nodes it may be written over.
+    It is written at `first`, read for the last time at `last` (positions in the order), and may be
+    written over the computed nodes of the numbers in `over`.
     """
 
     node: Expression
-    shape: Shape
     dtype: np.dtype[Any]
     fixed: int
     per_row: int
@@ -138,7 +125,7 @@ class Layout:
             fixed, per_row = (0, one) if BATCH in node.shape else (one, 0)
             last = last_uses.get(node, first)
             numbers[node] = len(computed)
-            computed.append(Computed(node, node.shape, dtype, fixed, per_row, first, last, over))
+            computed.append(Computed(node, dtype, fixed, per_row, first, last, over))
         return computed
 
     def _is_computed(self, node: Expression) -> bool:
@@ -196,7 +183,7 @@ class Step:
         memory = aligned(total, np.uint8)
         self.number_of_bytes += total
         return {
-            c.node: np.ndarray(concrete(c.shape, rows), c.dtype, memory, start)
+            c.node: np.ndarray(concrete(c.node.shape, rows), c.dtype, memory, start)
             for c, start in zip(computed, starts, strict=True)
         }
 
@@ -261,14 +248,8 @@ class Step:
 class Gathered(NamedTuple):
     """Where rows are gathered before they are put among other columns.
 
-    Attributes
-    ----------
-    rows : ndarray
-        The rows alone.
-    items : ndarray
-        The same memory, each row as one item: the quickest to copy.
-    places : ndarray
-        The places that they are copied to, each as one item.
+    `rows` are the rows alone; `items` the same memory, each row as one item, which is the quickest
+    to copy; `places` where they are copied to, each as one item.
     """
 
     rows: np.ndarray

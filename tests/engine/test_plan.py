@@ -136,6 +136,37 @@ def test_the_stacked_layer_has_the_numbers_of_the_plain_one(rows, are_neighbors,
         theta += 1  # parameters are read where they stand
 
 
+def elsewhere():
+    """Networks that read x, W or the layer more than once: outputs, and the variables."""
+    x, W, b, loss = layer()
+    yield "x read elsewhere", [loss + np.sum(x * x), *gradient(loss, [W, b])], (W, b)
+    yield "W asked for", [W, loss, *gradient(loss, [W, b])], (W, b)
+    yield "the layer asked for", [x @ W, x @ W + b, *gradient(loss, [W, b])], (W, b)
+    yield "gradients asked for twice", [*gradient(loss, [W, b]), *gradient(loss, [W, b])], (W, b)
+    V, c = variable("V", (3, 4)), variable("c", (4,))
+    both = loss + np.sum(np.sin(x @ V + c))
+    yield "two layers of x", gradient(both, [W, b, V, c]), (W, b, V, c)
+    yield "a layer used twice", gradient(loss + np.sum(np.sin(x @ W + b)), [W, b]), (W, b)
+    yield "W read by another product", gradient(loss + np.sum(x[:, ::-1] @ W), [W, b]), (W, b)
+
+
+ELSEWHERE = {name: (outputs, parameters) for name, outputs, parameters in elsewhere()}
+
+
+@pytest.mark.parametrize("name", ELSEWHERE)
+def test_rules_keep_the_numbers_whatever_else_is_read(name, monkeypatch):
+    rng = np.random.default_rng(0)
+    outputs, parameters = ELSEWHERE[name]
+    arrays = {v: rng.normal(size=v.shape) for v in parameters}
+    program = Program(outputs, arrays)
+    (x,) = program.inputs
+    X = rng.normal(size=(7, 3))
+    found = [np.array(value) for value in program.run({x: X})]
+    monkeypatch.setattr("skmlp.engine.rules.PLANNED", ())
+    for one, other in zip(found, Program(outputs, arrays).run({x: X}), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-12)
+
+
 def test_neighbors_are_viewed_and_others_copied():
     _, W, b, loss = layer()
     outputs = [loss, *gradient(loss, [W, b])]
