@@ -247,7 +247,7 @@ def slope_not_differentiated(z, slope=Learned(0.5)):  # noqa: B008
         (law_of_the_gradient, slope_not_differentiated),
         (law_of_kinks, lambda z: np.maximum(z, 0) + np.expm1(np.minimum(z, 0))),
         (law_of_extremes, lambda z: np.log(1 + np.exp(z))),
-        (law_of_extremes, lambda z: np.sqrt(np.square(z))),  # 0 / 0 in the gradient
+        (law_of_extremes, lambda z: np.cbrt(np.square(z))),  # 0 / 0 in the gradient
         (law_of_precision, lambda z: np.float64(2) * np.ones(1) * z),
         (law_of_precision, lambda z: np.tanh(z)[None]),
         (law_of_the_range, lambda z: 1.1 * np.tanh(z)),

@@ -243,7 +243,7 @@ class Overflowing(Plain):
 
 class GradientOverflowing(Plain):
     def loss(self, raw, y):
-        return np.sum(np.sqrt(np.abs(raw - y)), axis=1)  # at 0 its slope is infinite
+        return np.sum(np.cbrt(np.abs(raw - y)), axis=1)  # at 0 its slope is infinite
 
     def initial_raw(self, y, weights=None):
         return best_constant(self, y, weights, weighted_quantile(y, weights, 0.5))

@@ -16,7 +16,7 @@ from typing import Any, Self
 
 import sklearn
 
-from ..heads.head import is_count, is_number
+from ..heads.domains import is_count, is_number
 from ..training.checkpoints import write_checkpoint
 from ..training.warn import warn
 from .prediction import PARAMETERS

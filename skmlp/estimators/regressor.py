@@ -10,7 +10,7 @@ from sklearn.metrics import r2_score
 from sklearn.utils.metaestimators import available_if
 
 from ..heads import of_one_target
-from ..heads.head import is_number
+from ..heads.domains import is_number
 from .availability import has, has_stochastic_solver, known_head, only_with
 from .perceptron import MultilayerPerceptron, documented
 from .targets import Numbers

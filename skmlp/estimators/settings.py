@@ -17,8 +17,8 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 
-from ..heads import HEADS, Head, Linear, Poisson
-from ..heads.head import is_count
+from ..heads import HEADS, Head
+from ..heads.domains import is_count
 from ..network import NORMALIZATIONS, Noise
 from ..network.activations import ACTIVATIONS
 from ..network.initializers import INITIALIZERS
@@ -31,7 +31,7 @@ from .scoring import find_scorer
 
 FULL_BATCH = "lbfgs"  # the solver that goes over all samples at once
 RETREATS = 5  # the most times that a fit which is no longer finite goes back to better parameters
-LOSSES = {"squared_error": Linear, "poisson": Poisson}  # scikit-learn's names, and the heads
+LOSSES = {"squared_error": HEADS["linear"], "poisson": HEADS["poisson"]}  # scikit-learn's names, and the heads
 
 Activation = Callable[..., Any] | Layer
 

@@ -10,20 +10,15 @@ from types import MappingProxyType
 
 from .check import check_head
 from .classes import Brier, Focal, Hinge, Logistic, Ordinal, Softmax
-from .distributions import (
-    Gamma,
-    Gaussian,
-    GaussianMixture,
-    Laplace,
-    LogNormal,
-    NegativeBinomial,
-    Poisson,
-    StudentT,
-    Tweedie,
-)
+from .counts import NegativeBinomial, Poisson
+from .domains import NUMBERS, POSITIVE, ZERO_OR_ONE, ZERO_OR_POSITIVE, Domain
 from .frozen import Mixture, PoissonGamma, of_one_target
-from .head import NUMBERS, POSITIVE, ZERO_OR_ONE, ZERO_OR_POSITIVE, Domain, Head
-from .numbers import AbsoluteError, Huber, Linear, Quantile
+from .head import Head
+from .location_scale import Gaussian, Laplace, LogNormal, StudentT
+from .mixture import GaussianMixture
+from .numbers import AbsoluteError, Huber, Linear
+from .quantiles import Quantile
+from .tweedie import Gamma, Tweedie
 
 HEADS: Mapping[str, type[Head]] = MappingProxyType(
     {
@@ -49,12 +44,9 @@ HEADS: Mapping[str, type[Head]] = MappingProxyType(
     }
 )
 # What head="auto" means for each kind of target.
-AUTOMATIC: dict[str, type[Head]] = {
-    "numbers": Linear,
-    "binary": Logistic,
-    "multilabel": Logistic,
-    "multiclass": Softmax,
-}
+AUTOMATIC: Mapping[str, type[Head]] = MappingProxyType(
+    {"numbers": Linear, "binary": Logistic, "multilabel": Logistic, "multiclass": Softmax}
+)
 
 __all__ = [
     "AUTOMATIC",
@@ -63,29 +55,11 @@ __all__ = [
     "POSITIVE",
     "ZERO_OR_ONE",
     "ZERO_OR_POSITIVE",
-    "AbsoluteError",
-    "Brier",
     "Domain",
-    "Focal",
-    "Gamma",
-    "Gaussian",
-    "GaussianMixture",
     "Head",
-    "Hinge",
-    "Huber",
-    "Laplace",
-    "Linear",
-    "LogNormal",
-    "Logistic",
     "Mixture",
-    "NegativeBinomial",
-    "Ordinal",
-    "Poisson",
     "PoissonGamma",
-    "Quantile",
-    "Softmax",
-    "StudentT",
-    "Tweedie",
     "check_head",
     "of_one_target",
 ]
+__all__ += [kind.__name__ for kind in HEADS.values()]

@@ -21,7 +21,8 @@ from ..engine import (
     gradient,
     variable,
 )
-from .head import Head, best_constant, is_count
+from .domains import is_count
+from .head import Head, best_constant
 
 _ROWS = 40
 _EXTREMES = {np.float64: 1e4, np.float32: 1e3}  # the largest raw outputs in each precision

@@ -13,7 +13,8 @@ import numpy as np
 from scipy import special
 
 from ..engine import log_softmax, logsumexp, softmax
-from .head import ZERO_OR_ONE, Domain, Head, best_constant, is_number, mean
+from .domains import ZERO_OR_ONE, Domain, is_number
+from .head import Head, best_constant, mean
 
 _LEAST_PROBABILITY = 1e-6  # that a class or label which the data lack is given to start with
 

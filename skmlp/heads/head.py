@@ -13,30 +13,16 @@ parameters for each of k targets has raw outputs in blocks: raw[:, i*k:(i+1)*k] 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from math import isfinite
-from numbers import Integral, Real
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import numpy as np
 from scipy.optimize import minimize
 
 from ..engine import BATCH, Program, gradient, variable
 from ..engine.primitives import broadcast_to
-
-
-class Domain(NamedTuple):
-    """The targets that a head can learn: words for them, and an elementwise test."""
-
-    words: str
-    allows: Callable[[Any], Any]
-
-
-NUMBERS = Domain("finite", np.isfinite)
-ZERO_OR_POSITIVE = Domain("0 or positive", lambda y: np.isfinite(y) & (y >= 0))
-POSITIVE = Domain("positive", lambda y: np.isfinite(y) & (y > 0))
-ZERO_OR_ONE = Domain("0 or 1", lambda y: (y == 0) | (y == 1))
+from .domains import NUMBERS, Domain
 
 
 @dataclass(frozen=True)
@@ -237,19 +223,6 @@ class Head:
         return np.log1p(-self.predict(raw))
 
 
-# == parameters ====================================================================================
-
-
-def is_number(value: Any) -> bool:
-    """Whether a head's parameter is a finite real number, and no truth value."""
-    return not isinstance(value, (bool, np.bool_)) and isinstance(value, Real) and isfinite(value)
-
-
-def is_count(value: Any) -> bool:
-    """Whether a head's parameter is a whole number >= 1, and no truth value."""
-    return is_number(value) and isinstance(value, Integral) and int(value) >= 1
-
-
 # == links =========================================================================================
 
 LIMIT = 20.0  # exp(20) is 5e8
@@ -285,6 +258,11 @@ def blocks(raw: Any, n_parameters: int) -> list[Any]:
     """Cut raw outputs (n, n_parameters * k) into the (n, k) of each parameter."""
     k = raw.shape[1] // n_parameters
     return [raw[:, i * k : (i + 1) * k] for i in range(n_parameters)]
+
+
+def wide(raw: Any) -> np.ndarray:
+    """Return raw outputs in float64."""
+    return np.asarray(raw, np.float64)
 
 
 # == constant models ===============================================================================

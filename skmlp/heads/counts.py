@@ -1,0 +1,140 @@
+"""Heads for counts: Poisson's, and those that vary more.
+
+Poisson has scikit-learn's numbers, which leave out a function of y; the loss of the other is minus
+the logarithm of its probability.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from scipy import special, stats
+
+from .dispersion import Dispersed
+from .domains import (
+    ZERO_OR_POSITIVE,
+    Domain,
+)
+from .head import (
+    LIMIT,
+    Head,
+    best_constant,
+    log_above,
+    mean,
+    wide,
+)
+from .series import stirling
+
+
+@dataclass(frozen=True)
+class Poisson(Head):
+    """Regression of counts and rates; the output activation is the exponential.
+
+    Loss, half the Poisson deviance: sum over outputs of y log(y / mean) - y + mean. Domain:
+    y >= 0. Link: log, mean = exp(raw) for raw <= 30; above, the mean goes on linearly, as
+    exp(30) (raw - 29), so that loss, gradient and prediction stay finite. One raw output for
+    each target; `predict` is the mean. Exposure goes into `sample_weight`, y being a rate, as for
+    `sklearn.linear_model.PoissonRegressor`; the distribution is that of counts at exposure 1.
+    McCullagh and Nelder, Generalized Linear Models (1989).
+
+    Examples
+    --------
+    >>> Poisson().predict(np.array([[0.0], [1.0]])).round(3)
+    array([[1.   ],
+           [2.718]])
+    """
+
+    domain: ClassVar[Domain] = ZERO_OR_POSITIVE
+    out_activation: ClassVar[str] = "exp"
+
+    def log_mean(self, raw: Any) -> Any:
+        """Return the logarithm of the mean: raw itself up to 30."""
+        return np.minimum(raw, 30) + np.log1p(np.maximum(raw - 30, 0))
+
+    def loss(self, raw: Any, y: Any) -> Any:
+        """Compute half the Poisson deviance."""
+        log_mean = self.log_mean(raw)
+        return np.sum(np.exp(log_mean) - y * log_mean + special.xlogy(y, y) - y, axis=1)
+
+    def predict(self, raw: Any) -> Any:
+        """Return the mean."""
+        return np.exp(self.log_mean(raw))
+
+    def distribution(self, raw: np.ndarray) -> Any:
+        """Return Poisson distributions."""
+        return stats.poisson(self.predict(wide(raw)))
+
+    def initial_raw(self, y: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
+        """Return the raw output of the mean."""
+        return log_above(mean(y, weights), 30.0)
+
+
+@dataclass(frozen=True)
+class NegativeBinomial(Dispersed):
+    """Regression of counts that vary more than Poisson's: variance = mean + dispersion mean^2.
+
+    Loss, with r = 1 / dispersion: the sum over outputs of
+    (r + y) log(1 + mean / r) - y log(mean / r) - gammaln(y + r) + gammaln(r) + gammaln(y + 1).
+    Domain: y >= 0. Link: log, for the mean and for the dispersion; both grow slowly outside
+    exp(+-20). One raw output for each target, and after them one for each dispersion that is
+    learned; `predict` is the mean. As the dispersion goes to 0 it becomes `Poisson`. This is
+    "NB2": Cameron and Trivedi, Regression Analysis of Count Data (2013).
+
+    Parameters
+    ----------
+    dispersion : {"constant", "varying"} or float, default="constant"
+        Learned, once for all inputs; learned, as a function of the inputs; or known.
+
+    Raises
+    ------
+    ValueError
+        If `dispersion` is anything else.
+
+    Examples
+    --------
+    >>> NegativeBinomial().distribution(np.array([[np.log(3.0), np.log(0.5)]])).var().round(4)
+    array([[7.5]])
+    """
+
+    domain: ClassVar[Domain] = ZERO_OR_POSITIVE
+    dispersion: float | str = "constant"
+
+    def __post_init__(self) -> None:
+        """Check the parameter."""
+        self._check_second("dispersion")
+
+    @property
+    def _second(self) -> Any:
+        return self.dispersion
+
+    def loss(self, raw: Any, y: Any) -> Any:
+        """Compute minus the log-likelihood."""
+        log_mean, log_dispersion = self._logarithms(raw)
+        if isinstance(self.dispersion, str):
+            dispersion, r = np.exp(log_dispersion), np.exp(-log_dispersion)
+            rest = stirling(r)
+        else:
+            dispersion, r = float(self.dispersion), 1.0 / float(self.dispersion)
+            rest = float(stirling(r))
+        # gammaln(y + r) - gammaln(r) - y log(r), which cancels for large r:
+        rising = (y + r - 0.5) * np.log1p(y * dispersion) - y + stirling(y + r) - rest
+        normalizer = (r + y) * np.logaddexp(log_mean + log_dispersion, 0)
+        return np.sum(normalizer - y * log_mean - rising + special.gammaln(y + 1), axis=1)
+
+    def distribution(self, raw: np.ndarray) -> Any:
+        """Return negative binomial distributions."""
+        log_mean, log_dispersion = self._logarithms(wide(raw))
+        return stats.nbinom(np.exp(-log_dispersion), special.expit(-log_mean - log_dispersion))
+
+    def initial_raw(self, y: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
+        """Return the raw outputs of the mean and of the dispersion of the greatest likelihood."""
+        average = mean(y, weights)
+        if not isinstance(self.dispersion, str):
+            return log_above(average)
+        variance = mean(np.square(y - average), weights)
+        excess = (variance - average) / np.maximum(np.square(average), np.exp(-LIMIT))
+        start = np.concatenate([log_above(average), np.log(np.clip(excess, 1e-2, 1e4))])
+        bounds = [(-LIMIT, np.inf)] * len(average) + [(-LIMIT, LIMIT)] * len(average)
+        return best_constant(self, y, weights, start, bounds)

@@ -1,0 +1,33 @@
+"""Domains: the targets that a head can learn, and the numbers that its parameters can be."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import isfinite
+from numbers import Integral, Real
+from typing import Any, NamedTuple
+
+import numpy as np
+
+
+class Domain(NamedTuple):
+    """The targets that a head can learn: words for them, and an elementwise test."""
+
+    words: str
+    allows: Callable[[Any], Any]
+
+
+NUMBERS = Domain("finite", np.isfinite)
+ZERO_OR_POSITIVE = Domain("0 or positive", lambda y: np.isfinite(y) & (y >= 0))
+POSITIVE = Domain("positive", lambda y: np.isfinite(y) & (y > 0))
+ZERO_OR_ONE = Domain("0 or 1", lambda y: (y == 0) | (y == 1))
+
+
+def is_number(value: Any) -> bool:
+    """Whether a parameter is a finite real number, and no truth value."""
+    return not isinstance(value, (bool, np.bool_)) and isinstance(value, Real) and isfinite(value)
+
+
+def is_count(value: Any) -> bool:
+    """Whether a parameter is a whole number >= 1, and no truth value."""
+    return is_number(value) and isinstance(value, Integral) and int(value) >= 1
