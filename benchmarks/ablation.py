@@ -27,7 +27,7 @@ from contenders import estimator
 from networks import JOBS, Job, data, written
 
 import skmlp
-from skmlp.engine import kernels, memory, plan, rules
+from skmlp.engine import kernels, memory, rules
 from skmlp.training import objective
 
 NETWORKS = {name: JOBS[name] for name in ("default", "tanh", "256-256", "512-256", "regression")}
@@ -59,10 +59,8 @@ CASES: dict[str, tuple[Any, str, Any]] = {
     "nothing": other(),
     "stacked first layer": (rules, "PLANNED", (rules.factored,)),
     "factored products": (rules, "PLANNED", (rules.stacked,)),
-    "comparisons first": (plan, "_comparisons_first", list),
     "aligned arrays": (memory, "LINE_BYTES", 1),
-    "matmul for large products": other(matmul=partial(product, np.dot)),
-    "dot for small products": other(matmul=partial(product, np.matmul)),
+    "dot for products": other(matmul=partial(product, np.matmul)),
     "masks as a copy and a product": other(multiply=elementwise(np.multiply)),
     "repeated constants": other(maximum=elementwise(np.maximum), minimum=elementwise(np.minimum)),
     "sums as products": other(sum=partial(reduced, np.add)),

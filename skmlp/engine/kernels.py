@@ -92,14 +92,10 @@ def _reduce_transposed(ufunc: Any, columns: np.ndarray, rows: np.ndarray, out: n
 
 def _bind_matmul(out: np.ndarray, a: Any, b: Any) -> Callable[[], Any]:
     if isinstance(a, np.ndarray) and isinstance(b, np.ndarray):
-        if out.ndim > 2:
-            return partial(np.matmul, a, b, out)
         is_part = not all(x.flags.c_contiguous or x.flags.f_contiguous for x in (a, b))
-        if is_part and all(x.itemsize in x.strides for x in (a, b)):
+        if out.ndim > 2 or (is_part and all(x.itemsize in x.strides for x in (a, b))):
             return partial(np.matmul, a, b, out)  # np.dot would copy part of a matrix
-        # np.dot costs less to call and is quick with a column by a row, but writes zeros first.
-        is_large = a.shape[1] >= 16 and out.size >= 1 << 14
-        return partial(np.matmul if is_large else np.dot, a, b, out)
+        return partial(np.dot, a, b, out)  # costs less to call
     return partial(_sparse_product, out, a, b)
 
 

@@ -54,7 +54,7 @@ class Plan:
     def __init__(self, outputs: Sequence[Expression]) -> None:
         self.asked = list(outputs)
         self.outputs = rewritten(outputs)
-        self.order = _comparisons_first(topological(self.outputs))
+        self.order = topological(self.outputs)
         self.kinds = _row_kinds(self.order)
         self.joined = _joined(self.order)
         self.joins = {whole for whole, _ in self.joined.values()}
@@ -62,24 +62,6 @@ class Plan:
 
 
 # -- passes over the graph -------------------------------------------------------------------------
-
-
-def _comparisons_first(order: list[Expression]) -> list[Expression]:
-    """Compare as soon as the numbers are there: they are in the cache, truth values take less."""
-    comparing: dict[Expression, list[Expression]] = {}
-    for node in order:
-        if node.is_boolean and len(node.inputs) == 2:
-            compared, number = node.inputs
-            if number.value is not None and not compared.is_boolean:
-                comparing.setdefault(compared, []).append(node)
-    moved = {test for tests in comparing.values() for test in tests}
-    sooner = []
-    for node in order:
-        if node not in moved:
-            sooner.append(node)
-            tests = comparing.get(node, [])
-            sooner += [x for test in tests for x in (test.inputs[1], test)]
-    return list(dict.fromkeys(sooner))
 
 
 def is_repeated_constant(node: Expression) -> bool:

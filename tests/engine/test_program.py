@@ -518,19 +518,6 @@ def test_products_that_sum_over_columns_of_a_batch():
 # -- the order of calls ---------------------------------------------------------------------------
 
 
-def test_comparisons_come_right_behind_what_they_compare():
-    x, W = variable("x", (BATCH, 4)), variable("W", (4, 3))
-    h = np.maximum(x @ W, 0)
-    (slope,) = gradient(np.sum(np.exp(np.tanh(h))), [W])
-    order = Program([np.sum(h), slope]).order
-    at = {node: position for position, node in enumerate(order)}
-    (test,) = (node for node in order if node.is_boolean)
-    compared, number = test.inputs
-    assert set(order[at[compared] : at[test] + 1]) <= {compared, number, test}
-    assert all(at[x] < at[node] for node in order for x in node.inputs)
-    assert len(at) == len(order)
-
-
 def test_truth_values_may_be_compared_too():
     x = variable("x", (BATCH, 3))
     test = np.logical_or(np.equal(x > 0, True), x < -1)
