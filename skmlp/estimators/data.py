@@ -66,19 +66,19 @@ def check_inputs(estimator: Any, X: Any, **options: Any) -> Any:
     if options.get("reset") is False and _is_as_fitted(estimator, X):
         y = options.get("y")
         if y is None or _is_plain_target(y, len(X)):
-            _refuse_non_finite(X, "X")
+            _check_finite(X, "X")
             if y is None:
                 return X
-            _refuse_odd_numbers(y, "y", must_be_numbers=False)
+            _check_numbers(y, "y", must_be_numbers=False)
             return X, y
     array = _plain_array(X)
     if array is not None:
-        _refuse_odd_shapes(array, X)
+        _check_matrix(array, X)
     y = options.get("y")
     targets = None if y is None else _plain_array(y)
     if targets is not None:
-        _refuse_odd_numbers(targets, "y", must_be_numbers=bool(options.get("y_numeric")))
-        _refuse_odd_lengths(array, targets)
+        _check_numbers(targets, "y", must_be_numbers=bool(options.get("y_numeric")))
+        _check_lengths(array, targets)
     try:
         checked = validate_data(
             estimator, X, accept_sparse="csr", dtype=FLOATS, ensure_all_finite=False, **options
@@ -86,7 +86,7 @@ def check_inputs(estimator: Any, X: Any, **options: Any) -> Any:
     except ValueError as error:
         raise _told_better(error) from None
     inputs = checked[0] if isinstance(checked, tuple) else checked
-    _refuse_non_finite(inputs, "X")
+    _check_finite(inputs, "X")
     if not isinstance(checked, tuple):
         return checked
     y = checked[1]
@@ -161,7 +161,7 @@ def _is_plain_target(y: Any, n_rows: int) -> bool:
     )
 
 
-def _refuse_odd_shapes(array: np.ndarray, X: Any) -> None:
+def _check_matrix(array: np.ndarray, X: Any) -> None:
     if array.ndim != 2:
         what = "None" if X is None else f"{array.ndim}D array"
         raise ValueError(
@@ -186,7 +186,7 @@ def _refuse_complex(array: np.ndarray, name: str) -> None:
         raise ValueError(f"Complex data not supported: {name} has dtype {array.dtype}.")
 
 
-def _refuse_odd_lengths(array: np.ndarray | None, targets: np.ndarray) -> None:
+def _check_lengths(array: np.ndarray | None, targets: np.ndarray) -> None:
     if array is not None and targets.ndim and len(array) != len(targets):
         raise ValueError(
             "Found input variables with inconsistent numbers of samples: "
@@ -194,11 +194,11 @@ def _refuse_odd_lengths(array: np.ndarray | None, targets: np.ndarray) -> None:
         )
 
 
-def _refuse_odd_numbers(array: np.ndarray, name: str, *, must_be_numbers: bool) -> None:
+def _check_numbers(array: np.ndarray, name: str, *, must_be_numbers: bool) -> None:
     """Refuse what is not finite or, where it must be, no number."""
     _refuse_complex(array, name)
     if array.dtype.kind == "f":
-        _refuse_non_finite(array, name)
+        _check_finite(array, name)
     elif must_be_numbers and array.dtype.kind in "OUS":
         for value in array.flat:
             try:
@@ -218,7 +218,7 @@ def _told_better(error: ValueError) -> ValueError:
     return error
 
 
-def _refuse_non_finite(X: Any, name: str) -> None:
+def _check_finite(X: Any, name: str) -> None:
     numbers = X if isinstance(X, np.ndarray) else X.data
     with np.errstate(all="ignore"):
         if np.isfinite(np.sum(numbers)):
@@ -251,7 +251,7 @@ def check_weights(sample_weight: Any, n_rows: int) -> np.ndarray | None:
         sample_weight = np.full(n_rows, sample_weight)
     array = _plain_array(sample_weight)
     if array is not None:
-        _refuse_odd_numbers(array, "sample_weight", must_be_numbers=True)
+        _check_numbers(array, "sample_weight", must_be_numbers=True)
     weights = check_array(
         sample_weight, ensure_2d=False, dtype=np.float64, input_name="sample_weight"
     )

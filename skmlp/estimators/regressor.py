@@ -9,7 +9,7 @@ from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
 from sklearn.utils.metaestimators import available_if
 
-from ..heads import of_one_target
+from ..heads import for_one_target
 from ..heads.domains import is_number
 from .availability import has, has_stochastic_solver, known_head, only_with
 from .perceptron import MultilayerPerceptron, documented
@@ -276,7 +276,7 @@ class MLPRegressor(RegressorMixin, MultilayerPerceptron):
 def _distribution(target: Numbers, raw: np.ndarray) -> Any:
     with np.errstate(all="ignore"):
         frozen = target.head.distribution(raw)
-    return of_one_target(frozen) if target.n_targets == 1 else frozen
+    return for_one_target(frozen) if target.n_targets == 1 else frozen
 
 
 def _without_targets_axis(answers: np.ndarray) -> np.ndarray:

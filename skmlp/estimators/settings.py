@@ -24,14 +24,17 @@ from ..network.activations import ACTIVATIONS
 from ..network.initializers import INITIALIZERS
 from ..network.layers import LAYERS, Layer
 from ..training.loops import Stepping
-from ..training.schedules import SCHEDULES, Constant, comes_to_rest, schedule_of
+from ..training.schedules import SCHEDULES, Constant, ends_at_zero, schedule_of
 from ..training.solvers import SOLVERS, Solver
 from ..training.state import Stopping
 from .scoring import find_scorer
 
 FULL_BATCH = "lbfgs"  # the solver that goes over all samples at once
 RETREATS = 5  # the most times that a fit which is no longer finite goes back to better parameters
-LOSSES = {"squared_error": HEADS["linear"], "poisson": HEADS["poisson"]}  # scikit-learn's names, and the heads
+LOSSES = {
+    "squared_error": HEADS["linear"],
+    "poisson": HEADS["poisson"],
+}  # scikit-learn's names, and the heads
 
 Activation = Callable[..., Any] | Layer
 
@@ -210,7 +213,7 @@ class Settings:
         The parameters that the solver takes.
     schedule : Constant
         What sets its rate.
-    comes_to_rest : bool
+    ends_at_zero : bool
         Whether the schedule ends, by itself, after `max_iter` epochs.
     scoring : None, "loss" or callable
         What a score is, names replaced by scorers.
@@ -229,7 +232,7 @@ class Settings:
     alpha: float
     batch_size: int | str
     schedule: Constant
-    comes_to_rest: bool
+    ends_at_zero: bool
     max_iter: int
     shuffle: bool
     random_state: Any
@@ -281,7 +284,7 @@ class Settings:
                 said["warmup"],
                 by_epochs=solver is not None and solver.by_epochs,
             ),
-            "comes_to_rest": comes_to_rest(said["learning_rate"]),
+            "ends_at_zero": ends_at_zero(said["learning_rate"]),
             "scoring": find_scorer(said["scoring"]),
             "noise": _noise(said, len(units)),
             "dtype": None if said["dtype"] is None else np.dtype(said["dtype"]),
@@ -342,7 +345,7 @@ class Settings:
             batch_size=self.batch_rows(n_rows),
             shuffle=rng.shuffle if self.shuffle else None,
             planned_epochs=self.max_iter,
-            comes_to_rest=self.comes_to_rest,
+            ends_at_zero=self.ends_at_zero,
             max_grad_norm=self.max_grad_norm,
             averaging=self.averaging,
         )

@@ -12,7 +12,7 @@ from .check import check_head
 from .classes import Brier, Focal, Hinge, Logistic, Ordinal, Softmax
 from .counts import NegativeBinomial, Poisson
 from .domains import NUMBERS, POSITIVE, ZERO_OR_ONE, ZERO_OR_POSITIVE, Domain
-from .frozen import Mixture, PoissonGamma, of_one_target
+from .frozen import Mixture, PoissonGamma, for_one_target
 from .head import Head
 from .location_scale import Gaussian, Laplace, LogNormal, StudentT
 from .mixture import GaussianMixture
@@ -60,6 +60,6 @@ __all__ = [
     "Mixture",
     "PoissonGamma",
     "check_head",
-    "of_one_target",
+    "for_one_target",
 ]
 __all__ += [kind.__name__ for kind in HEADS.values()]

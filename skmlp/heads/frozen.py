@@ -291,7 +291,7 @@ def _quantiles(wanted: np.ndarray, rate: np.ndarray, shape: float) -> np.ndarray
     return np.exp(t)
 
 
-def of_one_target(frozen: Any) -> Any:
+def for_one_target(frozen: Any) -> Any:
     """Drop the axis of targets, of length 1, from the parameters of a frozen distribution.
 
     Parameters
@@ -308,7 +308,7 @@ def of_one_target(frozen: Any) -> Any:
     --------
     >>> import numpy as np
     >>> from scipy import stats
-    >>> of_one_target(stats.norm(np.zeros((3, 1)), 1.0)).mean().shape
+    >>> for_one_target(stats.norm(np.zeros((3, 1)), 1.0)).mean().shape
     (3,)
     """
 

@@ -266,7 +266,7 @@ class Stepping:
         Shuffles an array in place before each epoch; None keeps the order.
     planned_epochs : int
         How many epochs make up the whole of training, for schedules that go by progress.
-    comes_to_rest : bool
+    ends_at_zero : bool
         Whether the schedule ends, by itself, after the planned epochs.
     max_grad_norm : float or None
         The largest norm of a gradient; a longer one is scaled down to it.
@@ -279,7 +279,7 @@ class Stepping:
     batch_size: int
     shuffle: Callable[[np.ndarray], None] | None
     planned_epochs: int
-    comes_to_rest: bool = False
+    ends_at_zero: bool = False
     max_grad_norm: float | None = None
     averaging: float | None = None
 
@@ -435,7 +435,7 @@ def train_minibatches(course: Course, descent: Descent) -> Outcome:
         if course.progress.n_iter == 0:
             raise
         return course.interrupted()
-    if course.progress.ending or descent.how.comes_to_rest:
+    if course.progress.ending or descent.how.ends_at_zero:
         return course.ended()
     return course.ended(_too_few_epochs(course), "unconverged")
 

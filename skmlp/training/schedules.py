@@ -156,12 +156,12 @@ def _warmed_up(factor: Factor | None, warmup: float) -> Factor:
     return warmed
 
 
-def comes_to_rest(learning_rate: Any) -> bool:
+def ends_at_zero(learning_rate: Any) -> bool:
     """Tell whether a schedule of that name ends, by itself, with a rate of nearly 0.
 
     Examples
     --------
-    >>> comes_to_rest("cosine"), comes_to_rest("adaptive"), comes_to_rest(lambda progress: 0)
+    >>> ends_at_zero("cosine"), ends_at_zero("adaptive"), ends_at_zero(lambda progress: 0)
     (True, False, False)
     """
     found = SCHEDULES.get(learning_rate) if isinstance(learning_rate, str) else None
