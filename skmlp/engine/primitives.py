@@ -900,7 +900,7 @@ def take(table: Any, index: Any) -> Any:
 
     Returns
     -------
-    array or Expression of shape (*index.shape, ...)
+    array or Expression of the index's shape and then a row's
         The rows; the gradient adds up what each row of the table was taken for.
 
     Raises
