@@ -757,6 +757,7 @@ def test_a_layer_may_take_sparse_rows():
     X, y = problem()
     layer = Linear(lambda x, W, b: np.tanh(x @ W + b))
     dense, sparse = (fit(A, y, (5,), layer) for A in (X, scipy.sparse.csr_matrix(X)))
+    assert get_tags(sparse).input_tags.sparse
     np.testing.assert_allclose(sparse.predict(X), dense.predict(X), atol=1e-10)
 
 
