@@ -711,6 +711,45 @@ def test_outputs_of_another_shape_are_told(outputs):
         fit(X, y, (5,), lambda z: z[:, :2])
 
 
+MIX_ROWS = [
+    lambda z: z - np.mean(z, axis=0),
+    lambda z: z / np.max(np.abs(z), axis=0),
+    lambda z: z + np.sum(z),
+    lambda z: np.tanh(z) * np.std(z, axis=0, keepdims=True),
+    Made(lambda x, W, b: np.tanh(x @ W + b) - np.mean(x)),
+]
+
+
+@pytest.mark.parametrize("mixing", MIX_ROWS)
+@pytest.mark.parametrize("place", [0, 1])
+def test_functions_that_mix_rows_are_refused(mixing, place):
+    X, y = problem()
+    activation = ["relu", mixing] if place else [mixing, "relu"]
+    told = rf"^hidden layer {place + 1}, .* from that row alone, but it mixes rows.*\.$"
+    for call in (
+        MLPRegressor((5, 4), activation).fit,
+        MLPRegressor((5, 4), activation).partial_fit,
+    ):
+        with pytest.raises(ValueError, match=told):
+            call(X, y)
+
+
+@pytest.mark.parametrize("normalization", [None, *NORMALIZATIONS])
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda z: z - np.mean(z, axis=1, keepdims=True),
+        lambda z: np.exp(z - np.max(z, axis=1, keepdims=True)),
+        lambda z: np.ones_like(z) * z[:, :1],
+        np.zeros_like,
+        two_slopes,
+    ],
+)
+def test_functions_of_each_row_are_taken(f, normalization):
+    X, y = problem()
+    fit(X, y, (5, 4), [f, "relu"], normalization=normalization, max_iter=2)
+
+
 def test_a_layer_may_take_sparse_rows():
     class Linear(Made):
         takes_sparse = True
@@ -718,6 +757,7 @@ def test_a_layer_may_take_sparse_rows():
     X, y = problem()
     layer = Linear(lambda x, W, b: np.tanh(x @ W + b))
     dense, sparse = (fit(A, y, (5,), layer) for A in (X, scipy.sparse.csr_matrix(X)))
+    assert get_tags(sparse).input_tags.sparse
     np.testing.assert_allclose(sparse.predict(X), dense.predict(X), atol=1e-10)
 
 

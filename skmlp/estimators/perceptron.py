@@ -25,6 +25,7 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 
 from ..engine import running
+from ..network import NORMALIZATIONS
 from ..network.network import Network
 from ..training.checkpoints import read_checkpoint
 from ..training.loops import Course, Descent, Outcome, train_full_batch, train_minibatches
@@ -543,9 +544,11 @@ def _score(scoring: Any, in_training: BaseEstimator, target: Any) -> Score:
 
 def _check_batches(settings: Settings, n_rows: int) -> None:
     """Refuse batches of a single row where they are normalized."""
-    if settings.normalization == "batch" and settings.batch_rows(n_rows) == 1:
+    name = settings.normalization
+    keeps_statistics = name is not None and NORMALIZATIONS[name].running
+    if keeps_statistics and settings.batch_rows(n_rows) == 1:
         raise ValueError(
-            f"normalization='batch' needs 2 samples or more in a batch, got 1 sample (of "
+            f"normalization={name!r} needs 2 samples or more in a batch, got 1 sample (of "
             f"{n_rows}, with batch_size={settings.batch_size!r}): raise it, or take 'layer'."
         )
 

@@ -21,7 +21,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ..engine import BATCH, ComputationGraph, Expression, Plan, Program, variable
 from ..network.network import Network, values_of
-from ..training.objective import LossGraph, Objective, are_ours
+from ..training.objective import LossGraph, Objective
 from ..training.state import State
 from .data import Data, check_inputs, read_rows, within
 from .scoring import SCORED_ROWS, evenly_spaced
@@ -227,7 +227,7 @@ class _Answering(NamedTuple):
     def of(cls, fitted: Fitted, layer: int, is_sparse: bool) -> _Answering:
         """Make one."""
         network, dtype = fitted.network, fitted.dtype
-        traced = _kept_layer if are_ours(network.activations) else _traced_layer
+        traced = _kept_layer if network.is_ours else _traced_layer
         x, variables, plan = traced(network, layer, is_sparse)
         given = [array for part in fitted.parts for array in part.values()]
         read = [np.ascontiguousarray(array, dtype) for array in given]

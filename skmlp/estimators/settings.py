@@ -440,7 +440,8 @@ def takes_sparse(estimator: Any) -> bool:
     first = estimator.activation
     if isinstance(first, (list, tuple)):
         first = first[0] if first else None
-    return not (isinstance(first, Layer) or (isinstance(first, str) and first in LAYERS))
+    first = LAYERS.get(first) if isinstance(first, str) else first
+    return first.takes_sparse if isinstance(first, Layer) else True
 
 
 # == what they mean ================================================================================

@@ -17,9 +17,10 @@ from typing import Any
 
 import numpy as np
 
-from ..engine import Expression, variable
+from ..engine import BATCH, Expression, Plan, variable
 from ..engine.shapes import shape_text
-from .layers import Dense, Layer, Shape, checked_parts, checked_start
+from .activations import ACTIVATIONS
+from .layers import LAYERS, Dense, Layer, Shape, checked_parts, checked_start
 from .occasions import Occasion, Prediction
 
 _ROWS_SORTED = 10_000  # of more, so many are picked before the distinct ones are looked for
@@ -89,6 +90,12 @@ class Network:
     def depth(self) -> int:
         """The number of layers: the hidden ones and the output."""
         return len(self.sequence)
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether all is skmlp's own: entries of its read-only registries, which never change."""
+        ours = [*ACTIVATIONS.values(), *(type(layer) for layer in LAYERS.values())]
+        return all(any(f is g or type(f) is g for g in ours) for f in self.activations)
 
     # -- theta -------------------------------------------------------------------------------------
 
@@ -182,6 +189,18 @@ class Network:
             )
         return h
 
+    def check_rows(self) -> None:
+        """Refuse layers that mix rows: a prediction must not depend on the rows beside it."""
+        for i, (f, parts) in enumerate(zip(self.activations, self.variables(), strict=False)):
+            x = variable("x", (BATCH, self.layer_units[i]))
+            plan = Plan([self._outputs(i, x, parts, Prediction())])
+            if plan.kinds[plan.outputs[0]] not in ("rows", "fixed"):
+                raise ValueError(
+                    f"hidden layer {i + 1}, {f!r}, must compute each row of its outputs from that "
+                    "row alone, but it mixes rows, as np.mean(z, axis=0) does: reduce with axis=1, "
+                    "or take normalization='batch'."
+                )
+
     def _check_takes(self, i: int, is_sparse: bool) -> None:
         if is_sparse and not self.sequence[i].takes_sparse:
             raise ValueError(
@@ -259,8 +278,6 @@ def values_of(
 ) -> dict[Expression, Any]:
     """Pair the variables of each layer's parts with values of them.
 
-    Examples
-    --------
     >>> network = Network((2, 1), ())
     >>> variables = network.variables()
     >>> values = values_of(variables, network.split(np.zeros(3)))

@@ -15,7 +15,7 @@ scale * o, and losses are divided by a number. The parameters of the last layer 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Self
@@ -24,8 +24,6 @@ import numpy as np
 
 from ..engine import BATCH, Expression, Plan, Program, evaluate, gradient, variable
 from ..heads import HEADS, Head
-from ..network.activations import ACTIVATIONS
-from ..network.layers import LAYERS
 from ..network.network import Network, values_of
 from ..network.occasions import STATISTICS_RATE, Noise, Training
 from .vectors import blas, chunks_of, stretches_in
@@ -79,6 +77,8 @@ class OutputScale:
 
 class LossGraph:
     """The data term of the objective as an expression: the head's loss of the network's outputs.
+
+    With `noise` the network is composed for training, disturbed so, without for prediction.
 
     Attributes
     ----------
@@ -168,21 +168,17 @@ class LossGraph:
 _GRAPHS_KEPT = 16
 
 
-def are_ours(activations: Iterable[Any]) -> bool:
-    """Tell whether activations and layers are all skmlp's own, which read nothing that changes."""
-    ours = [*ACTIVATIONS.values(), *(type(layer) for layer in LAYERS.values())]
-    return all(any(f is g or type(f) is g for g in ours) for f in activations)
-
-
 def loss_graph(network: Network, head: Head, n_targets: int, **settings: Any) -> LossGraph:
     """Trace the data term of an objective, or return what was traced for the same before.
 
     Fits of one shape, in a grid search say, so plan once. Kept is only what is made of skmlp's own
-    functions, the entries of its registries, which are read-only: one of the user's may read
-    something that has changed since. The arguments are those of `LossGraph`.
+    functions: one of the user's may read something that has changed since. The arguments are those
+    of `LossGraph`; a ValueError tells of functions of the user's that mix rows.
     """
-    if are_ours(network.activations) and type(head) in HEADS.values():
+    if network.is_ours and type(head) in HEADS.values():
         return _kept_graph(network, head, n_targets, tuple(settings.items()))
+    if not network.is_ours:
+        network.check_rows()
     return LossGraph(network, head, n_targets, **settings)
 
 
@@ -229,6 +225,13 @@ def _penalty_on(
 
 class Objective:
     """The objective and its gradient on data.
+
+    Parameters
+    ----------
+    weights : ndarray of shape (n,) or None
+        Weights of the rows of X and Y, of mean 1 over the training rows.
+    alpha : float
+        The strength of the L2 term, over the mean of the weights as they were given.
 
     Attributes
     ----------
