@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from ..engine import BATCH, Expression, Plan, variable
+from ..engine import BATCH, Expression, Plan, aligned, variable
 from ..engine.shapes import shape_text
 from .activations import ACTIVATIONS
 from .layers import LAYERS, Dense, Layer, Shape, checked_parts, checked_start
@@ -128,7 +128,7 @@ class Network:
     def packed(self, parts: Sequence[Mapping[str, np.ndarray]]) -> np.ndarray:
         """Copy the parts of each layer into a new theta; undoes `split`."""
         dtype = np.result_type(*(array for part in parts for array in part.values()))
-        theta = np.empty(self.n_parameters, dtype)
+        theta = aligned(self.n_parameters, dtype)
         for views, part in zip(self.split(theta), parts, strict=True):
             for name, view in views.items():
                 view[...] = part[name]
@@ -241,7 +241,7 @@ class Network:
         rows : ndarray of int, optional
             The rows of X that count; without any, all do.
         """
-        theta = np.empty(self.n_parameters, dtype)
+        theta = aligned(self.n_parameters, dtype)
         parts = self.split(theta)
         sees_data = any(not isinstance(layer, Dense) for layer in self.sequence)
         seen, outputs = np.empty((0, self.layer_units[0])), iter(())

@@ -22,7 +22,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from ..engine import BATCH, Expression, Plan, Program, evaluate, gradient, variable
+from ..engine import BATCH, Expression, Plan, Program, evaluate, filled, gradient, variable
 from ..heads import HEADS, Head
 from ..network.network import Network, values_of
 from ..network.occasions import STATISTICS_RATE, Noise, Training
@@ -211,7 +211,7 @@ def _penalty_on(
         return penalize if stretches else _nothing
     start, stop = stretches[0].start, stretches[-1].stop
     theta, gradient = theta[start:stop], gradient[start:stop]
-    mask, weights = np.zeros_like(theta), np.empty_like(theta)
+    mask, weights = (filled(theta.shape, 0, theta.dtype) for _ in range(2))
     for stretch in stretches:
         mask[stretch.start - start : stretch.stop - start] = 1
 
@@ -258,7 +258,7 @@ class Objective:
         random: np.random.Generator | None = None,
     ) -> None:
         network = graph.network
-        self.theta, self.gradient = theta, np.zeros_like(theta)
+        self.theta, self.gradient = theta, filled(theta.shape, 0, theta.dtype)
         self.graph, self.random = graph, random
         self._per_row = np.ones((), theta.dtype)
         self._loss_scale = 1.0 if scale is None else scale.loss
@@ -282,7 +282,7 @@ class Objective:
 
     def attach(self, X: Any, Y: np.ndarray, weights: np.ndarray | None, alpha: float) -> None:
         """Put other rows of data in place, as a stream does; the program stays."""
-        self._alpha = float(alpha)
+        self._alpha, self._n_rows = float(alpha), 0
         self._data: dict[Expression, Any] = {self.graph.x: X, self.graph.y: Y}
         if weights is not None:
             self._data[self.graph.w] = weights
@@ -302,13 +302,18 @@ class Objective:
 
     def data_term(self, rows: np.ndarray) -> float:
         """Compute the objective without its penalty, and its gradient; `penalties` add the rest."""
-        per_row = 1.0 / (len(rows) * self._loss_scale)
-        self._per_row[...] = per_row
-        self._strength[0] = self._alpha / len(rows)
+        if len(rows) != self._n_rows:  # as it is in an epoch's first step, and its last
+            self._count(len(rows))
         results = self._compute(rows)
         if self._running:
             self._observed = results[-len(self._running) :] if len(rows) > 1 else []
-        return per_row * float(results[0])
+        return self._factor * float(results[0])
+
+    def _count(self, n_rows: int) -> None:
+        """Set what depends on the number of rows alone."""
+        self._n_rows, self._factor = n_rows, 1.0 / (n_rows * self._loss_scale)
+        self._per_row[...] = self._factor
+        self._strength[0] = self._alpha / n_rows
 
     @property
     def has_statistics(self) -> bool:
@@ -340,7 +345,7 @@ class Objective:
         if self.graph.predicted is self.graph.objective:
             value = self.data_term(rows)
         else:
-            self._per_row[...] = 1.0 / (len(rows) * self._loss_scale)
+            self._count(len(rows))
             value = float(self._forward([self.graph.predicted]).run(self._data, rows)[0])
         weights = (self.theta[stretch] for stretch in self.graph.network.penalized)
         squares = sum(float(np.dot(w, w)) for w in weights)
