@@ -1570,7 +1570,7 @@ def test_answers_are_there_where_the_head_has_them(head):
 def test_what_a_head_lacks_is_told_with_those_that_have_it():
     with pytest.raises(AttributeError) as error:
         MLPRegressor().predict_distribution([[0.0]])
-    assert "poisson, gamma, tweedie, negative_binomial, gaussian, " in str(error.value.__cause__)
+    assert "poisson, negative_binomial, gamma, tweedie, gaussian, " in str(error.value.__cause__)
     assert "have a distribution, got head=Linear()" in str(error.value.__cause__)
     with pytest.raises(AttributeError) as error:
         MLPRegressor(head="absolute_error").predict_interval([[0.0]])

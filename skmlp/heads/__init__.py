@@ -8,44 +8,31 @@ own subclass of `Head`.
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from . import classes, counts, location_scale, mixture, numbers, quantiles, tweedie
 from .check import check_head
-from .classes import Brier, Focal, Hinge, Logistic, Ordinal, Softmax
-from .counts import NegativeBinomial, Poisson
+from .classes import *  # noqa: F403, a family's heads are those of its rows
+from .counts import *  # noqa: F403
 from .domains import NUMBERS, POSITIVE, ZERO_OR_ONE, ZERO_OR_POSITIVE, Domain
 from .frozen import Mixture, PoissonGamma, for_one_target
 from .head import Head
-from .location_scale import Gaussian, Laplace, LogNormal, StudentT
-from .mixture import GaussianMixture
-from .numbers import AbsoluteError, Huber, Linear
-from .quantiles import Quantile
-from .tweedie import Gamma, Tweedie
+from .location_scale import *  # noqa: F403
+from .mixture import *  # noqa: F403
+from .numbers import *  # noqa: F403
+from .quantiles import *  # noqa: F403
+from .tweedie import *  # noqa: F403
 
+_FAMILIES = (numbers, quantiles, counts, tweedie, location_scale, mixture, classes)
 HEADS: Mapping[str, type[Head]] = MappingProxyType(
-    {
-        "linear": Linear,
-        "absolute_error": AbsoluteError,
-        "huber": Huber,
-        "quantile": Quantile,
-        "poisson": Poisson,
-        "gamma": Gamma,
-        "tweedie": Tweedie,
-        "negative_binomial": NegativeBinomial,
-        "gaussian": Gaussian,
-        "laplace": Laplace,
-        "student_t": StudentT,
-        "lognormal": LogNormal,
-        "gaussian_mixture": GaussianMixture,
-        "logistic": Logistic,
-        "softmax": Softmax,
-        "ordinal": Ordinal,
-        "brier": Brier,
-        "focal": Focal,
-        "hinge": Hinge,
-    }
+    {name: kind for family in _FAMILIES for name, kind in family.ROWS.items()}
 )
 # What head="auto" means for each kind of target.
 AUTOMATIC: Mapping[str, type[Head]] = MappingProxyType(
-    {"numbers": Linear, "binary": Logistic, "multilabel": Logistic, "multiclass": Softmax}
+    {
+        "numbers": HEADS["linear"],
+        "binary": HEADS["logistic"],
+        "multilabel": HEADS["logistic"],
+        "multiclass": HEADS["softmax"],
+    }
 )
 
 __all__ = [

@@ -287,3 +287,14 @@ class Ordinal(Head):
         thresholds = special.logit(np.clip(reached, _LEAST_PROBABILITY, 1 - _LEAST_PROBABILITY))
         gaps = np.maximum(np.diff(thresholds), _LEAST_PROBABILITY)
         return np.concatenate([[0.0], thresholds[:1], gaps + np.log(-np.expm1(-gaps))])
+
+
+ROWS: dict[str, type[Head]] = {
+    "logistic": Logistic,
+    "softmax": Softmax,
+    "ordinal": Ordinal,
+    "brier": Brier,
+    "focal": Focal,
+    "hinge": Hinge,
+}
+globals()["__all__"] = [kind.__name__ for kind in ROWS.values()]  # type checkers see all names

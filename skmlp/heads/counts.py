@@ -138,3 +138,10 @@ class NegativeBinomial(Dispersed):
         start = np.concatenate([log_above(average), np.log(np.clip(excess, 1e-2, 1e4))])
         bounds = [(-LIMIT, np.inf)] * len(average) + [(-LIMIT, LIMIT)] * len(average)
         return best_constant(self, y, weights, start, bounds)
+
+
+ROWS: dict[str, type[Head]] = {
+    "poisson": Poisson,
+    "negative_binomial": NegativeBinomial,
+}
+globals()["__all__"] = [kind.__name__ for kind in ROWS.values()]  # type checkers see all names

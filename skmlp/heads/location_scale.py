@@ -225,3 +225,12 @@ class LogNormal(LocationScale):
     def raw_unit(self, y: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
         """Return the standard deviation of log(y) for locations, 1/2 for logarithms."""
         return super().raw_unit(np.log(wide(y)), weights)
+
+
+ROWS: dict[str, type[Head]] = {
+    "gaussian": Gaussian,
+    "laplace": Laplace,
+    "student_t": StudentT,
+    "lognormal": LogNormal,
+}
+globals()["__all__"] = [kind.__name__ for kind in ROWS.values()]  # type checkers see all names

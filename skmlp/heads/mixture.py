@@ -141,3 +141,9 @@ class GaussianMixture(Head):
             scales = np.maximum(np.sqrt(variances), np.exp(least))
             logits = np.log(sums / np.sum(sums))
         return np.concatenate([logits, means, log_above(scales)])
+
+
+ROWS: dict[str, type[Head]] = {
+    "gaussian_mixture": GaussianMixture,
+}
+globals()["__all__"] = [kind.__name__ for kind in ROWS.values()]  # type checkers see all names

@@ -105,3 +105,11 @@ class Huber(Head):
     def initial_raw(self, y: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
         """Return the robust mean, found from the median."""
         return best_constant(self, y, weights, weighted_quantile(y, weights, 0.5))
+
+
+ROWS: dict[str, type[Head]] = {
+    "linear": Linear,
+    "absolute_error": AbsoluteError,
+    "huber": Huber,
+}
+globals()["__all__"] = [kind.__name__ for kind in ROWS.values()]  # type checkers see all names

@@ -141,3 +141,9 @@ class Quantile(Head):
     def raw_unit(self, y: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
         """Return the standard deviation of the target for each level."""
         return np.tile(spread(y, weights), len(self.levels))
+
+
+ROWS: dict[str, type[Head]] = {
+    "quantile": Quantile,
+}
+globals()["__all__"] = [kind.__name__ for kind in ROWS.values()]  # type checkers see all names

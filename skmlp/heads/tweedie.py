@@ -23,6 +23,7 @@ from .domains import (
 from .frozen import PoissonGamma
 from .head import (
     LIMIT,
+    Head,
     best_constant,
     log_above,
     mean,
@@ -274,3 +275,10 @@ class Tweedie(Dispersed):
         if self.power == 0:
             units[: y.shape[1]] = spread(y, weights)
         return units
+
+
+ROWS: dict[str, type[Head]] = {
+    "gamma": Gamma,
+    "tweedie": Tweedie,
+}
+globals()["__all__"] = [kind.__name__ for kind in ROWS.values()]  # type checkers see all names
