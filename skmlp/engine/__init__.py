@@ -11,7 +11,7 @@ from .graph import ComputationGraph
 from .memory import aligned, filled
 from .plan import Plan
 from .primitives import PRIMITIVES as _PRIMITIVES
-from .primitives import register, stop_gradient, straight_through, take
+from .primitives import register, row_numbers, stop_gradient, straight_through, take
 from .program import Program, evaluate, running
 from .shapes import BATCH
 
@@ -35,6 +35,7 @@ __all__ = [
     "log_softmax",
     "logsumexp",
     "register",
+    "row_numbers",
     "running",
     "softmax",
     "stop_gradient",

@@ -55,6 +55,8 @@ class Primitive:
         Whether the result is boolean where all inputs are, as in NumPy.
     takes, keeps : set of {"sparse", "integers"}
         Whether inputs may be sparse, or integers, and whether the result then is, too.
+    is_integer : bool
+        Whether the result is row numbers, whatever the inputs.
     adds_rows : bool
         Whether a result without a batch axis, of inputs with one, adds something up over the rows.
     linear_in : {None, "all", "each", "first"}
@@ -72,6 +74,7 @@ class Primitive:
     keeps_boolean: bool = False
     takes: frozenset[str] = frozenset()
     keeps: frozenset[str] = frozenset()
+    is_integer: bool = False
     adds_rows: bool = False
     linear_in: str | None = None
 
@@ -408,7 +411,9 @@ def apply(primitive: Primitive, *inputs: Any, **attributes: Any) -> Expression:
         with np.errstate(all="ignore"):
             return constant(primitive.function(*(node.value for node in nodes), **attributes))
     is_sparse = "sparse" in primitive.keeps and nodes[0].is_sparse
-    is_integer = "integers" in primitive.keeps and nodes[0].is_integer
+    is_integer = primitive.is_integer or (
+        "integers" in primitive.keeps and nodes[0].is_integer
+    )
     is_boolean = primitive.is_boolean or (
         primitive.keeps_boolean and all(node.is_boolean for node in nodes)
     )

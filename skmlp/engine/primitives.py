@@ -888,6 +888,61 @@ TAKE: Primitive = _register(
 )
 
 
+def _whole(numbers: np.ndarray) -> np.ndarray:
+    with np.errstate(invalid="ignore"):  # what is no number becomes the smallest one
+        whole = np.asarray(numbers).astype(np.int64)
+    if not np.array_equal(whole, numbers):
+        wrong = np.asarray(numbers)[whole != numbers].flat[0]
+        raise ValueError(f"row numbers are whole, got {wrong:g}")
+    return whole
+
+
+_ROW_NUMBERS = _register(
+    Primitive(
+        name="row_numbers",
+        function=_whole,
+        shape=lambda a: a,
+        pullbacks=(None,),
+        takes=frozenset({"integers"}),
+        is_integer=True,
+    )
+)
+
+
+def row_numbers(numbers: Any) -> Any:
+    """Turn whole numbers that are stored as floats into row numbers, for `take`.
+
+    So codes can stand among the columns of X: float32 holds whole numbers up to 2^24, float64 up to
+    2^53. No gradient passes.
+
+    Parameters
+    ----------
+    numbers : array or Expression
+        Whole numbers.
+
+    Returns
+    -------
+    array of int or Expression
+        The same numbers.
+
+    Raises
+    ------
+    ValueError
+        If one is not whole, when it is known.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skmlp.engine import row_numbers, take
+    >>> take(np.eye(3), row_numbers(np.array([2.0, 0.0])))
+    array([[0., 0., 1.],
+           [1., 0., 0.]])
+    """
+    if isinstance(numbers, Expression):
+        return apply(_ROW_NUMBERS, numbers)
+    return _whole(numbers)
+
+
 def take(table: Any, index: Any) -> Any:
     """Take rows of a table by their numbers: an embedding.
 

@@ -367,8 +367,7 @@ class MultilayerPerceptron(CallbackSupportMixin, FittedNetwork):
         )
         descent = None
         if settings.solver is not None:
-            weights = problem.network.penalized
-            stepping = settings.stepping(theta, weights, start.random, len(rows))
+            stepping = settings.stepping(theta, problem.network, start.random, len(rows))
             descent = Descent(objective, rows, state, stepping)
 
         def now() -> State:

@@ -8,7 +8,7 @@ before any work; nobody else reads a parameter of a fit.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from numbers import Integral, Real
@@ -23,6 +23,7 @@ from ..network import NORMALIZATIONS, Noise
 from ..network.activations import ACTIVATIONS
 from ..network.initializers import INITIALIZERS
 from ..network.layers import LAYERS, Layer
+from ..network.network import Network
 from ..training.loops import Stepping
 from ..training.schedules import SCHEDULES, Constant, ends_at_zero, schedule_of
 from ..training.solvers import SOLVERS, Solver
@@ -330,17 +331,22 @@ class Settings:
             max_fun=self.max_fun,
         )
 
-    def new_solver(self, theta: np.ndarray, weights: list[slice]) -> Solver:
-        """Make the stochastic solver for theta, some stretches of which are weights."""
+    def new_solver(
+        self,
+        theta: np.ndarray,
+        weights: Sequence[slice],
+        factors: Sequence[tuple[slice, float]] = (),
+    ) -> Solver:
+        """Make the stochastic solver for theta: what are weights there, and where rates differ."""
         assert self.solver is not None
-        return self.solver(theta, self.schedule.rate_init, weights, **self.solver_options)
+        return self.solver(theta, self.schedule.rate_init, weights, factors, **self.solver_options)
 
     def stepping(
-        self, theta: np.ndarray, weights: list[slice], rng: np.random.RandomState, n_rows: int
+        self, theta: np.ndarray, network: Network, rng: np.random.RandomState, n_rows: int
     ) -> Stepping:
         """Say how the stochastic solver is led."""
         return Stepping(
-            new_solver=lambda: self.new_solver(theta, weights),
+            new_solver=lambda: self.new_solver(theta, network.penalized, network.rates),
             schedule=self.schedule,
             batch_size=self.batch_rows(n_rows),
             shuffle=rng.shuffle if self.shuffle else None,

@@ -174,7 +174,8 @@ def resumed(problem: Problem, saved: Saved) -> Start:
             )
     settings, network = problem.settings, problem.network
     theta = np.empty(network.n_parameters, problem.data.Y.dtype)
-    solver = None if settings.solver is None else settings.new_solver(theta, network.penalized)
+    stretches = network.penalized, network.rates
+    solver = None if settings.solver is None else settings.new_solver(theta, *stretches)
     head, n_targets = problem.target.head, problem.target.n_targets
     state = saved.state(
         Expected(

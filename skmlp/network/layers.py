@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from types import MappingProxyType
 from typing import Any
 
@@ -39,6 +40,8 @@ class Layer:
         The parts that the L2 penalty is for.
     takes_sparse : bool, default=False
         Whether `outputs` can take sparse rows x, as in x @ W.
+    starts_on_data : bool, default=True
+        Whether `initial` looks at its x; where it needs no more than the width, it is empty.
 
     Examples
     --------
@@ -70,6 +73,7 @@ class Layer:
 
     penalized: Sequence[str] = ()
     takes_sparse: bool = False
+    starts_on_data: bool = True
     # Of `Dense`: parts that no gradient moves, which training observes, and what rows are called.
     observed: Sequence[str] = ()
     rows: Mapping[str, Mapping[str, float]] = MappingProxyType({})
@@ -77,6 +81,10 @@ class Layer:
     def parts(self, inputs: int, units: int) -> Mapping[str, Shape]:
         """Return the shape of each part by its name, which is an argument of `outputs`."""
         raise NotImplementedError(f"{type(self).__name__} must define parts(inputs, units)")
+
+    def rates(self, inputs: int, units: int) -> Mapping[str, float]:  # noqa: ARG002
+        """Return what the rate of a stochastic solver is multiplied by for some parts; else 1."""
+        return {}
 
     def initial(
         self, rng: np.random.RandomState, x: np.ndarray, units: int
@@ -144,6 +152,7 @@ class Dense(Layer):
 
     penalized = ("W",)
     takes_sparse = True
+    starts_on_data = False
     observed = ("statistics",)
 
     def __post_init__(self) -> None:
@@ -295,6 +304,22 @@ def checked_parts(layer: Layer, inputs: int, units: int) -> dict[str, Shape]:
             f"({', '.join(map(repr, said))}), got {names!r}."
         )
     return {name: tuple(map(int, shape)) for name, shape in said.items()}
+
+
+def checked_rates(layer: Layer, inputs: int, units: int) -> Mapping[str, float]:
+    """Return the factors of a layer's rates, or say in a sentence what is wrong with them."""
+    said, names = layer.rates(inputs, units), layer.parts(inputs, units)
+    if not isinstance(said, Mapping) or not set(said) <= set(names):
+        raise ValueError(
+            f"{layer!r} must give in rates(inputs, units) a dict of some of its parts "
+            f"({', '.join(map(repr, names))}) to factors, got {said!r}."
+        )
+    for name, factor in said.items():
+        if not (isinstance(factor, Real) and 0 <= factor < np.inf):
+            raise ValueError(
+                f"{layer!r} must give {name!r} a finite factor >= 0 of the rate, got {factor!r}."
+            )
+    return said
 
 
 def _is_part(name: Any, shape: Any) -> bool:

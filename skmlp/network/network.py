@@ -20,7 +20,7 @@ import numpy as np
 from ..engine import BATCH, Expression, Plan, aligned, variable
 from ..engine.shapes import shape_text
 from .activations import ACTIVATIONS
-from .layers import LAYERS, Dense, Layer, Shape, checked_parts, checked_start
+from .layers import LAYERS, Dense, Layer, Shape, checked_parts, checked_rates, checked_start
 from .occasions import Occasion, Prediction
 
 _ROWS_SORTED = 10_000  # of more, so many are picked before the distinct ones are looked for
@@ -44,6 +44,8 @@ class Network:
     residual : bool, default=False
         Whether a hidden layer as wide as the one before it adds its outputs to that one's:
         h_(i+1) = h_i + f(h_i). He et al., CVPR 2016, arXiv:1512.03385.
+    output : Dense, optional
+        What computes the raw outputs; by default x W + b.
 
     Attributes
     ----------
@@ -63,6 +65,7 @@ class Network:
     n_constant: int = 0
     normalization: str | None = None
     residual: bool = False
+    output: Dense | None = None
     sequence: tuple[Layer, ...] = field(init=False, repr=False, compare=False)
     shapes: list[dict[str, Shape]] = field(init=False, repr=False, compare=False)
 
@@ -70,7 +73,8 @@ class Network:
         """Make the layers, and ask them for their parts."""
         hidden = [self._hidden(i, f) for i, f in enumerate(self.activations)]
         last = self.activations[-1] if self.activations else None
-        sequence = (*hidden, Dense(n_constant=self.n_constant, drawn_for=last))
+        output = Dense() if self.output is None else self.output
+        sequence = (*hidden, replace(output, n_constant=self.n_constant, drawn_for=last))
         units = pairwise(self.layer_units)
         shapes = [checked_parts(layer, *n) for layer, n in zip(sequence, units, strict=True)]
         object.__setattr__(self, "sequence", sequence)
@@ -95,7 +99,8 @@ class Network:
     def is_ours(self) -> bool:
         """Whether all is skmlp's own: entries of its read-only registries, which never change."""
         ours = [*ACTIVATIONS.values(), *(type(layer) for layer in LAYERS.values())]
-        return all(any(f is g or type(f) is g for g in ours) for f in self.activations)
+        are_ours = all(any(f is g or type(f) is g for g in ours) for f in self.activations)
+        return are_ours and self.output is None
 
     # -- theta -------------------------------------------------------------------------------------
 
@@ -116,6 +121,19 @@ class Network:
     def penalized(self) -> list[slice]:
         """The stretches of theta that the L2 penalty is for, as the layers say."""
         return [where for layer, name, where in self._laid_out() if name in layer.penalized]
+
+    @property
+    def rates(self) -> list[tuple[slice, float]]:
+        """The stretches of theta whose rate is multiplied by a factor, as the layers say."""
+        units = pairwise(self.layer_units)
+        said = [checked_rates(layer, *n) for layer, n in zip(self.sequence, units, strict=True)]
+        factors = (
+            (name, rates.get(name, 1.0))
+            for rates, shapes in zip(said, self.shapes, strict=True)
+            for name in shapes
+        )
+        laid_out = zip(self._laid_out(), factors, strict=True)
+        return [(where, float(factor)) for (_, _, where), (_, factor) in laid_out if factor != 1]
 
     def split(self, theta: np.ndarray) -> list[dict[str, np.ndarray]]:
         """View theta, or a gradient, as the parts of each layer by name."""
@@ -243,7 +261,7 @@ class Network:
         """
         theta = aligned(self.n_parameters, dtype)
         parts = self.split(theta)
-        sees_data = any(not isinstance(layer, Dense) for layer in self.sequence)
+        sees_data = any(layer.starts_on_data for layer in self.sequence)
         seen, outputs = np.empty((0, self.layer_units[0])), iter(())
         if sees_data:
             self._check_takes(0, not isinstance(X, np.ndarray))

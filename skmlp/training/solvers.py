@@ -20,7 +20,7 @@ import numpy as np
 from scipy import optimize
 
 from ..engine import filled
-from .vectors import CHUNK, blas, chunks_of, stretches_in
+from .vectors import CHUNK, blas, chunks_of, descending, stretches_in
 
 CLEARED_AFTER = 64  # steps, the numbers of a solver that are too small to matter are made 0
 
@@ -53,13 +53,17 @@ class Move:
 class Solver:
     """What every stochastic solver has.
 
-    A subclass is made with `(theta, rate, weights, **options)`, theta for its length and precision,
-    and names in `options` the parameters of the estimators that it takes as keywords.
+    A subclass is made with `(theta, rate, weights, factors, **options)`, theta for its length and
+    precision, and names in `options` the parameters of the estimators that it takes as keywords.
 
     Attributes
     ----------
     steps : int
         The number of steps taken.
+    weights : list of slice
+        The stretches of theta that a decay of weights is for.
+    factors : list of (slice, float)
+        What the rate is multiplied by on some stretches of theta; elsewhere 1.
     by_epochs : bool
         Whether it goes by scikit-learn's three schedules.
     """
@@ -67,8 +71,11 @@ class Solver:
     options: ClassVar[tuple[str, ...]] = ()
     by_epochs: ClassVar[bool] = False
 
-    def __init__(self, rate: float, weights: Sequence[slice]) -> None:
-        self.rate, self.steps, self.weights = float(rate), 0, list(weights)
+    def __init__(
+        self, rate: float, weights: Sequence[slice], factors: Sequence[tuple[slice, float]]
+    ) -> None:
+        self.rate, self.steps = float(rate), 0
+        self.weights, self.factors = list(weights), list(factors)
 
     def bind(self, theta: np.ndarray, g: np.ndarray) -> Move:
         """Return the move: it steps by what then stands in g, and uses g up."""
@@ -99,10 +106,14 @@ def clearing(dtype: Any) -> Callable[..., None]:
     return clear
 
 
-def _by_chunk(move: Callable[..., None], *vectors: np.ndarray) -> list[Callable[[], None]]:
-    """Bind a move to each chunk of some vectors of one length."""
-    chunks = chunks_of(vectors[0])
-    return [partial(move, *(vector[chunk] for vector in vectors)) for chunk in chunks]
+def _by_chunk(
+    move: Callable[..., None], descents: Sequence[Sequence[Any]], *vectors: np.ndarray
+) -> list[Callable[[], None]]:
+    """Bind a move to what descends on each chunk, and to that of some vectors of one length."""
+    return [
+        partial(move, *of_chunk, *(vector[chunk] for vector in vectors))
+        for *of_chunk, chunk in zip(*descents, chunks_of(vectors[0]), strict=True)
+    ]
 
 
 class SGD(Solver):
@@ -122,11 +133,12 @@ class SGD(Solver):
         theta: np.ndarray,
         rate: float,
         weights: Sequence[slice] = (),
+        factors: Sequence[tuple[slice, float]] = (),
         *,
         momentum: float,
         nesterovs_momentum: bool,
     ) -> None:
-        super().__init__(rate, weights)
+        super().__init__(rate, weights, factors)
         self.momentum = float(momentum)
         self.nesterovs_momentum = bool(nesterovs_momentum)
         self.velocity = filled(theta.shape, 0, theta.dtype)
@@ -135,22 +147,30 @@ class SGD(Solver):
         """Return the move: it steps by what then stands in g, and uses g up."""
         axpy, scal, _ = blas(theta.dtype)
         clear = clearing(theta.dtype)
+        of_velocity = descending(g, self.velocity, self.factors)
+        of_theta = descending(g, theta, self.factors)
 
         def begin() -> None:
             self.steps += 1
 
-        def move(theta: np.ndarray, g: np.ndarray, v: np.ndarray) -> None:
+        def move(
+            fall: Callable[[float], None],
+            descend: Callable[[float], None],
+            theta: np.ndarray,
+            g: np.ndarray,
+            v: np.ndarray,
+        ) -> None:
             scal(self.momentum, v)
-            axpy(g, v, a=-self.rate)
+            fall(self.rate)
             if self.nesterovs_momentum:
                 axpy(v, theta, a=self.momentum)
-                axpy(g, theta, a=-self.rate)
+                descend(self.rate)
             else:
                 axpy(v, theta)
             if self.steps % CLEARED_AFTER == 0:
                 clear(g, theta, v)
 
-        return Move(begin, _by_chunk(move, theta, g, self.velocity))
+        return Move(begin, _by_chunk(move, [of_velocity, of_theta], theta, g, self.velocity))
 
 
 class Adam(Solver):
@@ -173,12 +193,13 @@ class Adam(Solver):
         theta: np.ndarray,
         rate: float,
         weights: Sequence[slice] = (),
+        factors: Sequence[tuple[slice, float]] = (),
         *,
         beta_1: float,
         beta_2: float,
         epsilon: float,
     ) -> None:
-        super().__init__(rate, weights)
+        super().__init__(rate, weights, factors)
         self.beta_1, self.beta_2, self.epsilon = float(beta_1), float(beta_2), float(epsilon)
         self.first_moment = filled(theta.shape, 0, theta.dtype)
         self.second_moment = filled(theta.shape, 0, theta.dtype)
@@ -196,7 +217,13 @@ class Adam(Solver):
             corrections = math.sqrt(1 - self.beta_2**t) / (1 - self.beta_1**t)
             rate = self.rate * corrections * one / two
 
-        def move(theta: np.ndarray, g: np.ndarray, m: np.ndarray, v: np.ndarray) -> None:
+        def move(
+            descend: Callable[[float], None],
+            theta: np.ndarray,
+            g: np.ndarray,
+            m: np.ndarray,
+            v: np.ndarray,
+        ) -> None:
             scal(self.beta_1, m)
             axpy(g, m)
             np.square(g, g)
@@ -205,11 +232,13 @@ class Adam(Solver):
             np.sqrt(v, g)
             np.add(g, epsilon, g)
             np.divide(m, g, g)
-            axpy(g, theta, a=-rate)
+            descend(rate)
             if self.steps % CLEARED_AFTER == 0:
                 clear(g, theta, m, v)
 
-        return Move(begin, _by_chunk(move, theta, g, self.first_moment, self.second_moment))
+        moments = self.first_moment, self.second_moment
+        descents = [descending(g, theta, self.factors)]
+        return Move(begin, _by_chunk(move, descents, theta, g, *moments))
 
 
 class AdamW(Adam):
@@ -228,11 +257,12 @@ class AdamW(Adam):
         theta: np.ndarray,
         rate: float,
         weights: Sequence[slice] = (),
+        factors: Sequence[tuple[slice, float]] = (),
         *,
         weight_decay: float,
         **adam: float,
     ) -> None:
-        super().__init__(theta, rate, weights, **adam)
+        super().__init__(theta, rate, weights, factors, **adam)
         self.weight_decay = float(weight_decay)
 
     def bind(self, theta: np.ndarray, g: np.ndarray) -> Move:

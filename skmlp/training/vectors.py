@@ -64,3 +64,37 @@ def blas(dtype: np.dtype[Any]) -> BLAS:
     (array([5.5, 6. ]), 11.5)
     """
     return BLAS(*get_blas_funcs(BLAS._fields, dtype=dtype))
+
+
+def descending(
+    g: np.ndarray, vector: np.ndarray, factors: Iterable[tuple[slice, float]] = ()
+) -> list[Callable[[float], None]]:
+    """Make for each chunk what takes rate * factor * g off a vector there, in place.
+
+    Factors are for stretches of the vector; elsewhere they are 1.
+
+    >>> g, vector = np.ones(3), np.zeros(3)
+    >>> (descend,) = descending(g, vector, [(slice(1, 2), 0.5)])
+    >>> descend(0.1)
+    >>> vector
+    array([-0.1 , -0.05, -0.1 ])
+    """
+    axpy = blas(vector.dtype).axpy
+    by_place = sorted(factors, key=lambda item: item[0].start)
+
+    def of_chunk(chunk: slice) -> Callable[[float], None]:
+        parts, at = [], chunk.start
+        for stretch, factor in by_place:
+            for cut in stretches_in(chunk, [stretch]):
+                parts += [(at, cut.start, 1.0), (cut.start, cut.stop, factor)]
+                at = cut.stop
+        parts.append((at, chunk.stop, 1.0))
+        views = [(g[i:j], vector[i:j], factor) for i, j, factor in parts if i < j]
+
+        def descend(rate: float) -> None:
+            for part, moved, factor in views:
+                axpy(part, moved, a=-rate * factor)
+
+        return descend
+
+    return [of_chunk(chunk) for chunk in chunks_of(vector)]

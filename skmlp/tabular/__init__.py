@@ -1,0 +1,1 @@
+"""Tables: networks for raw data frames."""

@@ -1,0 +1,106 @@
+"""Members: networks of one shape that are trained side by side, as one theta.
+
+The law: the parameters of all members are one flat vector, one member after another, and an epoch
+is an epoch of each. So what holds for one network (when training ends, which parameters are kept,
+what an interruption leaves) holds for all of them together, by the same loop. Each member has its
+own rows, generator and solver and shares nothing that changes, so threads change no bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from ..engine import aligned
+from .loops import Descent
+from .state import State
+
+
+class Members:
+    """Descents that take their epochs together; to the loop over epochs, one descent.
+
+    Parameters
+    ----------
+    descents : sequence of Descent
+        One for each member; their objectives' thetas are the parts of one vector, see `thetas`.
+    n_jobs : int, default=1
+        How many of them take their epochs at the same time, in threads.
+    """
+
+    def __init__(self, descents: Sequence[Descent], n_jobs: int = 1) -> None:
+        self.descents = list(descents)
+        self.how = self.descents[0].how
+        self.average = None
+        self._map: Callable[..., Any] = map
+        self._n_jobs = min(n_jobs, len(self.descents))
+
+    @contextmanager
+    def side_by_side(self) -> Iterator[None]:
+        """Have threads for the epochs that are taken within."""
+        if self._n_jobs == 1:
+            yield
+            return
+        with ThreadPoolExecutor(self._n_jobs) as threads:
+            self._map = threads.map
+            try:
+                yield
+            finally:
+                self._map = map
+
+    @property
+    def order(self) -> np.ndarray:
+        """The rows of all members, one after another, in the order of the last epoch."""
+        return np.concatenate([descent.order for descent in self.descents])
+
+    @property
+    def rate(self) -> float:
+        """The rate of the next epoch."""
+        return self.descents[0].rate
+
+    @property
+    def solver(self) -> Any:
+        """The solver of the first member: all are at the same rate."""
+        return self.descents[0].solver
+
+    def epoch(self, epochs_before: int) -> float:
+        """Take an epoch of each; return the mean of their objectives, NaN where one is not finite."""
+        return float(np.mean([*self._map(lambda d: d.epoch(epochs_before), self.descents)]))
+
+    def over_all_rows(self) -> float:
+        """Return the mean of the objectives of theta, as it stands, over their training rows."""
+        return float(np.mean([*self._map(lambda d: d.over_all_rows(), self.descents)]))
+
+    def after_epoch(self, samples_seen: int) -> None:
+        """Set the rate of the next epoch."""
+        for descent in self.descents:
+            descent.after_epoch(samples_seen)
+
+    def slow_down(self) -> float | None:
+        """Set the rate where nothing improves any more; return it, or None to stop."""
+        return [descent.slow_down() for descent in self.descents][0]
+
+    def restart(self) -> None:
+        """Begin anew, at half the rate."""
+        for descent in self.descents:
+            descent.restart()
+
+    def state(self, state: State) -> State:
+        """Return a state with all that is known here: the members' solvers are not kept."""
+        return state
+
+
+def thetas(n_members: int, n_parameters: int, dtype: Any) -> tuple[np.ndarray, list[np.ndarray]]:
+    """Make one vector for the parameters of all members, and view each member's part.
+
+    >>> theta, parts = thetas(2, 3, np.float32)
+    >>> parts[1][...] = 1.0
+    >>> theta
+    array([0., 0., 0., 1., 1., 1.], dtype=float32)
+    """
+    theta = aligned(n_members * n_parameters, dtype)
+    theta[...] = 0
+    return theta, list(theta.reshape(n_members, n_parameters))
