@@ -11,8 +11,8 @@ import skmlp
 
 PACKAGE = Path(skmlp.__file__).parent
 # From the ground up; the folders of one floor do not know each other, what is not listed is above.
-FLOORS = [{"engine"}, {"heads", "network"}, {"training"}, {"estimators"}]
-KNOW_SCIKIT_LEARN = {"estimators"}
+FLOORS = [{"engine"}, {"heads", "network"}, {"training"}, {"estimators"}, {"tabular"}]
+KNOW_SCIKIT_LEARN = {"estimators", "tabular"}
 
 
 def modules():

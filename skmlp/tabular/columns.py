@@ -1,0 +1,278 @@
+"""A frame becomes numbers and codes, by a schema that is learned once and holds no row.
+
+The law: a level is a value, whatever the frame that holds it; what was never seen in fit is
+missing; and a frame that is not the one of fit is refused by the names of its columns.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from numbers import Real
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+
+from ..training.warn import warn
+from .frames import Frame, Kind, Values, frame_of
+
+Dates = Literal["refuse", "parts"]
+
+
+class Table(NamedTuple):
+    """What a frame holds.
+
+    Attributes
+    ----------
+    numbers : ndarray of shape (n, n_numbers)
+        float64, NaN where missing.
+    codes : ndarray of shape (n, n_categories)
+        int32; 0 is missing or unknown, levels are 1, 2, … by falling frequency.
+    """
+
+    numbers: np.ndarray
+    codes: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Columns:
+    """The schema of a table.
+
+    Attributes
+    ----------
+    names : ndarray of shape (n_features_in_,) or None
+        Names of the columns, as in `feature_names_in_`; None where there are none.
+    kinds : tuple of str
+        What each column of the frame is: "number", "category", "date" or "duration".
+    vocabularies : tuple of dict
+        The code of each level, for each category.
+    """
+
+    names: np.ndarray | None
+    kinds: tuple[Kind, ...]
+    vocabularies: tuple[dict[Any, int], ...]
+
+    @property
+    def n_features_in_(self) -> int:
+        """The number of columns of the frame."""
+        return len(self.kinds)
+
+    @property
+    def levels(self) -> tuple[int, ...]:
+        """The number of levels of each category."""
+        return tuple(map(len, self.vocabularies))
+
+    @classmethod
+    def of(
+        cls,
+        X: Any,
+        categorical_features: Any = "from_dtype",
+        dates: Dates = "refuse",
+        weights: np.ndarray | None = None,
+    ) -> tuple[Columns, Table]:
+        """Learn the schema of a frame, from the rows of positive weight, and read it.
+
+        Parameters
+        ----------
+        X : frame or array-like of shape (n, n_features)
+            pandas, polars, an array, or lists.
+        categorical_features : "from_dtype", array-like or None, default="from_dtype"
+            Which columns are categories: those whose type is no number (text, categorical, objects
+            that are not all numbers); or names, indices, or a mask; or None.
+        dates : {"refuse", "parts"}, default="refuse"
+            What becomes of dates: a sentence, or year, month, weekday and days since 1970 (a
+            duration is a number of days).
+        weights : ndarray of shape (n,), default=None
+            Weights of rows; one of weight 0 is no row.
+        """
+        frame = frame_of(X)
+        n = frame.shape[0]
+        rows: Any = slice(None) if weights is None else np.flatnonzero(weights)
+        asked = _asked(categorical_features, frame)
+        kinds = []
+        for j in range(frame.shape[1]):
+            kind: Kind = "category" if asked is not None and asked[j] else frame.kind(j, rows)
+            if asked is not None and kind == "category" and not asked[j]:
+                kind = "number"  # or else refused by its first value
+            if kind in ("date", "duration") and dates == "refuse":
+                raise _date_error(frame.label(j), kind)
+            kinds.append(kind)
+        values = {j: frame.values(j) for j, kind in enumerate(kinds) if kind == "category"}
+        vocabularies = tuple(_vocabulary(one, rows) for one in values.values())
+        columns = cls(frame.names, tuple(kinds), vocabularies)
+        return columns, columns._table(frame, values, n)
+
+    def read(self, X: Any, *, name: str = "Columns") -> Table:
+        """Read a frame of the same columns; `name` says in errors who expects them."""
+        frame = frame_of(X)
+        self._check(frame, name)
+        values: dict[int, Values] = {}
+        for j, kind in enumerate(self.kinds):
+            now = frame.kind(j, slice(None)) if kind != "category" else kind
+            if kind == "category":
+                values[j] = frame.values(j)
+            elif now in ("date", "duration") and now != kind:
+                raise ValueError(f"{frame.label(j).capitalize()} was a {kind} in fit, no {now}.")
+        return self._table(frame, values, frame.shape[0])
+
+    def _table(self, frame: Frame, values: dict[int, Values], n: int) -> Table:
+        codes = np.empty((n, len(values)), dtype=np.int32)
+        for k, (j, vocabulary) in enumerate(zip(values, self.vocabularies, strict=True)):
+            _check_values(values[j], vocabulary, frame, j)
+            code = [vocabulary.get(value, 0) for value in values[j].distinct]
+            codes[:, k] = np.asarray([*code, 0], dtype=np.int32)[values[j].positions]
+        plain = [j for j, kind in enumerate(self.kinds) if kind == "number"]
+        numbers = frame.numbers(plain)
+        _check_finite(numbers, plain, frame)
+        if "date" in self.kinds or "duration" in self.kinds:
+            numbers = self._with_dates(frame, plain, numbers)
+        return Table(numbers, codes)
+
+    def _with_dates(self, frame: Frame, plain: list[int], numbers: np.ndarray) -> np.ndarray:
+        parts = []
+        for j, kind in enumerate(self.kinds):
+            if kind == "date":
+                parts += _parts(frame.dates(j, "M8[us]"))
+            elif kind == "duration":
+                parts.append(frame.dates(j, "m8[us]") / np.timedelta64(1, "D"))
+            elif kind == "number":
+                parts.append(numbers[:, plain.index(j)])
+        return np.stack(parts, axis=1)
+
+    def _check(self, frame: Frame, name: str) -> None:
+        if self.names is not None and frame.names is not None:
+            _check_names(list(self.names), list(frame.names))
+        elif self.names is not None:
+            warn(
+                f"X does not have valid feature names, but {name} was fitted with feature names",
+                UserWarning,
+            )
+        elif frame.names is not None:
+            warn(f"X has feature names, but {name} was fitted without feature names", UserWarning)
+        if frame.shape[1] != len(self.kinds):
+            raise ValueError(
+                f"X has {frame.shape[1]} features, but {name} is expecting {len(self.kinds)} "
+                "features as input."
+            )
+
+
+def _asked(categorical_features: Any, frame: Frame) -> np.ndarray | None:
+    """Return a mask of the columns that are categories, or None where their types say so."""
+    if isinstance(categorical_features, str):
+        if categorical_features == "from_dtype":
+            return None
+        raise ValueError(
+            'categorical_features must be "from_dtype", None, or names, indices or a mask of '
+            f"columns, got {categorical_features!r}."
+        )
+    mask = np.zeros(frame.shape[1], dtype=bool)
+    asked = [] if categorical_features is None else np.asarray(categorical_features).tolist()
+    if any(isinstance(one, bool) for one in asked):
+        if len(asked) != len(mask) or not all(isinstance(one, bool) for one in asked):
+            raise ValueError(
+                f"categorical_features is a mask of {len(asked)} values, but X has {len(mask)} "
+                "features: give one value a feature."
+            )
+        return np.asarray(asked)
+    known: dict[Any, list[int]] = {}
+    for j, one in enumerate([] if frame.names is None else frame.names):
+        known.setdefault(one, []).append(j)
+    for one in asked:
+        if isinstance(one, int) and 0 <= one < len(mask):
+            mask[one] = True
+        elif one in known:
+            mask[known[one]] = True
+        else:
+            have = "has no names" if frame.names is None else f"has {list(frame.names)}"
+            raise ValueError(
+                f"categorical_features names {one!r}, which is no column of X: X {have} and "
+                f"{len(mask)} features."
+            )
+    return mask
+
+
+def _vocabulary(values: Values, rows: Any) -> dict[Any, int]:
+    """Return the code of each level that occurs: by falling frequency, then in sorted order."""
+    positions = values.positions[rows]
+    counts = np.bincount(positions[positions >= 0], minlength=len(values.distinct))
+    frequency: Counter[Any] = Counter()
+    for value, count in zip(values.distinct, counts.tolist(), strict=True):
+        if count:
+            frequency[value] += count
+    ordered = sorted(frequency, key=lambda value: (-frequency[value], *_place(value)))
+    return {value: code for code, value in enumerate(ordered, start=1)}
+
+
+def _place(value: Any) -> tuple[str, float, str]:
+    """Return a level's place among levels of any types: numbers by size, others by their text."""
+    if isinstance(value, Real):
+        return "", float(value), ""
+    return type(value).__name__, 0.0, str(value)
+
+
+def _check_values(values: Values, vocabulary: dict[Any, int], frame: Frame, j: int) -> None:
+    """Refuse numbers where levels are text, and the reverse: none would be known."""
+    found = [value for k, value in enumerate(values.distinct) if k in values.positions[:1000]]
+    if not frame.is_typed(j) or not found or not vocabulary:
+        return
+    for now, then in ((Real, str), (str, Real)):
+        if all(isinstance(v, now) for v in found) and all(isinstance(v, then) for v in vocabulary):
+            label = frame.label(j)
+            raise ValueError(
+                f"{label[0].upper()}{label[1:]} contains {found[0]!r}, but its levels in fit were "
+                f"of another type, such as {next(iter(vocabulary))!r}: convert the column."
+            )
+
+
+def _check_finite(numbers: np.ndarray, columns: list[int], frame: Frame) -> None:
+    with np.errstate(all="ignore"):
+        infinite = np.flatnonzero(~np.isfinite(np.nansum(numbers, axis=0)))
+    for k in infinite:
+        row = np.flatnonzero(np.isinf(numbers[:, k]))
+        if len(row):
+            label = frame.label(columns[k])
+            raise ValueError(
+                f"{label[0].upper()}{label[1:]} contains infinity ({numbers[row[0], k]}) in row "
+                f"{row[0]}: make it missing (NaN) or a number."
+            )
+
+
+def _check_names(expected: list[str], found: list[str]) -> None:
+    """Refuse other names or another order, in scikit-learn's words."""
+    if expected == found:
+        return
+    message = "The feature names should match those that were passed during fit.\n"
+    unexpected = sorted(set(found) - set(expected))
+    missing = sorted(set(expected) - set(found))
+    for names, what in (
+        (unexpected, "unseen at fit time"),
+        (missing, "seen at fit time, yet now missing"),
+    ):
+        if names:
+            listed = "".join(f"- {name}\n" for name in names[:5]) + "- ...\n" * (len(names) > 5)
+            message += f"Feature names {what}:\n{listed}"
+    if not unexpected and not missing:
+        message += "Feature names must be in the same order as they were in fit.\n"
+    raise ValueError(message)
+
+
+def _date_error(label: str, kind: str) -> ValueError:
+    cure = (
+        "give its year, month, weekday and elapsed days as numbers"
+        if kind == "date"
+        else "give it in days, as column.dt.total_seconds() / 86400"
+    )
+    return ValueError(
+        f"{label[0].upper()}{label[1:]} holds {kind}s, which are no numbers: {cure}, or set "
+        'dates="parts".'
+    )
+
+
+def _parts(dates: np.ndarray) -> list[np.ndarray]:
+    """Return year, month, weekday (Monday is 0) and days since 1970, NaN where missing."""
+    missing = np.isnat(dates)
+    days = dates.astype("M8[D]").astype(np.int64)
+    months = dates.astype("M8[M]").astype(np.int64)
+    elapsed = (dates - np.datetime64(0, "us")) / np.timedelta64(1, "D")
+    parts = [1970 + months // 12, 1 + months % 12, (days + 3) % 7, elapsed]
+    return [np.where(missing, np.nan, part) for part in parts]

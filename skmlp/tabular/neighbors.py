@@ -1,0 +1,242 @@
+"""What the nearest training rows were: means of their targets, as columns for a network.
+
+The law: a row is never its own neighbor in training; and a row's columns depend on that row and on
+the training rows alone, bit for bit, since distances are sums without rounding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy.spatial import cKDTree
+
+from .sampling import drawn
+
+_MOST_COLUMNS_OF_A_TREE = 8  # with more, products of matrices are faster
+_BYTES_AT_ONCE = 1 << 24  # of distances
+
+
+class _Training(NamedTuple):
+    """Training rows, their places among the candidates (-1: none) and the numbers of groups."""
+
+    rows: np.ndarray
+    places: np.ndarray
+    groups: np.ndarray | None
+
+
+@dataclass(eq=False)
+class Neighbors:
+    """Mean targets of the nearest training rows.
+
+    Distances are Euclidean. Coordinates are whole multiples of a power of two, chosen so that
+    squared distances are exact in float64: no order of sums, no size of blocks changes a bit.
+    Among rows that are equally far, some are taken; which ones depends on no order of rows.
+
+    Attributes
+    ----------
+    counts : tuple of int
+        How many of the nearest rows are averaged.
+    unit : float
+        Coordinates are multiples of this.
+    candidates : ndarray of shape (n_candidates, n_plain)
+        Coordinates, in units, of the rows that can be neighbors.
+    target : ndarray of shape (n_candidates, t)
+        Their targets.
+    weights : ndarray of shape (n_candidates,)
+        Their weights, the largest of which is 1.
+    """
+
+    counts: tuple[int, ...]
+    unit: float
+    candidates: np.ndarray
+    target: np.ndarray
+    weights: np.ndarray
+    _training: _Training | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        self._points = self.candidates.astype(np.float64)
+        self._squares = np.einsum("ij,ij->i", self._points, self._points)
+        self._tree = None
+        if 0 < self.candidates.shape[1] <= _MOST_COLUMNS_OF_A_TREE:
+            self._axes = np.lexsort(self.candidates)  # an order of columns that is their own
+            self._tree = cKDTree(self._points[:, self._axes], balanced_tree=False)
+
+    def __getstate__(self) -> dict[str, Any]:
+        derived = ("_points", "_squares", "_tree", "_axes", "_training")
+        return {key: value for key, value in vars(self).items() if key not in derived}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state, _training=None)
+        self.__post_init__()
+
+    @classmethod
+    def of(
+        cls,
+        rows: np.ndarray,
+        target: np.ndarray,
+        *,
+        counts: Sequence[int] = (1, 5, 20),
+        weights: np.ndarray | None = None,
+        groups: Any = None,
+        max_candidates: int = 20_000,
+        random_state: int = 0,
+    ) -> Neighbors:
+        """Choose the rows that can be neighbors.
+
+        Parameters
+        ----------
+        rows : ndarray of shape (n, n_plain)
+            The plain columns of encoded rows.
+        target : ndarray of shape (n, t)
+            One-hot classes or standardized numbers.
+        counts : sequence of int, default=(1, 5, 20)
+            How many of the nearest rows are averaged.
+        weights : ndarray of shape (n,), default=None
+            Weights in these means; a row of weight 0 is no neighbor.
+        groups : array-like of shape (n,), default=None
+            Rows of one group are not each other's neighbors in training.
+        max_candidates : int, default=20000
+            Most rows that can be neighbors, drawn at random; time is in proportion to it.
+        random_state : int, default=0
+            What draws them; the draw depends on no order of rows or columns.
+        """
+        n = len(rows)
+        target = np.asarray(target, dtype=np.float32).reshape(n, -1)
+        weights = np.ones(n) if weights is None else np.asarray(weights, dtype=np.float64)
+        codes = None if groups is None else np.unique(groups, return_inverse=True)[1].reshape(-1)
+        held = [rows, target, weights] if codes is None else [rows, target, weights, codes]
+        chosen = drawn(held, np.flatnonzero(weights), max_candidates, random_state)
+        places = np.full(n, -1)
+        places[chosen] = np.arange(len(chosen))
+        unit = _unit(rows[chosen])
+        found = cls(
+            tuple(counts),
+            unit,
+            np.rint(rows[chosen] / unit).astype(np.int32),
+            target[chosen],
+            (weights[chosen] / np.max(weights[chosen], initial=0.0)).astype(np.float32),
+        )
+        found._training = _Training(rows, places, codes)
+        return found
+
+    def training_columns(self) -> np.ndarray:
+        """Compute the columns of the training rows, each left out itself, and let the rows go.
+
+        Returns
+        -------
+        columns : ndarray of shape (n, t * (len(counts) + 1) + 1)
+            For each count the mean target of so many nearest rows; that of the most of them,
+            weighted by softmax(-2 (d / mean d of a quarter of them)^2); log(d_1 + 1e-3) / 3.
+        """
+        if self._training is None:
+            raise RuntimeError("Training rows are asked for once, and not kept after that.")
+        training, self._training = self._training, None
+        return self._columns(*training)
+
+    def columns(self, rows: np.ndarray) -> np.ndarray:
+        """Compute the columns of new rows, as `training_columns`."""
+        return self._columns(rows, None, None)
+
+    def _columns(
+        self, rows: np.ndarray, places: np.ndarray | None, groups: np.ndarray | None
+    ) -> np.ndarray:
+        n_columns = self.target.shape[1] * (len(self.counts) + 1) + 1
+        columns = np.empty((len(rows), n_columns), dtype=np.float32)
+        of_candidates = None
+        if groups is not None and places is not None:
+            of_candidates = groups[np.argsort(places)[len(places) - len(self.candidates) :]]
+        step = max(1, _BYTES_AT_ONCE // (8 * max(1, len(self.candidates))))
+        for i in range(0, len(rows), step):
+            block = slice(i, i + step)
+            points = self._points_of(rows[block])
+            own = None if places is None else places[block]
+            if of_candidates is None or groups is None:
+                nearest, far = self._nearest(points, own)
+            else:
+                same = groups[block, None] == of_candidates
+                nearest, far = self._nearest_by_products(points, max(self.counts), same)
+            self._averages(nearest, far * self.unit, columns[block])
+        return columns
+
+    def _points_of(self, rows: np.ndarray) -> np.ndarray:
+        largest = 4 * np.max(np.abs(self.candidates), initial=1.0 / self.unit)
+        points: np.ndarray = np.clip(np.rint(rows / np.float64(self.unit)), -largest, largest)
+        return points
+
+    def _nearest(self, points: np.ndarray, own: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+        """Return the nearest candidates, nearest first, and how far they are, in units."""
+        count = max(self.counts)
+        if own is None:
+            return self._find(points, count)
+        nearest, far = self._find(points, count + 1)
+        far[nearest == own[:, None]] = np.inf
+        nearest, far = _sorted(nearest, far)
+        return nearest[:, :count], far[:, :count]
+
+    def _find(self, points: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+        if self._tree is None:
+            return self._nearest_by_products(points, count)
+        first = np.arange(1, min(count, len(self.candidates)) + 1)
+        far, nearest = self._tree.query(points[:, self._axes], first)
+        return _sorted(nearest, far)
+
+    def _nearest_by_products(
+        self, points: np.ndarray, count: int, excluded: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        squares = (-2 * points) @ self._points.T
+        squares += self._squares
+        squares += np.einsum("ij,ij->i", points, points)[:, None]
+        if excluded is not None:
+            squares[excluded] = np.inf
+        count = min(count, len(self.candidates))
+        nearest = np.argpartition(squares, count - 1, axis=1)[:, :count]
+        return _sorted(nearest, np.sqrt(np.take_along_axis(squares, nearest, axis=1)))
+
+    def _averages(self, nearest: np.ndarray, far: np.ndarray, out: np.ndarray) -> None:
+        present = np.isfinite(far)
+        far = np.where(present, far, 0.0)
+        weights = self.weights[nearest] * present
+        near = slice(0, max(2, max(self.counts) // 4))
+        usual = _total(far[:, near]) / np.maximum(_total(present[:, near] * 1.0), 1)
+        kernel = weights * np.exp(-np.minimum(2 * (far / (usual[:, None] + 1e-9)) ** 2, 50))
+        t = self.target.shape[1]
+        for k, count in enumerate(self.counts):
+            out[:, k * t : (k + 1) * t] = self._mean(nearest[:, :count], weights[:, :count])
+        out[:, len(self.counts) * t : -1] = self._mean(nearest, kernel)
+        first = np.where(present[:, 0], far[:, 0], 1.0)
+        out[:, -1] = np.log(first + 1e-3) / 3
+
+    def _mean(self, nearest: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        total = np.zeros((len(nearest), self.target.shape[1]))
+        for k in range(nearest.shape[1]):
+            total += weights[:, [k]] * self.target[nearest[:, k]]
+        weight: np.ndarray = np.maximum(_total(weights), 1e-30)
+        return total / weight[:, None]
+
+
+def _total(numbers: np.ndarray) -> np.ndarray:
+    """Add up each row from left to right, so that no other row changes a bit."""
+    return np.cumsum(numbers, axis=1)[:, -1]
+
+
+def _sorted(nearest: np.ndarray, far: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Sort by distance, then by place."""
+    order = np.argsort(nearest, axis=1)
+    order = np.take_along_axis(
+        order, np.argsort(np.take_along_axis(far, order, axis=1), axis=1, kind="stable"), axis=1
+    )
+    return np.take_along_axis(nearest, order, axis=1), np.take_along_axis(far, order, axis=1)
+
+
+def _unit(rows: np.ndarray) -> float:
+    """Return the smallest unit in which sums of squares stay below 2^53.
+
+    A difference is at most 5 times the largest coordinate, since those of new rows are clipped to
+    4 times it.
+    """
+    largest = float(np.max(np.abs(rows), initial=1.0))
+    exponent = np.log2(2.0**53 / (25 * largest**2 * max(1, rows.shape[1]))) / 2
+    return float(2.0 ** -np.floor(exponent))
