@@ -136,7 +136,7 @@ class TabularMLP(BaseEstimator):
             "_model": model,
             "_target": target,
             "n_features_in_": model.columns.n_features_in_,
-            **({} if names is None else {"feature_names_in_": np.asarray(names, object)}),
+            **({} if names is None else {"feature_names_in_": names}),
             "oof_prediction_": self._out_of_fold(target, held_out),
             "oof_loss_": loss,
             "blend_weights_": model.blend.weights,
