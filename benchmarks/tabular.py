@@ -246,7 +246,15 @@ def main() -> None:
                     results.append(about | found)
                     print(json.dumps(results[-1]), file=sys.stderr, flush=True)
     facts = contest.machine()
-    print(contest.described(facts), *sorted(absent), "", summary(results), "", by_set(results), sep="\n")
+    print(
+        contest.described(facts),
+        *sorted(absent),
+        "",
+        summary(results),
+        "",
+        by_set(results),
+        sep="\n",
+    )
     if asked.json:
         asked.json.write_text(json.dumps({"machine": facts, "results": results}, indent=1))
 

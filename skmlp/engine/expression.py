@@ -411,9 +411,7 @@ def apply(primitive: Primitive, *inputs: Any, **attributes: Any) -> Expression:
         with np.errstate(all="ignore"):
             return constant(primitive.function(*(node.value for node in nodes), **attributes))
     is_sparse = "sparse" in primitive.keeps and nodes[0].is_sparse
-    is_integer = primitive.is_integer or (
-        "integers" in primitive.keeps and nodes[0].is_integer
-    )
+    is_integer = primitive.is_integer or ("integers" in primitive.keeps and nodes[0].is_integer)
     is_boolean = primitive.is_boolean or (
         primitive.keeps_boolean and all(node.is_boolean for node in nodes)
     )

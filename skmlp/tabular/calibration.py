@@ -29,9 +29,7 @@ def link_of(head: Head) -> str | None:
     return _LOGITS.get(head.out_activation) if "numbers" not in head.targets else None
 
 
-def mean_loss(
-    head: Head, raw: np.ndarray, Y: np.ndarray, weights: np.ndarray | None
-) -> float:
+def mean_loss(head: Head, raw: np.ndarray, Y: np.ndarray, weights: np.ndarray | None) -> float:
     """Return the weighted mean of the loss."""
     with np.errstate(all="ignore"):
         return float(np.average(head.loss(raw, Y), weights=weights))

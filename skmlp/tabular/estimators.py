@@ -1,32 +1,42 @@
 """The two estimators for tables: a raw frame in, answers out.
 
-    parameters  checked, once                               _checked
+    parameters  checked, once                               check_parameters
     columns     frame -> numbers and codes                  Columns.of
-    target      y, weights, folds -> a lesson               _lesson
-    model       kinds of members, blended                   fitted_model
-    published   every fitted attribute, in one statement
+    problem     y, weights, folds: what is to be learned    _pose
+    model       kinds of members, blended                   fitted
+    published   every fitted attribute, in one statement    _publish
 
 Until that statement, and after any failure, the estimator is what it was.
 """
 
 from __future__ import annotations
 
-from numbers import Integral, Real
+import re
+import time
+from dataclasses import replace
+from functools import partial
+from inspect import signature
 from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 from joblib import effective_n_jobs
+from scipy.sparse import csr_matrix
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
-from sklearn.utils import check_random_state
+from sklearn.metrics import accuracy_score, r2_score
+from sklearn.utils import check_random_state, column_or_1d
 from sklearn.utils.validation import check_is_fitted
 
-from ..estimators.data import read_first_rows, stand_in
+from ..estimators.callbacks import CallbackSupportMixin, Watcher, with_callbacks
+from ..estimators.data import Data, read_first_rows, read_rows, stand_in
 from ..estimators.targets import Classes, Numbers
-from .columns import Columns
+from .columns import Columns, Table
+from .frames import frame_of
 from .members import Hyperparameters, Lesson, folds
-from .model import KINDS, Encodings, Model, fitted_model
+from .model import KINDS, Kind, Model, Problem, fitted
+from .settings import DESCRIPTIONS, as_tuple, check_parameters
 
-_FEWEST_IN_FOLD = 25  # rows, or there are fewer folds
+_FEWEST_IN_FOLD = 25  # rows; of fewer there are fewer folds
+_FORMAT = 1  # of pickles
 
 
 class _Asked(NamedTuple):
@@ -37,13 +47,58 @@ class _Asked(NamedTuple):
     loss: None = None
 
 
-class TabularMLP(BaseEstimator):
+class _Clock:
+    """Ends training when the time is up, or a callback says so; tells callbacks of epochs."""
+
+    def __init__(self, watcher: Watcher | None, seconds: float | None) -> None:
+        self._watcher = watcher
+        self._end = None if seconds is None else time.monotonic() + seconds
+        self.is_over = False
+
+    def begin(self) -> None:
+        if self._watcher is not None:
+            self._watcher.begin()
+
+    def end(self) -> bool:
+        if self._watcher is not None and self._watcher.end():
+            self.is_over = True
+        if self._end is not None and time.monotonic() >= self._end:
+            self.is_over = True
+        return self.is_over
+
+
+def documented(estimator: type) -> type:
+    """Put the descriptions of the parameters into a docstring."""
+    entries = dict(re.findall(r"^(\w+) (: .*(?:\n    .*)*)", DESCRIPTIONS, re.MULTILINE))
+    lines = "\n".join(f"{name} {entries[name]}" for name in signature(estimator).parameters)
+    lines = lines.replace("\n", "\n    ")
+    estimator.__doc__ = (estimator.__doc__ or "").replace("{parameters}", lines)
+    return estimator
+
+
+class TabularMLP(CallbackSupportMixin, BaseEstimator):
     """What both estimators for tables share: everything but their targets and answers."""
 
-    _kind: ClassVar[Any]
+    _kind: ClassVar[Any]  # Classes or Numbers
+    _kinds: ClassVar[str]
+    _dropout: ClassVar[float]
     _model: Model
+    _target: Any
 
-    def fit(self, X: Any, y: Any, sample_weight: Any = None, *, groups: Any = None) -> Self:
+    def _keep(self, parameters: dict[str, Any]) -> None:
+        self.__dict__.update((name, x) for name, x in parameters.items() if name != "self")
+
+    @with_callbacks
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        *,
+        groups: Any = None,
+        X_val: Any = None,
+        y_val: Any = None,
+    ) -> Self:
         """Fit the members to a table.
 
         Parameters
@@ -51,104 +106,228 @@ class TabularMLP(BaseEstimator):
         X : frame or array-like of shape (n_samples, n_features)
             Numbers, categories, truth values; missing ones are allowed.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            Targets.
+            Targets: class labels, a 0/1 matrix of labels, or numbers.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights, zero or positive; a row of weight 0 is no row.
         groups : array-like of shape (n_samples,), default=None
             Rows of one group are never on both sides of a fold, nor each other's neighbors.
+        X_val : frame or array-like of shape (n_val, n_features), default=None
+            Rows to judge members by. Without them each member is judged by the fold that it leaves
+            out; with them all members learn from all rows of X.
+        y_val : array-like of shape (n_val,) or (n_val, n_outputs), default=None
+            Their targets.
 
         Returns
         -------
         self
             The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If a parameter or the data cannot be used; the estimator is then as it was before.
+        KeyboardInterrupt
+            If it comes before the first kind of members has one epoch; after that what has been
+            trained answers, with a warning.
         """
-        rng = check_random_state(self.random_state)
-        how, encodings = self._checked()
-        columns, table = Columns.of(X, self.categorical_features)
-        n = len(table.numbers)
-        data, target = read_first_rows(
+        check_parameters(self)
+        before = self.__dict__.copy()
+        try:
+            watcher = Watcher.of(self, None, X, y, sample_weight)
+            if watcher is not None:
+                watcher.start()
+            seeds = check_random_state(self.random_state)
+            problem, target = self._pose(X, y, sample_weight, groups, (X_val, y_val), seeds)
+            clock = _Clock(watcher, self.time_limit)
+            self._publish(problem, target, fitted(problem, self._asked_kinds(), seeds, clock))
+            if watcher is not None:
+                watcher.finish()
+        except BaseException:
+            self.__dict__ = before
+            raise
+        return self
+
+    def __getattr__(self, name: str) -> Any:
+        """Say why there is no `partial_fit`."""
+        if name == "partial_fit":
+            raise AttributeError(
+                f"{type(self).__name__} has no partial_fit, since folds, bins and neighbors need "
+                "all rows at once: call fit with the old rows and the new ones, or stream into "
+                f"{'MLPClassifier' if self._kinds == 'classes' else 'MLPRegressor'}."
+            )
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    # -- the problem -------------------------------------------------------------------------------
+
+    def _pose(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        groups: Any,
+        validation: tuple[Any, Any],
+        seeds: np.random.RandomState,
+    ) -> tuple[Problem, Any]:
+        """Check all there is to check, and say what is learned from which rows."""
+        frame = frame_of(X)
+        data, target = self._targets(frame.shape[0], y, sample_weight)
+        columns, table = Columns.of(frame, self.categorical_features, self.dates, data.weights)
+        n = len(data.Y)
+        weights = data.weights
+        if getattr(self, "class_weight", None) is not None:
+            weights = target.weigh(self.class_weight, data.Y, weights)
+        rows = np.arange(n) if weights is None else np.flatnonzero(weights)
+        if not len(rows):
+            raise ValueError("Sample weights must contain at least one non-zero number.")
+        if len(rows) < 2:
+            raise ValueError(
+                f"{type(self).__name__} learns from some rows and is judged by others, so that it "
+                f"needs 2 samples, but it was given 1 sample{'' if n == 1 else ' of weight > 0'}."
+            )
+        if weights is not None:
+            weights = (weights / np.max(weights) / np.mean(weights[rows] / np.max(weights))).astype(
+                np.float32
+            )
+        n_folds = int(np.clip(len(rows) // _FEWEST_IN_FOLD, 2, self.n_folds))
+        Y = data.Y.astype(np.float32)
+        if validation != (None, None):
+            table, Y, weights, lesson = self._with_validation(
+                columns, target, table, Y, weights, rows, validation
+            )
+        else:
+            groups = self._checked_groups(groups, rows, n)
+            n_folds = n_folds if groups is None else min(n_folds, len(np.unique(groups[rows])))
+            fold = folds(n_folds, rows, n, target.strata(data.Y), groups, seeds)
+            lesson = Lesson.in_folds(target.head, Y, weights, fold)
+        how, encodings = (
+            self._hyperparameters(),
+            {name: int(getattr(self, name)) for name in ("n_bins", "max_encoded", "max_onehot")},
+        )
+        n_neighbors = () if self.n_neighbors is None else as_tuple(self.n_neighbors)
+        return Problem(columns, table, n, lesson, groups, how, encodings, n_neighbors), target
+
+    def _targets(self, n: int, y: Any, sample_weight: Any) -> tuple[Data, Any]:
+        asked = _Asked(type(self).__name__, self.head)
+        return read_first_rows(
             stand_in(self),
             np.zeros((n, 1)),
             y,
             sample_weight,
             self._kind,
-            lambda read: self._kind.of(_Asked(type(self).__name__, self.head), read),
+            partial(self._kind.of, asked),
             np.dtype(np.float64),
             reset=True,
         )
-        weights = data.weights
-        if getattr(self, "class_weight", None) is not None:
-            weights = target.weigh(self.class_weight, data.Y, weights)
-        lesson = self._lesson(target, data.Y, weights, groups, rng)
-        kinds = KINDS[self._kind_of_targets]
-        if self.n_neighbors is None:
-            kinds = tuple(kind for kind in kinds if not kind.has_neighbors)
-        model, held_out, loss = fitted_model(
-            columns,
-            table,
-            lesson,
-            kinds,
-            how,
-            encodings,
-            () if self.n_neighbors is None else self.n_neighbors,
-            groups,
-            rng,
-        )
-        self.__dict__.update(self._published(model, target, held_out, data.Y, loss))
-        return self
 
-    def _checked(self) -> tuple[Hyperparameters, Encodings]:
-        dropout = self._dropout if self.dropout == "auto" else self.dropout
-        how = Hyperparameters(
-            tuple(self.hidden_layer_sizes),
+    def _with_validation(
+        self,
+        columns: Columns,
+        target: Any,
+        table: Table,
+        Y: np.ndarray,
+        weights: np.ndarray | None,
+        rows: np.ndarray,
+        validation: tuple[Any, Any],
+    ) -> tuple[Table, np.ndarray, np.ndarray | None, Lesson]:
+        """Put rows to validate on behind the others; all members are judged by them."""
+        X_val, y_val = validation
+        if X_val is None or y_val is None:
+            missing, there = ("X_val", "y_val") if X_val is None else ("y_val", "X_val")
+            raise ValueError(f"{there} is given without {missing}: give both, or neither.")
+        further = columns.read(X_val, name=type(self).__name__)
+        n, m = len(Y), len(further.numbers)
+        names = stand_in(self)
+        names.n_features_in_ = 1
+        data = read_rows(names, np.zeros((m, 1)), y_val, None, target, np.dtype(np.float64))
+        table = Table(*(np.concatenate(pair) for pair in zip(table, further, strict=True)))
+        Y = np.concatenate([Y, data.Y.astype(np.float32)])
+        if weights is not None:
+            weights = np.concatenate([weights, np.ones(m, np.float32)])
+        held_out = [np.arange(n, n + m)] * self.n_folds
+        lesson = Lesson(target.head, Y, weights, [rows] * self.n_folds, held_out)
+        return table, Y, weights, lesson
+
+    @staticmethod
+    def _checked_groups(groups: Any, rows: np.ndarray, n: int) -> np.ndarray | None:
+        if groups is None:
+            return None
+        groups = column_or_1d(groups)
+        if len(groups) != n:
+            raise ValueError(f"groups has {len(groups)} entries, but X has {n} rows.")
+        if len(np.unique(groups[rows])) < 2:
+            raise ValueError(
+                f"groups has a single group, {groups[rows][0]!s}, but members are judged by groups "
+                "that they have not seen: give two groups or more, or groups=None."
+            )
+        return groups
+
+    def _hyperparameters(self) -> Hyperparameters:
+        return Hyperparameters(
+            as_tuple(self.hidden_layer_sizes),
             float(self.learning_rate_init),
             int(self.batch_size),
             float(self.weight_decay),
-            float(dropout),
+            self._dropout if isinstance(self.dropout, str) else float(self.dropout),
             int(self.embedding_size),
             effective_n_jobs(self.n_jobs),
             bool(self.verbose),
         )
-        return how, Encodings(self.n_bins, self.max_encoded, self.max_onehot)
 
-    def _lesson(
-        self,
-        target: Any,
-        Y: np.ndarray,
-        weights: np.ndarray | None,
-        groups: Any,
-        rng: np.random.RandomState,
-    ) -> Lesson:
-        n = len(Y)
-        rows = np.arange(n) if weights is None else np.flatnonzero(weights)
-        n_folds = int(np.clip(len(rows) // _FEWEST_IN_FOLD, 2, self.n_folds))
-        fold = folds(n_folds, target.strata(Y), rows, n, rng)
-        if weights is not None:
-            weights = (weights / np.mean(weights[rows])).astype(np.float32)
-        return Lesson(target.head, Y.astype(np.float32), weights, fold)
+    def _asked_kinds(self) -> list[Kind]:
+        kinds = [
+            k for k in KINDS[self._kinds] if self.n_neighbors is not None or not k.has_neighbors
+        ]
+        if getattr(self, "target_transform", None) is None:
+            kinds = [kind._replace(may_log=False) for kind in kinds]
+        if self.max_epochs != "auto":
+            kinds = [
+                kind._replace(epochs=int(self.max_epochs), steps=(0, np.inf)) for kind in kinds
+            ]
+        return kinds
 
-    def _published(
-        self, model: Model, target: Any, held_out: np.ndarray, Y: np.ndarray, loss: float
-    ) -> dict[str, Any]:
+    # -- what is published -------------------------------------------------------------------------
+
+    def _publish(
+        self, problem: Problem, target: Any, found: tuple[Model, np.ndarray, float]
+    ) -> None:
+        model, raw, loss = found
         names = model.columns.names
-        return {
+        parts = model.parts
+        attributes = {
             **target.published,
+            **({} if names is None else {"feature_names_in_": names}),
+            "n_features_in_": model.columns.n_features_in_,
+            "n_members_": sum(len(part.trained.thetas) for part in parts),
+            "oof_loss_": loss,
+            "blend_weights_": np.array(model.blend.weights),
+            "temperatures_": np.array(model.blend.temperatures),
+            "best_epochs_": [part.trained.best_epoch for part in parts],
+            "history_": [part.trained.history for part in parts],
             "_model": model,
             "_target": target,
-            "n_features_in_": model.columns.n_features_in_,
-            **({} if names is None else {"feature_names_in_": names}),
-            "oof_prediction_": self._out_of_fold(target, held_out),
-            "oof_loss_": loss,
-            "blend_weights_": model.blend.weights,
-            "temperatures_": model.blend.temperatures,
-            "best_epochs_": [part.trained.best_epoch for part in model.parts],
-            "history_": [part.trained.history for part in model.parts],
-            "n_members_": sum(len(part.trained.thetas) for part in model.parts),
+            **self._out_of_fold(problem.lesson, target, raw),
         }
+        others = {name: x for name, x in vars(self).items() if name != "feature_names_in_"}
+        self.__dict__ = others | attributes
+
+    def _out_of_fold(self, lesson: Lesson, target: Any, raw: np.ndarray) -> dict[str, Any]:
+        raise NotImplementedError
 
     def _raw(self, X: Any) -> np.ndarray:
         check_is_fitted(self)
-        return self._model.raw(X)
+        return self._model.raw(self._model.columns.read(X, name=type(self).__name__))
+
+    def __getstate__(self) -> Any:
+        return {**super().__getstate__(), "_format": _FORMAT}
+
+    def __setstate__(self, state: Any) -> None:
+        found = state.pop("_format", None)
+        if found != _FORMAT:
+            raise ValueError(
+                f"this {type(self).__name__} was pickled in format {found}, and this version reads "
+                f"{_FORMAT}: fit it again, or install the version that wrote it."
+            )
+        super().__setstate__(state)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -158,11 +337,20 @@ class TabularMLP(BaseEstimator):
         return tags
 
 
+# == classes =======================================================================================
+
+
+@documented
 class TabularMLPClassifier(ClassifierMixin, TabularMLP):
-    """Networks for the classes of a raw table."""
+    """Networks for the classes, or labels, of a raw table.
+
+    Parameters
+    ----------
+    {parameters}
+    """
 
     _kind = Classes
-    _kind_of_targets = "classes"
+    _kinds = "classes"
     _dropout = 0.1
 
     def __init__(
@@ -172,6 +360,7 @@ class TabularMLPClassifier(ClassifierMixin, TabularMLP):
         n_neighbors: Any = (1, 5, 20),
         n_folds: int = 4,
         hidden_layer_sizes: Any = (128, 128),
+        max_epochs: Any = "auto",
         learning_rate_init: float = 0.08,
         batch_size: int = 128,
         weight_decay: float = 0.02,
@@ -181,20 +370,29 @@ class TabularMLPClassifier(ClassifierMixin, TabularMLP):
         max_onehot: int = 12,
         embedding_size: int = 8,
         categorical_features: Any = "from_dtype",
+        dates: str = "refuse",
         class_weight: Any = None,
+        time_limit: float | None = None,
         n_jobs: int | None = None,
         random_state: Any = None,
-        verbose: bool = False,
+        verbose: bool | int = False,
     ) -> None:
-        self.__dict__.update((name, x) for name, x in locals().items() if name != "self")
+        self._keep(locals())
 
-    def _out_of_fold(self, target: Any, raw: np.ndarray) -> np.ndarray:
-        return target.probabilities(raw)
+    def _out_of_fold(self, lesson: Lesson, target: Classes, raw: np.ndarray) -> dict[str, Any]:
+        rows = lesson.judged
+        Y, weights = lesson.of_rows(rows)
+        truth = target.codes(Y)
+        score = accuracy_score(truth, target.classify(raw[rows]), sample_weight=weights)
+        answer = target.probabilities if target.head.has_probabilities else target.scores
+        with np.errstate(all="ignore"):
+            return {"oof_score_": float(score), "oof_prediction_": answer(raw)}
 
     def predict(self, X: Any) -> np.ndarray:
         """Predict the class of each row, or its labels."""
         raw = self._raw(X)
-        return self._target.decode(raw)
+        found = self._target.decode(raw)
+        return csr_matrix(found) if self._target.are_sparse else found
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Predict the probability of each class, or of each label."""
@@ -202,11 +400,20 @@ class TabularMLPClassifier(ClassifierMixin, TabularMLP):
         return self._target.probabilities(raw)
 
 
+# == numbers =======================================================================================
+
+
+@documented
 class TabularMLPRegressor(RegressorMixin, TabularMLP):
-    """Networks for the numbers of a raw table."""
+    """Networks for the numbers of a raw table.
+
+    Parameters
+    ----------
+    {parameters}
+    """
 
     _kind = Numbers
-    _kind_of_targets = "numbers"
+    _kinds = "numbers"
     _dropout = 0.05
 
     def __init__(
@@ -216,6 +423,7 @@ class TabularMLPRegressor(RegressorMixin, TabularMLP):
         n_neighbors: Any = (1, 5, 20),
         n_folds: int = 4,
         hidden_layer_sizes: Any = (128, 128),
+        max_epochs: Any = "auto",
         learning_rate_init: float = 0.08,
         batch_size: int = 128,
         weight_decay: float = 0.02,
@@ -225,17 +433,32 @@ class TabularMLPRegressor(RegressorMixin, TabularMLP):
         max_onehot: int = 12,
         embedding_size: int = 8,
         categorical_features: Any = "from_dtype",
+        dates: str = "refuse",
+        target_transform: Any = "auto",
+        time_limit: float | None = None,
         n_jobs: int | None = None,
         random_state: Any = None,
-        verbose: bool = False,
+        verbose: bool | int = False,
     ) -> None:
-        self.__dict__.update((name, x) for name, x in locals().items() if name != "self")
+        self._keep(locals())
 
-    def _out_of_fold(self, target: Any, raw: np.ndarray) -> np.ndarray:
-        return target.head.predict(raw)
+    def _out_of_fold(self, lesson: Lesson, target: Numbers, raw: np.ndarray) -> dict[str, Any]:
+        rows = lesson.judged
+        Y, weights = lesson.of_rows(rows)
+        center = target.head.center(raw[rows])
+        residuals = np.sort(Y - center, axis=0)
+        with np.errstate(all="ignore"):
+            return {
+                "oof_score_": float(r2_score(Y, center, sample_weight=weights)),
+                "oof_prediction_": _flat(target.head.predict(raw)),
+                "_residuals": residuals,
+            }
 
     def predict(self, X: Any) -> np.ndarray:
         """Predict the target of each row."""
         raw = self._raw(X)
-        predicted = self._target.head.predict(raw)
-        return predicted[:, 0] if predicted.shape[1] == 1 else predicted
+        return _flat(self._target.head.predict(raw))
+
+
+def _flat(answers: np.ndarray) -> np.ndarray:
+    return answers[:, 0] if answers.shape[1] == 1 else answers

@@ -64,6 +64,8 @@ class Frame:
 
 def frame_of(X: Any) -> Frame:
     """Return X as a frame, or say in a sentence why it is none."""
+    if isinstance(X, Frame):
+        return X
     if sparse.issparse(X):
         raise TypeError(
             "Sparse data was passed for X, but dense data is required: X.toarray() makes it so."

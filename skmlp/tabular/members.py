@@ -1,21 +1,25 @@
 r"""Members: networks that each leave out one fold, trained together and judged out of fold.
 
-The law: the answer for a row that the judgment sees is of the member that has not learned from it.
+The law: the answer for a row that the judgment sees is of members that have not learned from it.
 Which epoch is kept, the temperature, how kinds of members are blended: all of it is chosen by such
 answers, over all rows at once.
 
-    folds       row -> the member that leaves it out
-    trained     one kind of members: all folds by the loop of `training.loops`, as one theta
-    again       the same with its schedule annealed where the first one was best; the better is kept
+    lesson      what is learned, and by which member from which rows
+    once        members of one kind, by the loop of `training.loops`, as one theta
+    trained     the same again with the schedule annealed where the first one was best, where that
+                was early; the better of the two is kept
+
+The recipe is that of Holzmueller, Grinsztajn and Steinwart, "Better by default", NeurIPS 2024, in
+its parametrization and rates; folds, judgment and the second schedule are our own.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -23,7 +27,7 @@ from ..engine import BATCH, Plan, Program, running, variable
 from ..heads import Head
 from ..network.network import Network, values_of
 from ..network.occasions import Noise
-from ..training.loops import Course, Descent, Stepping, train_minibatches
+from ..training.loops import Course, Descent, Outcome, Stepping, Watch, train_minibatches
 from ..training.members import Members, thetas
 from ..training.objective import LossGraph, Objective, OutputScale
 from ..training.schedules import schedule_of
@@ -35,17 +39,14 @@ from .stage import Front, Tangent, TangentOutput
 BETAS = {"beta_1": 0.9, "beta_2": 0.95, "epsilon": 1e-8}
 WARMUP = 0.05  # the share of the steps in which the rate rises
 PATIENCE = 0.3  # the share of the epochs without a better one after which training ends
-LEAST_STEPS = 400
 ANNEALED = 0.6  # where the best epoch is in this first share, the schedule was too long
 LENGTHENED = 1.25  # of the best epoch, the length of the second schedule
+RETREATS = 5
 
 
 @dataclass(frozen=True)
 class Hyperparameters:
-    """How members are made and trained: parameters of the estimators, checked.
-
-    Attributes are the parameters of the same names.
-    """
+    """How members are made and trained, in the words of the estimators' parameters."""
 
     hidden_layer_sizes: tuple[int, ...]
     learning_rate_init: float
@@ -59,7 +60,7 @@ class Hyperparameters:
 
 @dataclass(frozen=True, eq=False)
 class Lesson:
-    """What all members learn, whatever their kind.
+    """What all members learn, and from which rows.
 
     Attributes
     ----------
@@ -69,24 +70,39 @@ class Lesson:
         Encoded targets.
     weights : ndarray of shape (n,) or None
         Weights of the rows, of mean 1.
-    fold : ndarray of shape (n,)
-        The number of the member that does not learn from a row; -1 for a row of weight zero.
+    learned, held_out : list of ndarray of int
+        For each member the rows that it learns from, and those that it is judged by.
     """
 
     head: Head
     Y: np.ndarray
     weights: np.ndarray | None
-    fold: np.ndarray
+    learned: list[np.ndarray]
+    held_out: list[np.ndarray]
+
+    @classmethod
+    def in_folds(
+        cls, head: Head, Y: np.ndarray, weights: np.ndarray | None, fold: np.ndarray
+    ) -> Self:
+        """Have each member leave out one fold; rows of fold -1 are no rows."""
+        members = range(int(fold.max()) + 1)
+        learned = [np.flatnonzero((fold >= 0) & (fold != j)) for j in members]
+        return cls(head, Y, weights, learned, [np.flatnonzero(fold == j) for j in members])
 
     @property
-    def n_members(self) -> int:
-        """The number of members: of folds, or 1 where all rows but some are learned from."""
-        return int(self.fold.max()) + 1
+    def judged(self) -> np.ndarray:
+        """The rows that some member is judged by."""
+        return np.unique(np.concatenate(self.held_out))
 
-    def rows(self, member: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return the rows that a member learns from, and those that it is judged by."""
-        counted = self.fold >= 0
-        return np.flatnonzero(counted & (self.fold != member)), np.flatnonzero(self.fold == member)
+    @property
+    def training(self) -> np.ndarray:
+        """The rows that some member learns from."""
+        return np.unique(np.concatenate(self.learned))
+
+    def of_rows(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+        """Return the targets of some rows in float64, and their weights."""
+        weights = None if self.weights is None else self.weights[rows].astype(np.float64)
+        return self.Y[rows].astype(np.float64), weights
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,55 +115,41 @@ class Trained:
         Their shape.
     thetas : ndarray of shape (members, n_parameters)
         Their parameters.
-    held_out : ndarray of shape (n, n_raw)
-        The raw outputs for every row, of the member that did not learn from it.
     calibration : Calibration
         What their raw outputs are divided by.
     loss : float
-        The calibrated loss of `held_out`.
+        Their calibrated loss out of fold.
     best_epoch, epochs : int
         The epoch that is kept, from 1, and how many were planned.
     history : dict of str to list of float
         What is known of every epoch.
+    outcome : Outcome
+        How training ended.
     """
 
     network: Network
     thetas: np.ndarray
-    held_out: np.ndarray
     calibration: Calibration
     loss: float
     best_epoch: int
     epochs: int
     history: dict[str, list[float]]
+    outcome: Outcome
 
     def answers(self, X: np.ndarray) -> np.ndarray:
         """Compute the raw outputs of each member, of shape (members, n, n_raw)."""
         x = variable("x", (BATCH, self.network.layer_units[0]))
         variables = self.network.variables()
         plan = Plan([self.network.layers(x, variables)[-1]])
-        found = []
-        for theta in self.thetas:
-            program = Program(
-                plan, values_of(variables, self.network.split(theta)), dtype=theta.dtype
-            )
-            with running():
-                found.append(program.run({x: X})[0])
-        return np.stack(found)
+
+        def of_member(theta: np.ndarray) -> np.ndarray:
+            parts = values_of(variables, self.network.split(theta))
+            return Program(plan, parts, dtype=theta.dtype).run({x: X})[0]
+
+        return np.stack([of_member(theta) for theta in self.thetas])
 
 
-def folds(
-    n_folds: int, strata: np.ndarray | None, rows: np.ndarray, n: int, rng: np.random.RandomState
-) -> np.ndarray:
-    """Deal rows out to folds, every class in equal parts as far as it goes.
-
-    Returns the fold of each of n rows, -1 where it is none of `rows`.
-    """
-    fold = np.full(n, -1)
-    order = rng.permutation(rows)
-    if strata is not None:
-        order = order[np.argsort(strata[order], kind="stable")]
-    fold[order] = np.arange(len(order)) % n_folds
-    return fold
+# == training ======================================================================================
 
 
 def trained(
@@ -156,19 +158,25 @@ def trained(
     levels: tuple[int, ...],
     activation: Callable[..., Any],
     epochs: int,
+    steps: tuple[float, float],
     how: Hyperparameters,
     seed: int,
-) -> Trained:
-    """Train one kind of members, and once more on a shorter schedule where that may pay."""
+    watch: Watch | None = None,
+) -> tuple[Trained, np.ndarray]:
+    """Train one kind of members, and once more on a shorter schedule where that may pay.
+
+    There are as many epochs as asked for, within limits on the steps of a member, but at least one.
+    Returns them, and the raw outputs for every row of the members that did not learn from it.
+    """
     graph = _graph(lesson, X.shape[1], levels, activation, how)
-    once = partial(_once, lesson, graph, X, how, seed)
-    n_rows = int(np.sum(lesson.fold >= 0)) * (1 - 1 / lesson.n_members)
-    epochs = max(epochs, math.ceil(LEAST_STEPS / max(1, round(n_rows / how.batch_size))))
-    first = once(epochs)
-    if first.best_epoch >= ANNEALED * first.epochs:
+    once = partial(_once, lesson, graph, X, how, seed, watch)
+    in_epoch = max(1, round(min(map(len, lesson.learned)) / how.batch_size))
+    first = once(math.ceil(np.clip(epochs * in_epoch, *steps) / in_epoch))
+    model, outcome = first[0], first[0].outcome
+    if outcome.kind or model.best_epoch >= ANNEALED * model.epochs:
         return first
-    again = once(max(3, math.ceil(LENGTHENED * first.best_epoch)))
-    return again if again.loss < first.loss else first
+    again = once(max(3, math.ceil(LENGTHENED * model.best_epoch)))
+    return again if again[0].loss < model.loss else first
 
 
 def _graph(
@@ -176,100 +184,115 @@ def _graph(
 ) -> LossGraph:
     head, n_targets = lesson.head, lesson.Y.shape[1]
     widths = how.hidden_layer_sizes
-    hidden = [Front(activation, levels=levels, size=how.embedding_size)]
-    hidden += [Tangent(activation) for _ in widths[1:]]
+    front = Front(activation, levels=levels, size=how.embedding_size)
     network = Network(
         (columns, *widths, head.n_raw(n_targets)),
-        tuple(hidden),
+        (front, *[Tangent(activation)] * (len(widths) - 1)),
         head.n_constant(n_targets),
         output=TangentOutput(),
     )
     noise = Noise((0.0, *[how.dropout] * len(widths))) if how.dropout else None
-    is_weighted = lesson.weights is not None
     return LossGraph(
-        network, head, n_targets, is_weighted=is_weighted, has_scale=True, noise=noise
+        network,
+        head,
+        n_targets,
+        is_weighted=lesson.weights is not None,
+        has_scale=True,
+        noise=noise,
     )
 
 
 def _once(
-    lesson: Lesson, graph: LossGraph, X: np.ndarray, how: Hyperparameters, seed: int, epochs: int
-) -> Trained:
-    network, n_members = graph.network, lesson.n_members
-    scale = _scale(lesson)
-    theta, parts = thetas(n_members, network.n_parameters, X.dtype)
-    members = Members(
-        [
-            _descent(lesson, graph, X, how, scale, theta_j, np.random.SeedSequence([seed, j]), j, epochs)
-            for j, theta_j in enumerate(parts)
-        ],
-        how.n_jobs,
-    )
+    lesson: Lesson,
+    graph: LossGraph,
+    X: np.ndarray,
+    how: Hyperparameters,
+    seed: int,
+    watch: Watch | None,
+    epochs: int,
+) -> tuple[Trained, np.ndarray]:
+    network = graph.network
+    scale = OutputScale.of(lesson.head, *lesson.of_rows(lesson.training))
+    theta, parts = thetas(len(lesson.learned), network.n_parameters, X.dtype)
+    objectives = [
+        _objective(lesson, graph, X, scale, part, np.random.SeedSequence([seed, j]))
+        for j, part in enumerate(parts)
+    ]
+    descents = [
+        _descent(objective, rows, how, epochs, np.random.SeedSequence([seed, j, 1]))
+        for j, (objective, rows) in enumerate(zip(objectives, lesson.learned, strict=True))
+    ]
+    members = Members(descents, how.n_jobs)
     judge = _Judge(lesson, members)
     course = Course(
         theta,
         State(),
-        Stopping(
-            max_iter=epochs,
-            tol=0.0,
-            n_iter_no_change=math.ceil(PATIENCE * epochs),
-            by_score=True,
-            restore_best=True,
-            retreats=5,
-        ),
+        _stopping(epochs),
         len(members.order),
         loss_unit=scale.loss,
         scores=judge,
+        watch=watch,
         report=print if how.verbose else None,
     )
     with members.side_by_side():
-        train_minibatches(course, members)
+        outcome = train_minibatches(course, members)
         judge()
-    for theta_j in parts:
-        scale.fold(*network.last_layer(theta_j))
+    for part in parts:
+        scale.fold(*network.last_layer(part))
     return Trained(
         network,
-        theta.reshape(n_members, -1),
-        judge.held_out,
+        theta.reshape(len(parts), -1),
         judge.calibration,
         judge.loss,
         course.progress.best_iter,
         epochs,
         course.history.columns(),
+        outcome,
+    ), judge.raw
+
+
+def _stopping(epochs: int) -> Stopping:
+    return Stopping(
+        max_iter=epochs,
+        tol=0.0,
+        n_iter_no_change=math.ceil(PATIENCE * epochs),
+        by_score=True,
+        restore_best=True,
+        retreats=RETREATS,
     )
 
 
-def _scale(lesson: Lesson) -> OutputScale:
-    counted = lesson.fold >= 0
-    weights = None if lesson.weights is None else lesson.weights[counted]
-    return OutputScale.of(lesson.head, lesson.Y[counted].astype(np.float64), weights)
-
-
-def _descent(
+def _objective(
     lesson: Lesson,
     graph: LossGraph,
     X: np.ndarray,
-    how: Hyperparameters,
     scale: OutputScale,
     theta: np.ndarray,
-    seeds: np.random.SeedSequence,
-    member: int,
+    seed: np.random.SeedSequence,
+) -> Objective:
+    """Draw a member's parameters, into theta, and make its objective."""
+    bits = np.random.MT19937(seed)
+    theta[...] = graph.network.initial_theta(np.random.RandomState(bits), theta.dtype)
+    noise = np.random.default_rng(seed.spawn(1)[0])
+    return Objective(graph, theta, X, lesson.Y, lesson.weights, 0.0, scale, noise)
+
+
+def _descent(
+    objective: Objective,
+    rows: np.ndarray,
+    how: Hyperparameters,
     epochs: int,
+    seed: np.random.SeedSequence,
 ) -> Descent:
-    network = graph.network
-    rng = np.random.RandomState(np.random.MT19937(seeds))
-    theta[...] = network.initial_theta(rng, theta.dtype)
-    noise = np.random.default_rng(seeds)
-    objective = Objective(graph, theta, X, lesson.Y, lesson.weights, 0.0, scale, noise)
-    rows = lesson.rows(member)[0]
-    n_batches = max(1, round(len(rows) / how.batch_size))
+    theta, network = objective.theta, objective.graph.network
+    options = {"weight_decay": how.weight_decay, **BETAS}
     stretches = network.penalized, network.rates
+    n_batches = max(1, round(len(rows) / how.batch_size))  # as equal as can be: none is small
     stepping = Stepping(
-        new_solver=lambda: AdamW(
-            theta, how.learning_rate_init, *stretches, weight_decay=how.weight_decay, **BETAS
-        ),
+        new_solver=lambda: AdamW(theta, how.learning_rate_init, *stretches, **options),
         schedule=schedule_of("cosine", how.learning_rate_init, 0.5, WARMUP, by_epochs=False),
         batch_size=math.ceil(len(rows) / n_batches),
-        shuffle=rng.shuffle,
+        shuffle=np.random.RandomState(np.random.MT19937(seed)).shuffle,
         planned_epochs=epochs,
         ends_at_zero=True,
     )
@@ -277,26 +300,37 @@ def _descent(
 
 
 class _Judge:
-    """Scores members by their calibrated loss on the rows that they do not learn from."""
+    """Scores members by their calibrated loss on the rows that they do not learn from.
+
+    Attributes
+    ----------
+    raw : ndarray of shape (n, n_raw)
+        For every row the mean of the raw outputs of the members that it judges; NaN for others.
+    calibration : Calibration
+        Of those.
+    loss : float
+        Theirs.
+    """
 
     def __init__(self, lesson: Lesson, members: Members) -> None:
         self._lesson, self._members = lesson, members
-        self._rows = [lesson.rows(j)[1] for j in range(lesson.n_members)]
-        counted = lesson.fold >= 0
-        self._counted = counted
-        self._Y = lesson.Y[counted]
-        self._weights = None if lesson.weights is None else lesson.weights[counted]
-        n_raw = lesson.head.n_raw(lesson.Y.shape[1])
-        self.held_out = np.full((len(lesson.Y), n_raw), np.nan, lesson.Y.dtype)
-        self.calibration = Calibration()
-        self.loss = math.inf
+        self._rows = lesson.judged
+        self._data = lesson.of_rows(self._rows)
+        self._times = np.zeros((len(lesson.Y), 1))
+        for rows in lesson.held_out:
+            self._times[rows] += 1
+        self.raw = np.empty((len(lesson.Y), lesson.head.n_raw(lesson.Y.shape[1])))
+        self.calibration, self.loss = Calibration(), math.inf
 
     def __call__(self) -> dict[str, float]:
-        found = [*self._members._map(self._answers, self._members.descents, self._rows)]
-        for rows, raw in zip(self._rows, found, strict=True):
-            self.held_out[rows] = raw
+        self.raw[...] = 0
+        answers = self._members.each(self._answers, self._lesson.held_out)
+        for rows, raw in zip(self._lesson.held_out, answers, strict=True):
+            self.raw[rows] += raw
+        with np.errstate(invalid="ignore"):
+            self.raw /= self._times
         self.calibration, self.loss = self.calibration.fitted(
-            self._lesson.head, self.held_out[self._counted], self._Y, self._weights
+            self._lesson.head, self.raw[self._rows], *self._data
         )
         return {"validation_loss": self.loss, "validation_score": -self.loss}
 
@@ -304,3 +338,39 @@ class _Judge:
     def _answers(descent: Descent, rows: np.ndarray) -> np.ndarray:
         with running():
             return descent.objective.answers(rows)
+
+
+# == folds =========================================================================================
+
+
+def folds(
+    n_folds: int,
+    rows: np.ndarray,
+    n: int,
+    strata: np.ndarray | None,
+    groups: np.ndarray | None,
+    rng: np.random.RandomState,
+) -> np.ndarray:
+    """Deal rows out to folds, every class in equal parts as far as it goes, groups whole.
+
+    Returns the fold of each of n rows, -1 where it is none of `rows`.
+    """
+    fold = np.full(n, -1)
+    order = rng.permutation(rows)
+    if groups is not None:
+        fold[order] = _folds_of_groups(n_folds, groups[order])
+        return fold
+    if strata is not None:
+        order = order[np.argsort(strata[order], kind="stable")]
+    fold[order] = np.arange(len(order)) % n_folds
+    return fold
+
+
+def _folds_of_groups(n_folds: int, groups: np.ndarray) -> np.ndarray:
+    """Give each group, the largest first, to the fold that has the fewest rows."""
+    _, codes, counts = np.unique(groups, return_inverse=True, return_counts=True)
+    sizes, of_group = np.zeros(n_folds), np.empty(len(counts), int)
+    for group in np.argsort(-counts, kind="stable"):
+        of_group[group] = np.argmin(sizes)
+        sizes[of_group[group]] += counts[group]
+    return of_group[codes]

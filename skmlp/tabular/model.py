@@ -1,6 +1,6 @@
 """The model of a table: kinds of members, each with what it is shown, and their blend.
 
-    table -> columns -> encoding (-> neighbors) -> members -> transform -> blend -> raw outputs
+    table -> encoding (-> neighbors) -> members -> transform -> blend -> raw outputs
 
 Raw outputs are those of the head, so that all a head can answer is answered from them.
 """
@@ -8,15 +8,19 @@ Raw outputs are those of the head, so that all a head can answer is answered fro
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..heads import HEADS, Head
 from ..network.activations import ACTIVATIONS
+from ..training.loops import Diverged, Watch
+from ..training.warn import warn
 from .calibration import Blend
 from .columns import Columns, Table
-from .encoding import Encoded, Encoding
+from .encoding import Edges, Encoded, Encoding
 from .members import Hyperparameters, Lesson, Trained, trained
 from .neighbors import Neighbors
 from .transform import Transform
@@ -35,6 +39,8 @@ class Kind(NamedTuple):
         Where the edges of piecewise-linear columns come from.
     epochs : int
         The epochs that are planned.
+    steps : (float, float)
+        The fewest and the most steps of a member, beyond which there are more epochs or fewer.
     has_neighbors : bool
         Whether it is shown the targets of the nearest training rows.
     may_log : bool
@@ -42,20 +48,26 @@ class Kind(NamedTuple):
     """
 
     activation: str
-    edges: str
+    edges: Edges
     epochs: int
+    steps: tuple[float, float] = (400, 20_000)
     has_neighbors: bool = False
     may_log: bool = False
 
 
-# By the targets, in the words of `Head.targets`: which kinds there are.
-KINDS: Mapping[str, tuple[Kind, ...]] = {
-    "classes": (Kind("relu", "both", 24), Kind("mish", "both", 24, has_neighbors=True)),
-    "numbers": (
-        Kind("relu", "quantile", 28),
-        Kind("mish", "both", 16, has_neighbors=True, may_log=True),
-    ),
-}
+# The kinds for classes, and for numbers.
+KINDS: Mapping[str, tuple[Kind, ...]] = MappingProxyType(
+    {
+        "classes": (Kind("relu", "both", 24), Kind("mish", "both", 24, has_neighbors=True)),
+        "numbers": (
+            Kind("relu", "quantile", 28),
+            Kind("mish", "both", 16, has_neighbors=True, may_log=True),
+        ),
+    }
+)
+
+
+# == a fitted model ================================================================================
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,15 +93,19 @@ class Part:
 
     def answers(self, encoded: Encoded) -> np.ndarray:
         """Compute raw outputs on the scale of the target, (members, n, n_raw)."""
-        plain = encoded.dense[:, : self.encoding.n_plain]
-        further = None if self.neighbors is None else self.neighbors.columns(plain)
-        raw = self.trained.answers(_shown(encoded, further))
+        raw = self.trained.answers(_shown(self.encoding, encoded, self.neighbors))
         return raw if self.transform is None else self.transform.answers(raw)
 
 
-def _shown(encoded: Encoded, further: np.ndarray | None) -> np.ndarray:
-    """Put the columns that members are shown side by side, codes last."""
-    further = encoded.dense[:, :0] if further is None else further
+def _shown(
+    encoding: Encoding, encoded: Encoded, neighbors: Neighbors | None, *, in_training: bool = False
+) -> np.ndarray:
+    """Put the columns that members are shown of rows side by side, codes last."""
+    further = encoded.dense[:, :0]
+    if neighbors is not None and in_training:
+        further = neighbors.training_columns()
+    elif neighbors is not None:
+        further = neighbors.columns(encoded.dense[:, : encoding.n_plain])
     return np.concatenate([encoded.dense, further, encoded.codes], axis=1, dtype=np.float32)
 
 
@@ -110,119 +126,202 @@ class Model:
     """
 
     columns: Columns
-    head: Any
+    head: Head
     parts: tuple[Part, ...]
     blend: Blend
 
-    def raw(self, X: Any) -> np.ndarray:
-        """Compute raw outputs, (n, n_raw), for a frame."""
-        table = self.columns.read(X)
-        n = len(table.numbers)
-        found = [
-            self._of_rows(Table(*(x[i : i + _ROWS_AT_ONCE] for x in table)))
-            for i in range(0, n, _ROWS_AT_ONCE)
-        ]
-        return np.concatenate(found)
+    def raw(self, table: Table) -> np.ndarray:
+        """Compute raw outputs, (n, n_raw), so many rows at a time that memory is for them alone."""
+        starts = range(0, len(table.numbers), _ROWS_AT_ONCE)
+        return np.concatenate([self._of(_rows(table, slice(i, i + _ROWS_AT_ONCE))) for i in starts])
 
-    def _of_rows(self, table: Table) -> np.ndarray:
-        encoded: dict[int, Encoded] = {}
-        for part in self.parts:
-            if id(part.encoding) not in encoded:
-                encoded[id(part.encoding)] = part.encoding.transform(table)
+    def _of(self, table: Table) -> np.ndarray:
+        distinct = {id(part.encoding): part.encoding for part in self.parts}
+        encoded = {key: encoding.transform(table) for key, encoding in distinct.items()}
         kinds = [part.answers(encoded[id(part.encoding)]) for part in self.parts]
         return self.blend.answers(self.head, kinds)
 
 
-class Encodings(NamedTuple):
-    """Parameters of encodings, checked, of the same names as the estimators'."""
-
-    n_bins: int
-    max_encoded: int
-    max_onehot: int
+def _rows(table: Table, rows: Any) -> Table:
+    return Table(*(array[rows] for array in table))
 
 
-def fitted_model(
-    columns: Columns,
-    table: Table,
-    lesson: Lesson,
-    kinds: Sequence[Kind],
-    how: Hyperparameters,
-    encodings: Encodings,
-    n_neighbors: Sequence[int],
-    groups: np.ndarray | None,
-    rng: np.random.RandomState,
-) -> tuple[Model, np.ndarray, float]:
-    """Fit the model; return it, the raw outputs out of fold and their loss."""
-    counted = lesson.fold >= 0
-    weights = None if lesson.weights is None else lesson.weights[counted]
-    Y = lesson.Y.astype(np.float64)
-    seen = _standardized(lesson)
-    by_edges: dict[str, tuple[Encoding, Encoded]] = {}
-    parts, out_of_fold = [], []
-    for kind in kinds:
-        if kind.edges not in by_edges:
-            encoding = Encoding.of(
-                columns,
-                table,
-                seen,
-                edges=kind.edges,
-                weights=lesson.weights,
-                random_state=rng.randint(1 << 31),
-                **encodings._asdict(),
-            )
-            by_edges[kind.edges] = encoding, encoding.transform(table)
-        encoding, encoded = by_edges[kind.edges]
-        neighbors, further = None, None
-        if kind.has_neighbors:
-            neighbors = Neighbors.of(
-                encoded.dense[:, : encoding.n_plain],
-                seen,
-                counts=tuple(n_neighbors),
-                weights=lesson.weights,
-                groups=groups,
-                random_state=rng.randint(1 << 31),
-            )
-            further = neighbors.training_columns()
-        transform, learned = _learned(lesson, kind)
-        members = trained(
+# == fitting =======================================================================================
+
+
+class Problem(NamedTuple):
+    """What a fit is to do, checked.
+
+    Attributes
+    ----------
+    columns : Columns
+        The schema.
+    table : Table
+        The rows; those to validate on last, where they are given.
+    n_training : int
+        How many of the rows are for training.
+    lesson : Lesson
+        What is learned of them.
+    groups : ndarray of shape (n_training,) or None
+        Which rows belong together.
+    how : Hyperparameters
+        How members are made and trained.
+    encodings : dict of str to int
+        `n_bins`, `max_encoded` and `max_onehot` of encodings.
+    n_neighbors : tuple of int
+        How many nearest rows are averaged.
+    """
+
+    columns: Columns
+    table: Table
+    n_training: int
+    lesson: Lesson
+    groups: np.ndarray | None
+    how: Hyperparameters
+    encodings: Mapping[str, int]
+    n_neighbors: tuple[int, ...]
+
+    @property
+    def training(self) -> Table:
+        """The rows for training."""
+        return _rows(self.table, slice(self.n_training))
+
+    @property
+    def training_weights(self) -> np.ndarray | None:
+        """Their weights."""
+        weights = self.lesson.weights
+        return None if weights is None else weights[: self.n_training]
+
+    @property
+    def standardized(self) -> np.ndarray:
+        """Their targets as encodings and neighbors see them: of mean 0 and variance 1, or 0/1."""
+        Y = self.lesson.Y[: self.n_training].astype(np.float64)
+        if "numbers" not in self.lesson.head.targets:
+            return Y
+        seen, weights = self.lesson.of_rows(self.lesson.training)
+        center = np.average(seen, axis=0, weights=weights)
+        deviation = np.sqrt(np.average((seen - center) ** 2, axis=0, weights=weights))
+        return (Y - center) / np.where(deviation > 0, deviation, 1.0)
+
+
+class Fitting:
+    """A fit of one kind after another; what is there of it makes a model at any time."""
+
+    def __init__(self, problem: Problem, seeds: np.random.RandomState) -> None:
+        self._problem, self._seeds = problem, seeds
+        self._target = problem.standardized
+        self._encodings: dict[str, tuple[Encoding, Encoded]] = {}
+        self.parts: list[Part] = []
+        self._out_of_fold: list[np.ndarray] = []
+
+    def add(self, kind: Kind, watch: Watch | None) -> None:
+        """Train the members of a kind."""
+        problem, lesson = self._problem, self._problem.lesson
+        encoding, encoded = self._encoded(kind.edges)
+        neighbors = self._neighbors(encoding, encoded) if kind.has_neighbors else None
+        transform, learned = _learned(lesson, may_log=kind.may_log)
+        members, raw = trained(
             learned,
-            _shown(encoded, further),
+            self._columns(encoding, encoded, neighbors),
             encoding.embedded,
             ACTIVATIONS[kind.activation],
             kind.epochs,
-            how,
-            rng.randint(1 << 31),
+            kind.steps,
+            problem.how,
+            self._seed(),
+            watch,
         )
-        raw = members.held_out[counted]
+        raw = raw[lesson.judged]
         if transform is not None:
-            transform = transform.scaled(raw, Y[counted], weights)
+            transform = transform.scaled(raw, *lesson.of_rows(lesson.judged))
             raw = transform.answers(raw)
-        out_of_fold.append(raw)
-        parts.append(Part(encoding, neighbors, members, transform))
-    calibrations = [part.trained.calibration for part in parts]
-    blend, blended, loss = Blend.of(lesson.head, out_of_fold, calibrations, Y[counted], weights)
-    raw = np.full((len(Y), blended.shape[1]), np.nan)
-    raw[counted] = blended
-    return Model(columns, lesson.head, tuple(parts), blend), raw, loss
+        self._out_of_fold.append(raw)
+        self.parts.append(Part(encoding, neighbors, members, transform))
+
+    def model(self) -> tuple[Model, np.ndarray, float]:
+        """Blend what there is; return it, the raw outputs of every row out of fold, their loss."""
+        lesson = self._problem.lesson
+        calibrations = [part.trained.calibration for part in self.parts]
+        blend, blended, loss = Blend.of(
+            lesson.head, self._out_of_fold, calibrations, *lesson.of_rows(lesson.judged)
+        )
+        raw = np.full((len(lesson.Y), blended.shape[1]), np.nan)
+        raw[lesson.judged] = blended
+        return Model(self._problem.columns, lesson.head, tuple(self.parts), blend), raw, loss
+
+    def _seed(self) -> int:
+        return int(self._seeds.randint(1 << 31))
+
+    def _encoded(self, edges: Edges) -> tuple[Encoding, Encoded]:
+        problem = self._problem
+        if edges not in self._encodings:
+            encoding = Encoding.of(
+                problem.columns,
+                problem.training,
+                self._target,
+                edges=edges,
+                weights=problem.training_weights,
+                random_state=self._seed(),
+                **problem.encodings,
+            )
+            self._encodings[edges] = encoding, encoding.transform(problem.table)
+        return self._encodings[edges]
+
+    def _neighbors(self, encoding: Encoding, encoded: Encoded) -> Neighbors:
+        problem = self._problem
+        return Neighbors.of(
+            encoded.dense[: problem.n_training, : encoding.n_plain],
+            self._target,
+            counts=problem.n_neighbors,
+            weights=problem.training_weights,
+            groups=problem.groups,
+            random_state=self._seed(),
+        )
+
+    def _columns(
+        self, encoding: Encoding, encoded: Encoded, neighbors: Neighbors | None
+    ) -> np.ndarray:
+        """Return what members are shown of all rows: those for training leave themselves out."""
+        n = self._problem.n_training
+        first, last = (Encoded(*(x[rows] for x in encoded)) for rows in (slice(n), slice(n, None)))
+        shown = _shown(encoding, first, neighbors, in_training=True)
+        if not len(last.dense):
+            return shown
+        return np.concatenate([shown, _shown(encoding, last, neighbors)])
 
 
-def _standardized(lesson: Lesson) -> np.ndarray:
-    """Return the targets as encodings and neighbors see them: of mean 0 and variance 1, or 0/1."""
-    Y = lesson.Y.astype(np.float64)
-    if "numbers" not in lesson.head.targets:
-        return Y
-    counted = lesson.fold >= 0
-    weights = None if lesson.weights is None else lesson.weights[counted]
-    center = np.average(Y[counted], axis=0, weights=weights)
-    deviation = np.sqrt(np.average((Y[counted] - center) ** 2, axis=0, weights=weights))
-    return (Y - center) / np.where(deviation > 0, deviation, 1.0)
+def fitted(
+    problem: Problem, kinds: Sequence[Kind], seeds: np.random.RandomState, watch: Any = None
+) -> tuple[Model, np.ndarray, float]:
+    """Fit a model; what an interruption or an end of time leaves answers, with a warning."""
+    fitting = Fitting(problem, seeds)
+    failed = None
+    for kind in kinds:
+        if fitting.parts and watch is not None and watch.is_over:
+            break
+        try:
+            fitting.add(kind, watch)
+        except KeyboardInterrupt:
+            if not fitting.parts:
+                raise
+            warn("Training interrupted by user: the members finished so far answer.", UserWarning)
+            break
+        except Diverged as error:
+            failed = error
+            warn(f"A kind of members is left out, whose training diverged: {error}", RuntimeWarning)
+            continue
+        if fitting.parts[-1].trained.outcome.kind == "interrupted":
+            warn("Training interrupted by user: the members trained so far answer.", UserWarning)
+            break
+    if not fitting.parts:
+        raise ValueError(f"All members diverged: {failed}") from failed
+    return fitting.model()
 
 
-def _learned(lesson: Lesson, kind: Kind) -> tuple[Transform | None, Lesson]:
-    """Say how a kind learns the target: only a squared error leaves the choice of a scale."""
-    if type(lesson.head).__name__ != "Linear":
+def _learned(lesson: Lesson, *, may_log: bool) -> tuple[Transform | None, Lesson]:
+    """Say how a kind learns the target: a squared error alone leaves the choice of a scale."""
+    if type(lesson.head) is not HEADS["linear"]:
         return None, lesson
-    counted = lesson.fold >= 0
-    transform = Transform.of(lesson.Y[counted], may_log=kind.may_log)
+    transform = Transform.of(lesson.of_rows(lesson.training)[0], may_log=may_log)
     Y = transform.learned(lesson.Y.astype(np.float64)).astype(lesson.Y.dtype)
-    return transform, Lesson(lesson.head, Y, lesson.weights, lesson.fold)
+    return transform, replace(lesson, Y=Y)

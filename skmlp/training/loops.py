@@ -53,6 +53,10 @@ class Outcome:
     kind: str = ""
 
 
+class Diverged(ValueError):
+    """Training that was no longer finite before it had learned anything."""
+
+
 class Course:
     """A fit on its way: what the end of an epoch means, for both trainers.
 
@@ -217,7 +221,7 @@ class Course:
             f"(StandardScaler) and numeric targets, or {cure}."
         )
         if self.marks.good_iter == 0:
-            raise ValueError(problem)
+            raise Diverged(problem)
         return self.ended(f"{problem} The best parameters so far are kept.", "diverged")
 
     # -- lines for whoever reads -------------------------------------------------------------------

@@ -8,7 +8,7 @@ own rows, generator and solver and shares nothing that changes, so threads chang
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
@@ -35,7 +35,7 @@ class Members:
         self.descents = list(descents)
         self.how = self.descents[0].how
         self.average = None
-        self._map: Callable[..., Any] = map
+        self._map: Callable[..., Iterable[Any]] = map
         self._n_jobs = min(n_jobs, len(self.descents))
 
     @contextmanager
@@ -66,13 +66,17 @@ class Members:
         """The solver of the first member: all are at the same rate."""
         return self.descents[0].solver
 
+    def each(self, function: Callable[..., Any], *arguments: Iterable[Any]) -> list[Any]:
+        """Call a function with each descent, and one of each of further arguments."""
+        return list(self._map(function, self.descents, *arguments))
+
     def epoch(self, epochs_before: int) -> float:
         """Take an epoch of each; return the mean of their objectives, NaN where one is not finite."""
-        return float(np.mean([*self._map(lambda d: d.epoch(epochs_before), self.descents)]))
+        return float(np.mean(self.each(lambda descent: descent.epoch(epochs_before))))
 
     def over_all_rows(self) -> float:
         """Return the mean of the objectives of theta, as it stands, over their training rows."""
-        return float(np.mean([*self._map(lambda d: d.over_all_rows(), self.descents)]))
+        return float(np.mean(self.each(Descent.over_all_rows)))
 
     def after_epoch(self, samples_seen: int) -> None:
         """Set the rate of the next epoch."""

@@ -1,0 +1,143 @@
+"""Settings: what the parameters of the estimators for tables say, checked and read once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from numbers import Integral
+from typing import Any
+
+from ..estimators.settings import COUNT, DECAY, POSITIVE, RULES, ZERO_OR_MORE, Rule
+from ..heads.domains import is_count
+
+
+def _or_auto(rule: Rule) -> Rule:
+    def allows(value: Any) -> bool:
+        return (isinstance(value, str) and value == "auto") or rule.allows(value)
+
+    return Rule(allows, f"'auto' or {rule.words}")
+
+
+def _are(rule: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    return lambda value: (
+        isinstance(value, (list, tuple)) and len(value) > 0 and all(map(rule, value))
+    )
+
+
+def _whole(least: int) -> Rule:
+    def allows(value: Any) -> bool:
+        is_whole = isinstance(value, Integral) and not isinstance(value, bool)
+        return is_whole and int(value) >= least
+
+    return Rule(allows, f"a whole number >= {least}")
+
+
+RULES_OF_TABLES: Mapping[str, Rule] = {
+    "n_neighbors": Rule(
+        lambda value: value is None or is_count(value) or _are(is_count)(value),
+        "None, a whole number >= 1 or a sequence of them",
+    ),
+    "n_folds": _whole(2),
+    "hidden_layer_sizes": Rule(
+        lambda value: is_count(value) or _are(is_count)(value),
+        "a whole number >= 1 or a sequence of them",
+    ),
+    "max_epochs": _or_auto(COUNT),
+    "learning_rate_init": POSITIVE,
+    "batch_size": COUNT,
+    "weight_decay": ZERO_OR_MORE,
+    "dropout": _or_auto(DECAY),
+    "n_bins": _whole(2),
+    "max_encoded": _whole(0),
+    "max_onehot": _whole(0),
+    "embedding_size": COUNT,
+    "dates": Rule(
+        lambda value: isinstance(value, str) and value in ("refuse", "parts"), "'refuse' or 'parts'"
+    ),
+    "target_transform": Rule(
+        lambda value: value is None or (isinstance(value, str) and value == "auto"),
+        "'auto' or None",
+    ),
+    "class_weight": RULES["class_weight"],
+    "time_limit": Rule(
+        lambda value: value is None or POSITIVE.allows(value), f"None or {POSITIVE.words}"
+    ),
+    "n_jobs": Rule(
+        lambda value: (
+            value is None
+            or (isinstance(value, Integral) and not isinstance(value, bool) and value != 0)
+        ),
+        "None or a whole number other than 0",
+    ),
+    "random_state": RULES["random_state"],
+    "verbose": RULES["verbose"],
+}
+
+
+def check_parameters(estimator: Any) -> None:
+    """Refuse a parameter that no rule allows, in a sentence."""
+    given = vars(estimator)
+    for parameter, rule in RULES_OF_TABLES.items():
+        if parameter in given and not rule.allows(given[parameter]):
+            raise ValueError(
+                f"The {parameter!r} parameter of {type(estimator).__name__} must be {rule.words}, "
+                f"got {given[parameter]!r}."
+            )
+
+
+def as_tuple(value: Any) -> tuple[int, ...]:
+    """Return a number, or a sequence of them, as a tuple."""
+    return tuple(map(int, value)) if isinstance(value, (list, tuple)) else (int(value),)
+
+
+DESCRIPTIONS = """head : str or Head, default="auto"
+    What is predicted, and by which loss: a name in `skmlp.heads` or an instance of a `Head`, as for
+    `MLPClassifier` and `MLPRegressor`.
+n_neighbors : None, int or sequence of int, default=(1, 5, 20)
+    The counts of nearest training rows whose mean target the second kind of members is shown. None
+    is the compact mode, without these members: the model then holds no row of the training data,
+    is half as large a fit, and less accurate on most tables.
+n_folds : int, default=4
+    How many members of each kind there are; each leaves out one fold of the rows, and is judged by
+    it. More of them are a little better and take as much longer. With fewer than 25 rows a fold
+    there are fewer.
+hidden_layer_sizes : int or sequence of int, default=(128, 128)
+    The units of the hidden layers.
+max_epochs : "auto" or int, default="auto"
+    The epochs that are planned; "auto" is 24 for classes, 28 and 16 for the kinds for numbers, and
+    at least 400 and, over one epoch, at most 20,000 steps.
+learning_rate_init : float, default=0.08
+    The highest rate, which weights are given 1 / sqrt(inputs) of, biases a tenth and factors of
+    columns five times.
+batch_size : int, default=128
+    The rows of a step, about.
+weight_decay : float, default=0.02
+    How strongly weights decay, decoupled from the loss.
+dropout : "auto" or float, default="auto"
+    The share of hidden numbers that is left out in a step; "auto" is 0.1 for classes and 0.05 for
+    numbers.
+n_bins : int, default=48
+    The most piecewise-linear columns of a number.
+max_encoded : int, default=512
+    The most piecewise-linear columns in all; the more numbers there are, the fewer has each.
+max_onehot : int, default=12
+    The most levels of a category that has a column for each; others are embedded.
+embedding_size : int, default=8
+    How many numbers stand for a level of those.
+categorical_features : "from_dtype", array-like or None, default="from_dtype"
+    Which columns are categories: those whose type is no number; or their names, indices, or a mask.
+dates : {"refuse", "parts"}, default="refuse"
+    What becomes of dates: a sentence, or year, month, weekday and days since 1970.
+target_transform : "auto" or None, default="auto"
+    Whether one kind of members learns logarithms of targets that are not negative and have a long
+    tail, where the loss is a squared error.
+class_weight : dict, "balanced" or None, default=None
+    Weights of the classes, by which the rows' weights are multiplied.
+time_limit : float or None, default=None
+    Seconds after which no further epoch begins; the best so far is kept, kinds that have not begun
+    are left out.
+n_jobs : int or None, default=None
+    How many members learn at the same time, in threads; the bits of the result do not depend on it.
+random_state : int, RandomState instance or None, default=None
+    Draws folds, parameters and the order of rows.
+verbose : bool or int, default=False
+    Whether a line is printed for each epoch."""
