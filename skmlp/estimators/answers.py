@@ -218,9 +218,10 @@ class NumberAnswers(Answers):
             raise ValueError(f"predict gives one answer at a time, got {words}.")
         ((name, value),) = asked.items()
         what, method = _INSTEAD[name]
-        if head is not None and not getattr(head, f"has_{what}"):
+        answer = getattr(self, method, None)
+        if answer is None:
             raise ValueError(f"{name}: {only_with(what, head)}")
-        return getattr(self, method)(X, *(() if name == "return_distribution" else (value,)))
+        return answer(X) if name == "return_distribution" else answer(X, value)
 
     @available_if(has("distribution"))
     def predict_distribution(self, X: Any) -> Any:
