@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import Any, Self
 
 import numpy as np
-from scipy.sparse import csr_matrix
 from sklearn.base import ClassifierMixin
 from sklearn.utils.metaestimators import available_if
 
 from ..heads import HEADS
-from .availability import has, has_scores_alone, has_stochastic_solver
+from .answers import ClassAnswers
+from .availability import has_stochastic_solver
 from .perceptron import MultilayerPerceptron, documented
-from .prediction import Fitted
 from .targets import Classes
 
 
@@ -26,7 +25,7 @@ def _can_stream(estimator: MLPClassifier) -> bool:
 
 
 @documented
-class MLPClassifier(ClassifierMixin, MultilayerPerceptron):
+class MLPClassifier(ClassAnswers, ClassifierMixin, MultilayerPerceptron):
     """Multilayer perceptron for classes and labels, with scikit-learn's own numbers.
 
     raw = f_D(... f_1(x)), each layer f(h) = activation(h W + b), the last without activation.
@@ -152,75 +151,6 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):
             If the data cannot be used; the estimator is then as it was before.
         """
         return self._stream(X, y, sample_weight, classes)
-
-    def predict(self, X: Any) -> np.ndarray:
-        """Predict the class of each sample, or its labels.
-
-        Parameters
-        ----------
-        X : array-like or sparse matrix of shape (n_samples, n_features)
-            Inputs.
-
-        Returns
-        -------
-        ndarray of shape (n_samples,) or (n_samples, n_labels)
-            The most probable class (or as the head says); for labels 1 where the probability is
-            above 1/2. Labels come as a CSR matrix where they were fitted as a sparse one.
-        """
-        fitted = Fitted(self)
-        answers = fitted.answers(fitted.checked(X), fitted.target.decode)
-        return csr_matrix(answers) if fitted.target.are_sparse else answers
-
-    @available_if(has("probabilities"))
-    def predict_proba(self, X: Any) -> np.ndarray:
-        """Predict the probability of each class, or of each label.
-
-        Parameters
-        ----------
-        X : array-like or sparse matrix of shape (n_samples, n_features)
-            Inputs.
-
-        Returns
-        -------
-        ndarray of shape (n_samples, n_classes)
-            Probabilities, in the order of `classes_`. Those of classes sum to 1; those of labels
-            are the probabilities of 1, and below it. None is 0: one that is too small for the
-            precision is some smallest number, in the order of their logarithms.
-        """
-        return self._answers(X, Classes.probabilities)
-
-    @available_if(has("probabilities"))
-    def predict_log_proba(self, X: Any) -> np.ndarray:
-        """Predict the logarithm of `predict_proba`, from raw outputs.
-
-        Parameters
-        ----------
-        X : array-like or sparse matrix of shape (n_samples, n_features)
-            Inputs.
-
-        Returns
-        -------
-        ndarray of shape (n_samples, n_classes)
-            Log-probabilities; finite wherever the raw outputs are.
-        """
-        return self._answers(X, Classes.log_probabilities)
-
-    @available_if(has_scores_alone)
-    def decision_function(self, X: Any) -> np.ndarray:
-        """Return the scores of the classes, for heads without probabilities, such as `Hinge`.
-
-        Parameters
-        ----------
-        X : array-like or sparse matrix of shape (n_samples, n_features)
-            Inputs.
-
-        Returns
-        -------
-        ndarray of shape (n_samples,) or (n_samples, n_classes)
-            For two classes the score of the second less that of the first: positive where the
-            second is predicted. Otherwise one score for each class.
-        """
-        return self._answers(X, Classes.scores)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -23,6 +23,7 @@ from ..engine import BATCH, ComputationGraph, Expression, Plan, Program, variabl
 from ..network.network import Network, values_of
 from ..training.objective import LossGraph, Objective
 from ..training.state import State
+from .answers import Answers
 from .data import Data, check_inputs, read_rows, within
 from .scoring import SCORED_ROWS, evenly_spaced
 from .settings import takes_sparse
@@ -258,7 +259,7 @@ def _traced_layer(
 _kept_layer = lru_cache(16)(_traced_layer)
 
 
-class FittedNetwork(BaseEstimator):
+class FittedNetwork(Answers, BaseEstimator):
     """What a fitted network computes, whatever its targets."""
 
     @property
@@ -276,10 +277,13 @@ class FittedNetwork(BaseEstimator):
         """The validation score of every epoch, where there is validation."""
         return self._state.scores
 
-    def _answers(self, X: Any, answer: Callable[[Any, np.ndarray], np.ndarray]) -> np.ndarray:
-        """Compute answers: `answer(target, raw)` of the raw outputs of some rows at a time."""
+    def _answered(
+        self, X: Any, answer: Callable[[Any, np.ndarray], np.ndarray]
+    ) -> tuple[Any, np.ndarray]:
+        """Return the target, and what `answer(target, raw)` says of some rows at a time."""
         fitted = Fitted(self)
-        return fitted.answers(fitted.checked(X), lambda raw: answer(fitted.target, raw))
+        found = fitted.answers(fitted.checked(X), lambda raw: answer(fitted.target, raw))
+        return fitted.target, found
 
     def _raw(self, X: Any) -> tuple[Any, np.ndarray]:
         """Return the target and the raw outputs."""
