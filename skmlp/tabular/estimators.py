@@ -11,8 +11,10 @@ Until that statement, and after any failure, the estimator is what it was.
 
 from __future__ import annotations
 
+import math
 import re
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from inspect import signature
@@ -20,15 +22,16 @@ from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 from joblib import effective_n_jobs
-from scipy.sparse import csr_matrix
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.metrics import accuracy_score, r2_score
 from sklearn.utils import check_random_state, column_or_1d
 from sklearn.utils.validation import check_is_fitted
 
+from ..estimators.answers import Answers, ClassAnswers, NumberAnswers
 from ..estimators.callbacks import CallbackSupportMixin, Watcher, with_callbacks
 from ..estimators.data import Data, read_first_rows, read_rows, stand_in
 from ..estimators.targets import Classes, Numbers
+from ..heads.domains import is_number
 from .columns import Columns, Table
 from .frames import frame_of
 from .members import Hyperparameters, Lesson, folds
@@ -76,7 +79,7 @@ def documented(estimator: type) -> type:
     return estimator
 
 
-class TabularMLP(CallbackSupportMixin, BaseEstimator):
+class TabularMLP(CallbackSupportMixin, Answers, BaseEstimator):
     """What both estimators for tables share: everything but their targets and answers."""
 
     _kind: ClassVar[Any]  # Classes or Numbers
@@ -313,9 +316,18 @@ class TabularMLP(CallbackSupportMixin, BaseEstimator):
     def _out_of_fold(self, lesson: Lesson, target: Any, raw: np.ndarray) -> dict[str, Any]:
         raise NotImplementedError
 
-    def _raw(self, X: Any) -> np.ndarray:
+    def _raw(self, X: Any) -> tuple[Any, np.ndarray]:
         check_is_fitted(self)
-        return self._model.raw(self._model.columns.read(X, name=type(self).__name__))
+        seen = vars(self).copy()  # at one moment, whatever another thread publishes
+        model: Model = seen["_model"]
+        return seen["_target"], model.raw(model.columns.read(X, name=type(self).__name__))
+
+    def _answered(
+        self, X: Any, answer: Callable[[Any, np.ndarray], np.ndarray]
+    ) -> tuple[Any, np.ndarray]:
+        target, raw = self._raw(X)
+        with np.errstate(all="ignore"):
+            return target, answer(target, raw)
 
     def __getstate__(self) -> Any:
         return {**super().__getstate__(), "_format": _FORMAT}
@@ -341,7 +353,7 @@ class TabularMLP(CallbackSupportMixin, BaseEstimator):
 
 
 @documented
-class TabularMLPClassifier(ClassifierMixin, TabularMLP):
+class TabularMLPClassifier(ClassAnswers, ClassifierMixin, TabularMLP):
     """Networks for the classes, or labels, of a raw table.
 
     Parameters
@@ -388,23 +400,12 @@ class TabularMLPClassifier(ClassifierMixin, TabularMLP):
         with np.errstate(all="ignore"):
             return {"oof_score_": float(score), "oof_prediction_": answer(raw)}
 
-    def predict(self, X: Any) -> np.ndarray:
-        """Predict the class of each row, or its labels."""
-        raw = self._raw(X)
-        found = self._target.decode(raw)
-        return csr_matrix(found) if self._target.are_sparse else found
-
-    def predict_proba(self, X: Any) -> np.ndarray:
-        """Predict the probability of each class, or of each label."""
-        raw = self._raw(X)
-        return self._target.probabilities(raw)
-
 
 # == numbers =======================================================================================
 
 
 @documented
-class TabularMLPRegressor(RegressorMixin, TabularMLP):
+class TabularMLPRegressor(NumberAnswers, RegressorMixin, TabularMLP):
     """Networks for the numbers of a raw table.
 
     Parameters
@@ -454,10 +455,57 @@ class TabularMLPRegressor(RegressorMixin, TabularMLP):
                 "_residuals": residuals,
             }
 
-    def predict(self, X: Any) -> np.ndarray:
-        """Predict the target of each row."""
-        raw = self._raw(X)
-        return _flat(self._target.head.predict(raw))
+    def predict_interval(self, X: Any, coverage: Any = None) -> np.ndarray:
+        """Predict an interval that holds the target of a row with some probability.
+
+        Of the head's distribution or quantiles, where it has some. Else it is conformal: the
+        prediction plus quantiles of the residuals of all rows out of fold, at the rank that covers
+        a new row of the same distribution with this probability (Vovk, Gammerman and Shafer,
+        "Algorithmic learning in a random world", 2005; Barber et al., "Predictive inference with
+        the jackknife+", Annals of Statistics 49, 2021). It is as wide for every row.
+
+        Parameters
+        ----------
+        X : frame or array-like of shape (n_samples, n_features)
+            Rows.
+        coverage : float, default=None
+            The probability, in (0, 1); None is 0.9, or what the levels of a `Quantile` span.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, 2) or (n_samples, n_outputs, 2)
+            The ends.
+
+        Raises
+        ------
+        ValueError
+            If `coverage` is not in (0, 1), or there were too few rows for it.
+        """
+        check_is_fitted(self)
+        if self.head_.has_quantiles:
+            return super().predict_interval(X, coverage)
+        coverage = 0.9 if coverage is None else coverage
+        if not (is_number(coverage) and 0 < coverage < 1):
+            raise ValueError(f"coverage must be a number in (0, 1), got {coverage!r}")
+        target, raw = self._raw(X)
+        ends = _around(self._residuals, (1 - float(coverage)) / 2)
+        found = target.head.center(raw)[..., None] + ends
+        return found[:, 0] if found.shape[1] == 1 else found
+
+
+def _around(residuals: np.ndarray, tail: float) -> np.ndarray:
+    """Return the residuals, sorted (n, n_targets), that leave a tail on either side: (n_targets, 2).
+
+    With n of them a new one is below the k-th smallest with probability k / (n + 1).
+    """
+    n = len(residuals)
+    k = math.floor((n + 1) * tail)
+    if k < 1:
+        raise ValueError(
+            f"coverage={1 - 2 * tail:g} takes {math.ceil(1 / tail) - 1} rows or more to be judged "
+            f"by, and there were {n}: ask for less, or fit to more rows."
+        )
+    return np.stack([residuals[k - 1], residuals[n - k]], axis=-1)
 
 
 def _flat(answers: np.ndarray) -> np.ndarray:
