@@ -14,7 +14,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from ..training.warn import warn
-from .frames import Frame, Kind, Values, frame_of
+from .frames import Frame, Kind, Values, frame_of, is_missing
 
 Dates = Literal["refuse", "parts"]
 
@@ -88,6 +88,8 @@ class Columns:
         frame = frame_of(X)
         n = frame.shape[0]
         rows: Any = slice(None) if weights is None else np.flatnonzero(weights)
+        if weights is not None and len(rows) == 0:
+            raise ValueError("sample_weight is 0 for every row: there is nothing to learn from.")
         asked = _asked(categorical_features, frame)
         kinds = []
         for j in range(frame.shape[1]):
@@ -106,13 +108,10 @@ class Columns:
         """Read a frame of the same columns; `name` says in errors who expects them."""
         frame = frame_of(X)
         self._check(frame, name)
-        values: dict[int, Values] = {}
+        values = {j: frame.values(j) for j, kind in enumerate(self.kinds) if kind == "category"}
         for j, kind in enumerate(self.kinds):
-            now = frame.kind(j, slice(None)) if kind != "category" else kind
-            if kind == "category":
-                values[j] = frame.values(j)
-            elif now in ("date", "duration") and now != kind:
-                raise ValueError(f"{frame.label(j).capitalize()} was a {kind} in fit, no {now}.")
+            if kind != "category":
+                _check_kind(kind, frame, j)
         return self._table(frame, values, frame.shape[0])
 
     def _table(self, frame: Frame, values: dict[int, Values], n: int) -> Table:
@@ -205,34 +204,44 @@ def _vocabulary(values: Values, rows: Any) -> dict[Any, int]:
 
 def _place(value: Any) -> tuple[str, float, str]:
     """Return a level's place among levels of any types: numbers by size, others by their text."""
-    if isinstance(value, Real):
-        return "", float(value), ""
-    return type(value).__name__, 0.0, str(value)
+    family = _family(value)
+    return (family, 0.0, str(value)) if family else (family, float(value), "")
+
+
+def _family(value: Any) -> str:
+    return "" if isinstance(value, Real) else type(value).__name__
+
+
+def _check_kind(kind: Kind, frame: Frame, j: int) -> None:
+    """Refuse dates where there were none in fit, and the reverse; what is all missing may be both.
+
+    Text among numbers is refused by its value, when it is read.
+    """
+    now = frame.kind(j, slice(None))
+    if now == kind or (kind == "number" and now == "category"):
+        return
+    if now != "category" or np.any(frame.values(j).positions >= 0):
+        what = "values" if now == "category" else f"{now}s"
+        raise ValueError(f"{frame.label(j)} holds {what}, but held {kind}s in fit: convert it.")
 
 
 def _check_values(values: Values, vocabulary: dict[Any, int], frame: Frame, j: int) -> None:
-    """Refuse numbers where levels are text, and the reverse: none would be known."""
-    found = [value for k, value in enumerate(values.distinct) if k in values.positions[:1000]]
-    if not frame.is_typed(j) or not found or not vocabulary:
-        return
-    for now, then in ((Real, str), (str, Real)):
-        if all(isinstance(v, now) for v in found) and all(isinstance(v, then) for v in vocabulary):
-            label = frame.label(j)
-            raise ValueError(
-                f"{label[0].upper()}{label[1:]} contains {found[0]!r}, but its levels in fit were "
-                f"of another type, such as {next(iter(vocabulary))!r}: convert the column."
-            )
+    """Refuse a type that no level had in fit: all values would be unknown."""
+    now = {_family(value) for value in values.distinct if not is_missing(value)}
+    if j not in frame.objects and now and vocabulary and now.isdisjoint(map(_family, vocabulary)):
+        value = next(value for value in values.distinct if not is_missing(value))
+        raise ValueError(
+            f"{frame.label(j)} contains {value!r}, but held values of another type in fit, such as "
+            f"{next(iter(vocabulary))!r}: convert it."
+        )
 
 
 def _check_finite(numbers: np.ndarray, columns: list[int], frame: Frame) -> None:
-    with np.errstate(all="ignore"):
-        infinite = np.flatnonzero(~np.isfinite(np.nansum(numbers, axis=0)))
-    for k in infinite:
+    for k in range(numbers.shape[1] if np.any(np.isinf(numbers)) else 0):
         row = np.flatnonzero(np.isinf(numbers[:, k]))
         if len(row):
-            label = frame.label(columns[k])
             raise ValueError(
-                f"{label[0].upper()}{label[1:]} contains infinity ({numbers[row[0], k]}) in row "
+                f"{frame.label(columns[k])} contains infinity ({numbers[row[0], k]}) in row "
                 f"{row[0]}: make it missing (NaN) or a number."
             )
 
@@ -262,10 +271,7 @@ def _date_error(label: str, kind: str) -> ValueError:
         if kind == "date"
         else "give it in days, as column.dt.total_seconds() / 86400"
     )
-    return ValueError(
-        f"{label[0].upper()}{label[1:]} holds {kind}s, which are no numbers: {cure}, or set "
-        'dates="parts".'
-    )
+    return ValueError(f'{label} holds {kind}s, which are no numbers: {cure}, or set dates="parts".')
 
 
 def _parts(dates: np.ndarray) -> list[np.ndarray]:

@@ -22,6 +22,7 @@ _MISSING = {"NoneType", "NAType", "NaTType"}
 _DATES = (datetime.date, np.datetime64)
 _DURATIONS = (datetime.timedelta, np.timedelta64)
 _NUMBERS = (Real, Decimal, np.bool_)
+_COLUMNS_AT_ONCE = 16  # that pandas puts side by side
 
 
 class Values(NamedTuple):
@@ -32,17 +33,14 @@ class Values(NamedTuple):
 
 
 class Frame:
-    """Columns by position; the makers differ in how these three are answered."""
+    """Columns by position; the makers differ in how these questions are answered."""
 
     names: np.ndarray | None = None
     shape: tuple[int, int]
+    objects: frozenset[int] = frozenset()  # columns whose type says nothing
 
     def kind(self, column: int, rows: np.ndarray | slice) -> Kind:
         """Tell what a column holds, by its type or else by its values in `rows`."""
-        raise NotImplementedError
-
-    def is_typed(self, column: int) -> bool:
-        """Tell whether the type of the column says what it holds."""
         raise NotImplementedError
 
     def numbers(self, columns: Sequence[int]) -> np.ndarray:
@@ -58,8 +56,8 @@ class Frame:
         raise NotImplementedError
 
     def label(self, column: int) -> str:
-        """Name a column in a sentence."""
-        return f"column {column if self.names is None else self.names[column]!r}"
+        """Name a column at the start of a sentence."""
+        return f"Column {column if self.names is None else self.names[column]!r}"
 
 
 def frame_of(X: Any) -> Frame:
@@ -69,12 +67,14 @@ def frame_of(X: Any) -> Frame:
             "Sparse data was passed for X, but dense data is required: X.toarray() makes it so."
         )
     make = type(X).__module__.partition(".")[0]
-    if hasattr(X, "__dataframe__") or hasattr(X, "to_pandas"):
-        if make not in ("pandas", "polars"):
-            X = X.to_pandas()
-        frame: Frame = _Polars(X) if make == "polars" else _Pandas(X)
+    if make == "polars" and hasattr(X, "collect"):
+        raise TypeError("X is a LazyFrame, which has no rows yet: X.collect() makes them.")
+    if make not in ("pandas", "polars") and hasattr(X, "to_pandas"):
+        X, make = X.to_pandas(), "pandas"
+    if not hasattr(X, "columns"):
+        frame: Frame = _Array(_matrix(X))
     else:
-        frame = _Array(_matrix(X))
+        frame = _Polars(X) if make == "polars" else _Pandas(X)
     for size, what in zip(frame.shape, ("sample(s)", "feature(s)"), strict=True):
         if size == 0:
             raise ValueError(
@@ -89,6 +89,11 @@ class _Pandas(Frame):
         self.names = _names(list(X.columns))
         self.shape = X.shape
         self.dtypes = list(X.dtypes)
+        self.objects = frozenset(
+            j
+            for j, dtype in enumerate(self.dtypes)
+            if isinstance(dtype, np.dtype) and dtype.kind == "O"
+        )
 
     def kind(self, column: int, rows: np.ndarray | slice) -> Kind:
         dtype = self.dtypes[column]
@@ -96,27 +101,25 @@ class _Pandas(Frame):
             return "number"
         if dtype.kind in "Mm":
             return "date" if dtype.kind == "M" else "duration"
-        if dtype == object:
+        if column in self.objects:
             return _kind_of_objects(self.X.iloc[:, column].to_numpy()[rows].tolist())
         if dtype.kind == "c":
             raise ValueError(f"Complex data not supported: {self.label(column)} is {dtype}.")
         name = str(dtype)
-        if name.startswith("period") or name.startswith("date"):
+        if name.startswith(("period", "date")):
             return "date"
         return "number" if name.startswith("decimal") else "category"
 
-    def is_typed(self, column: int) -> bool:
-        return bool(self.dtypes[column] != object)
-
     def numbers(self, columns: Sequence[int]) -> np.ndarray:
-        found = np.empty((self.shape[0], len(columns)))
+        found = np.empty((self.shape[0], len(columns)), order="F")
         plain = [k for k, j in enumerate(columns) if _is_plain(self.dtypes[j])]
-        if plain:
-            chosen = self.X.iloc[:, [columns[k] for k in plain]]
-            found[:, plain] = chosen.to_numpy(dtype=np.float64)
+        for i in range(0, len(plain), _COLUMNS_AT_ONCE):
+            some = plain[i : i + _COLUMNS_AT_ONCE]
+            chosen = self.X.iloc[:, [columns[k] for k in some]]
+            found[:, some] = chosen.to_numpy(dtype=np.float64)
         for k in sorted(set(range(len(columns))) - set(plain)):
             series = self.X.iloc[:, columns[k]]
-            if self.dtypes[columns[k]].kind in "iufb":
+            if self.dtypes[columns[k]].kind in "iufb" and not hasattr(series.dtype, "categories"):
                 found[:, k] = series.to_numpy(dtype=np.float64, na_value=np.nan)
             else:
                 found[:, k] = _floats(self.values(columns[k]), self.label(columns[k]))
@@ -146,6 +149,7 @@ class _Polars(Frame):
         self.names = _names(list(X.columns))
         self.shape = X.shape
         self.dtypes = [str(dtype) for dtype in X.dtypes]
+        self.objects = frozenset(j for j, name in enumerate(self.dtypes) if name == "Object")
 
     def kind(self, column: int, rows: np.ndarray | slice) -> Kind:
         name = self.dtypes[column]
@@ -159,11 +163,8 @@ class _Polars(Frame):
             return "date"
         return "duration" if name.startswith("Duration") else "category"
 
-    def is_typed(self, column: int) -> bool:
-        return self.dtypes[column] not in ("Object", "Null")
-
     def numbers(self, columns: Sequence[int]) -> np.ndarray:
-        found = np.empty((self.shape[0], len(columns)))
+        found = np.empty((self.shape[0], len(columns)), order="F")
         for k, column in enumerate(columns):
             series = self.X[:, column]
             if self.dtypes[column] == "Boolean" or series.dtype.is_numeric():
@@ -189,6 +190,7 @@ class _Array(Frame):
     def __init__(self, X: np.ndarray) -> None:
         self.X = X
         self.shape = (X.shape[0], X.shape[1])
+        self.objects = frozenset(range(X.shape[1]) if X.dtype.kind == "O" else ())
 
     def kind(self, column: int, rows: np.ndarray | slice) -> Kind:
         if self.X.dtype.kind == "O":
@@ -196,12 +198,10 @@ class _Array(Frame):
         kinds: dict[str, Kind] = {"M": "date", "m": "duration", "U": "category", "S": "category"}
         return kinds.get(self.X.dtype.kind, "number")
 
-    def is_typed(self, column: int) -> bool:
-        return self.X.dtype.kind != "O"
-
     def numbers(self, columns: Sequence[int]) -> np.ndarray:
         if self.X.dtype.kind in "biuf":
-            return self.X[:, columns].astype(np.float64)
+            every = len(columns) == self.shape[1]
+            return (self.X if every else self.X[:, columns]).astype(np.float64, copy=False)
         found = [_floats(self.values(column), self.label(column)) for column in columns]
         return np.stack(found, axis=1) if found else np.empty((self.shape[0], 0))
 
@@ -216,7 +216,7 @@ class _Array(Frame):
 
 def _matrix(X: Any) -> np.ndarray:
     if isinstance(X, np.ma.MaskedArray):
-        X = X.astype(object).filled(None)
+        X = np.ma.filled(X.astype(object), None)
     try:
         array = np.asarray(X)
     except ValueError:  # rows of different lengths
@@ -281,7 +281,7 @@ def _hashed(factorize: Callable[[], tuple[np.ndarray, Any]], label: str) -> Valu
         positions, distinct = factorize()
     except TypeError as error:
         raise ValueError(
-            f"{label[0].upper()}{label[1:]} holds values that are neither numbers nor categories "
+            f"{label} holds values that are neither numbers nor categories "
             f"({error}): give each a column of its own."
         ) from None
     return _tidy(list(distinct), np.asarray(positions))
@@ -304,8 +304,8 @@ def _floats(values: Values, label: str) -> np.ndarray:
             continue
         if not isinstance(value, _NUMBERS):
             raise ValueError(
-                f"{label[0].upper()}{label[1:]} contains {value!r}, which is not a number: name "
-                'the column in categorical_features, or leave that at "from_dtype".'
+                f"{label} contains {value!r}, but it is a column of numbers: make it one, or name "
+                "it in categorical_features in fit."
             )
         try:
             floats[k] = float(value)
@@ -325,10 +325,8 @@ def _instants(values: list[Any], unit: str, label: str) -> np.ndarray:
             value = value.to_timestamp()
         if not isinstance(value, of_kind):
             what = "date" if unit.startswith("M") else "duration"
-            raise ValueError(
-                f"{label[0].upper()}{label[1:]} contains {value!r}, which is no {what}."
-            )
-        if getattr(value, "tzinfo", None) is not None:
+            raise ValueError(f"{label} contains {value!r}, which is no {what}.")
+        if isinstance(value, datetime.datetime):
             value = value.replace(tzinfo=None)
         found[k] = value
     return found

@@ -20,9 +20,10 @@ _BYTES_AT_ONCE = 1 << 24  # of distances
 
 
 class _Training(NamedTuple):
-    """Training rows, their places among the candidates (-1: none) and the numbers of groups."""
+    """Training rows, those that are candidates, places among these (-1: none), and groups."""
 
     rows: np.ndarray
+    chosen: np.ndarray
     places: np.ndarray
     groups: np.ndarray | None
 
@@ -82,7 +83,7 @@ class Neighbors:
         weights: np.ndarray | None = None,
         groups: Any = None,
         max_candidates: int = 20_000,
-        random_state: int = 0,
+        random_state: Any = 0,
     ) -> Neighbors:
         """Choose the rows that can be neighbors.
 
@@ -100,7 +101,7 @@ class Neighbors:
             Rows of one group are not each other's neighbors in training.
         max_candidates : int, default=20000
             Most rows that can be neighbors, drawn at random; time is in proportion to it.
-        random_state : int, default=0
+        random_state : int, RandomState or None, default=0
             What draws them; the draw depends on no order of rows or columns.
         """
         n = len(rows)
@@ -108,9 +109,9 @@ class Neighbors:
         weights = np.ones(n) if weights is None else np.asarray(weights, dtype=np.float64)
         codes = None if groups is None else np.unique(groups, return_inverse=True)[1].reshape(-1)
         held = [rows, target, weights] if codes is None else [rows, target, weights, codes]
-        chosen = drawn(held, np.flatnonzero(weights), max_candidates, random_state)
+        chosen, twins = drawn(held, np.flatnonzero(weights), max_candidates, random_state)
         places = np.full(n, -1)
-        places[chosen] = np.arange(len(chosen))
+        places[chosen] = twins  # leaves out one that holds the same, if not itself
         unit = _unit(rows[chosen])
         found = cls(
             tuple(counts),
@@ -119,7 +120,7 @@ class Neighbors:
             target[chosen],
             (weights[chosen] / np.max(weights[chosen], initial=0.0)).astype(np.float32),
         )
-        found._training = _Training(rows, places, codes)
+        found._training = _Training(rows, chosen, places, codes)
         return found
 
     def training_columns(self) -> np.ndarray:
@@ -134,30 +135,26 @@ class Neighbors:
         if self._training is None:
             raise RuntimeError("Training rows are asked for once, and not kept after that.")
         training, self._training = self._training, None
-        return self._columns(*training)
+        return self._columns(training.rows, training)
 
     def columns(self, rows: np.ndarray) -> np.ndarray:
         """Compute the columns of new rows, as `training_columns`."""
-        return self._columns(rows, None, None)
+        return self._columns(rows, None)
 
-    def _columns(
-        self, rows: np.ndarray, places: np.ndarray | None, groups: np.ndarray | None
-    ) -> np.ndarray:
+    def _columns(self, rows: np.ndarray, training: _Training | None) -> np.ndarray:
         n_columns = self.target.shape[1] * (len(self.counts) + 1) + 1
         columns = np.empty((len(rows), n_columns), dtype=np.float32)
-        of_candidates = None
-        if groups is not None and places is not None:
-            of_candidates = groups[np.argsort(places)[len(places) - len(self.candidates) :]]
         step = max(1, _BYTES_AT_ONCE // (8 * max(1, len(self.candidates))))
         for i in range(0, len(rows), step):
             block = slice(i, i + step)
             points = self._points_of(rows[block])
-            own = None if places is None else places[block]
-            if of_candidates is None or groups is None:
-                nearest, far = self._nearest(points, own)
+            if training is None:
+                nearest, far = self._find(points, max(self.counts))
+            elif training.groups is None:
+                nearest, far = self._find_others(points, training.places[block])
             else:
-                same = groups[block, None] == of_candidates
-                nearest, far = self._nearest_by_products(points, max(self.counts), same)
+                same = training.groups[block, None] == training.groups[training.chosen]
+                nearest, far = self._find_by_products(points, max(self.counts), same)
             self._averages(nearest, far * self.unit, columns[block])
         return columns
 
@@ -166,24 +163,22 @@ class Neighbors:
         points: np.ndarray = np.clip(np.rint(rows / np.float64(self.unit)), -largest, largest)
         return points
 
-    def _nearest(self, points: np.ndarray, own: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
-        """Return the nearest candidates, nearest first, and how far they are, in units."""
-        count = max(self.counts)
-        if own is None:
-            return self._find(points, count)
-        nearest, far = self._find(points, count + 1)
-        far[nearest == own[:, None]] = np.inf
-        nearest, far = _sorted(nearest, far)
-        return nearest[:, :count], far[:, :count]
-
     def _find(self, points: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return the nearest candidates, nearest first, and how far they are, in units."""
         if self._tree is None:
-            return self._nearest_by_products(points, count)
+            return self._find_by_products(points, count)
         first = np.arange(1, min(count, len(self.candidates)) + 1)
         far, nearest = self._tree.query(points[:, self._axes], first)
-        return _sorted(nearest, far)
+        return nearest, far
 
-    def _nearest_by_products(
+    def _find_others(self, points: np.ndarray, own: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the nearest candidates but for each row's own, which is infinitely far."""
+        nearest, far = self._find(points, max(self.counts) + 1)
+        far[nearest == own[:, None]] = np.inf
+        order = np.argsort(far, axis=1, kind="stable")[:, : max(self.counts)]
+        return np.take_along_axis(nearest, order, axis=1), np.take_along_axis(far, order, axis=1)
+
+    def _find_by_products(
         self, points: np.ndarray, count: int, excluded: np.ndarray | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
         squares = (-2 * points) @ self._points.T
@@ -191,9 +186,8 @@ class Neighbors:
         squares += np.einsum("ij,ij->i", points, points)[:, None]
         if excluded is not None:
             squares[excluded] = np.inf
-        count = min(count, len(self.candidates))
-        nearest = np.argpartition(squares, count - 1, axis=1)[:, :count]
-        return _sorted(nearest, np.sqrt(np.take_along_axis(squares, nearest, axis=1)))
+        nearest, smallest = _smallest(squares, min(count, squares.shape[1]))
+        return nearest, np.sqrt(smallest)
 
     def _averages(self, nearest: np.ndarray, far: np.ndarray, out: np.ndarray) -> None:
         present = np.isfinite(far)
@@ -222,13 +216,37 @@ def _total(numbers: np.ndarray) -> np.ndarray:
     return np.cumsum(numbers, axis=1)[:, -1]
 
 
-def _sorted(nearest: np.ndarray, far: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Sort by distance, then by place."""
-    order = np.argsort(nearest, axis=1)
-    order = np.take_along_axis(
-        order, np.argsort(np.take_along_axis(far, order, axis=1), axis=1, kind="stable"), axis=1
-    )
-    return np.take_along_axis(nearest, order, axis=1), np.take_along_axis(far, order, axis=1)
+def _smallest(squares: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the places of the smallest numbers of each row, and these; of equals the first."""
+    limit = _limit(squares, count)
+    is_small = squares <= limit[:, None]
+    found = np.count_nonzero(is_small, axis=1)
+    flat = np.flatnonzero(is_small)
+    row = np.repeat(np.arange(len(squares)), found)
+    column = np.arange(len(flat)) - (np.cumsum(found) - found)[row]
+    small = np.full((len(squares), np.max(found)), np.inf)
+    small[row, column] = squares.reshape(-1)[flat]
+    places = np.zeros(small.shape, dtype=np.intp)
+    places[row, column] = flat - row * squares.shape[1]
+    order = np.argsort(small, axis=1, kind="stable")[:, :count]
+    return np.take_along_axis(places, order, axis=1), np.take_along_axis(small, order, axis=1)
+
+
+def _limit(squares: np.ndarray, count: int) -> np.ndarray:
+    """Return a limit for each row that at least `count` numbers, and few more, do not exceed.
+
+    Columns come at random, so the first sixteenth says about where the limit is; partitioning whole
+    rows takes longer, and is for those where that was wrong.
+    """
+    share, expected = squares.shape[1] // 16, count / 16
+    rank = int(expected + 3 * np.sqrt(expected) + 2)
+    if rank >= share:
+        return np.partition(squares, count - 1, axis=1)[:, count - 1]
+    limit: np.ndarray = np.partition(squares[:, :share], rank, axis=1)[:, rank]
+    found = np.count_nonzero(squares <= limit[:, None], axis=1)
+    wrong = (found < count) | (found > 32 * count)
+    limit[wrong] = np.partition(squares[wrong], count - 1, axis=1)[:, count - 1]
+    return limit
 
 
 def _unit(rows: np.ndarray) -> float:
