@@ -266,12 +266,10 @@ def _check_names(expected: list[str], found: list[str]) -> None:
 
 
 def _date_error(label: str, kind: str) -> ValueError:
-    cure = (
-        "give its year, month, weekday and elapsed days as numbers"
-        if kind == "date"
-        else "give it in days, as column.dt.total_seconds() / 86400"
+    parts = "year, month, weekday and elapsed days" if kind == "date" else "length in days"
+    return ValueError(
+        f'{label} holds {kind}s, which are no numbers: give their {parts}, or set dates="parts".'
     )
-    return ValueError(f'{label} holds {kind}s, which are no numbers: {cure}, or set dates="parts".')
 
 
 def _parts(dates: np.ndarray) -> list[np.ndarray]:

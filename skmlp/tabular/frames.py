@@ -20,8 +20,9 @@ Kind = Literal["number", "category", "date", "duration"]
 
 _MISSING = {"NoneType", "NAType", "NaTType"}
 _DATES = (datetime.date, np.datetime64)
-_DURATIONS = (datetime.timedelta, np.timedelta64)
+_DURATIONS = (datetime.timedelta, datetime.time, np.timedelta64)
 _NUMBERS = (Real, Decimal, np.bool_)
+_DAY = datetime.datetime(1970, 1, 1)
 _COLUMNS_AT_ONCE = 16  # that pandas puts side by side
 
 
@@ -108,6 +109,8 @@ class _Pandas(Frame):
         name = str(dtype)
         if name.startswith(("period", "date")):
             return "date"
+        if name.startswith("time"):
+            return "duration"
         return "number" if name.startswith("decimal") else "category"
 
     def numbers(self, columns: Sequence[int]) -> np.ndarray:
@@ -134,13 +137,14 @@ class _Pandas(Frame):
 
     def dates(self, column: int, unit: str) -> np.ndarray:
         series = self.X.iloc[:, column]
-        if str(series.dtype).startswith("period"):
+        name = str(series.dtype)
+        if name.startswith("period"):
             series = series.dt.to_timestamp()
-        if getattr(series.dtype, "kind", "O") == "M" and series.dt.tz is not None:
+        elif column in self.objects or name.startswith(("date32", "date64", "time32", "time64")):
+            return _instants(series.astype(object).tolist(), unit, self.label(column))
+        elif series.dtype.kind == "M" and series.dt.tz is not None:
             series = series.dt.tz_localize(None)
-        if getattr(series.dtype, "kind", "O") in "Mm":
-            return np.asarray(series.to_numpy(dtype=unit))
-        return _instants(series.astype(object).tolist(), unit, self.label(column))
+        return np.asarray(series.to_numpy(), dtype=unit)
 
 
 class _Polars(Frame):
@@ -161,7 +165,7 @@ class _Polars(Frame):
             return "number"
         if name.startswith("Date"):
             return "date"
-        return "duration" if name.startswith("Duration") else "category"
+        return "duration" if name.startswith(("Duration", "Time")) else "category"
 
     def numbers(self, columns: Sequence[int]) -> np.ndarray:
         found = np.empty((self.shape[0], len(columns)), order="F")
@@ -181,7 +185,7 @@ class _Polars(Frame):
         series = self.X[:, column]
         if self.dtypes[column].startswith("Datetime"):
             series = series.dt.replace_time_zone(None)
-        if self.dtypes[column] == "Object":
+        if self.dtypes[column] in ("Object", "Time"):
             return _instants(series.to_list(), unit, self.label(column))
         return np.asarray(series.to_numpy(), dtype=unit)
 
@@ -216,7 +220,8 @@ class _Array(Frame):
 
 def _matrix(X: Any) -> np.ndarray:
     if isinstance(X, np.ma.MaskedArray):
-        X = np.ma.filled(X.astype(object), None)
+        mask, X = np.ma.getmaskarray(X), X.data.astype(object)
+        X[mask] = None
     try:
         array = np.asarray(X)
     except ValueError:  # rows of different lengths
@@ -315,7 +320,7 @@ def _floats(values: Values, label: str) -> np.ndarray:
 
 
 def _instants(values: list[Any], unit: str, label: str) -> np.ndarray:
-    """Return objects as dates on the clock, or as durations."""
+    """Return objects as dates on the clock, or as durations (a time of day: since midnight)."""
     of_kind = _DATES if unit.startswith("M") else _DURATIONS
     found = np.full(len(values), "NaT", dtype=unit)
     for k, value in enumerate(values):
@@ -328,5 +333,7 @@ def _instants(values: list[Any], unit: str, label: str) -> np.ndarray:
             raise ValueError(f"{label} contains {value!r}, which is no {what}.")
         if isinstance(value, datetime.datetime):
             value = value.replace(tzinfo=None)
+        elif isinstance(value, datetime.time):
+            value = datetime.datetime.combine(_DAY, value, None) - _DAY
         found[k] = value
     return found
