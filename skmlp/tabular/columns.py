@@ -165,7 +165,8 @@ def _asked(categorical_features: Any, frame: Frame) -> np.ndarray | None:
             f"columns, got {categorical_features!r}."
         )
     mask = np.zeros(frame.shape[1], dtype=bool)
-    asked = [] if categorical_features is None else np.asarray(categorical_features).tolist()
+    asked = [] if categorical_features is None else list(categorical_features)
+    asked = [one.item() if isinstance(one, np.generic) else one for one in asked]
     if any(isinstance(one, bool) for one in asked):
         if len(asked) != len(mask) or not all(isinstance(one, bool) for one in asked):
             raise ValueError(

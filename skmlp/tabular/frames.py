@@ -269,9 +269,9 @@ def _kind_of_objects(values: list[Any]) -> Kind:
     """Tell what a column of objects holds: one kind of values, or else categories."""
     types = {kind for kind in map(type, values) if kind.__name__ not in _MISSING}
     for kind, members in (("date", _DATES), ("duration", _DURATIONS), ("number", _NUMBERS)):
-        if types and all(issubclass(one, members) for one in types):
-            return kind  # type: ignore[return-value]
-    is_period = types and all(hasattr(one, "to_timestamp") for one in types)
+        if all(issubclass(one, members) for one in types):
+            return "category" if all(map(is_missing, values)) else kind  # type: ignore[return-value]
+    is_period = all(hasattr(one, "to_timestamp") for one in types)
     return "date" if is_period else "category"
 
 

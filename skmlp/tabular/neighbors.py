@@ -218,8 +218,7 @@ def _total(numbers: np.ndarray) -> np.ndarray:
 
 def _smallest(squares: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the places of the smallest numbers of each row, and these; of equals the first."""
-    limit = _limit(squares, count)
-    is_small = squares <= limit[:, None]
+    is_small = _are_small(squares, count)
     found = np.count_nonzero(is_small, axis=1)
     flat = np.flatnonzero(is_small)
     row = np.repeat(np.arange(len(squares)), found)
@@ -232,21 +231,29 @@ def _smallest(squares: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
     return np.take_along_axis(places, order, axis=1), np.take_along_axis(small, order, axis=1)
 
 
-def _limit(squares: np.ndarray, count: int) -> np.ndarray:
-    """Return a limit for each row that at least `count` numbers, and few more, do not exceed.
+def _are_small(squares: np.ndarray, count: int) -> np.ndarray:
+    """Mark the `count` smallest numbers of each row, of equals the first, and a few more.
 
-    Columns come at random, so the first sixteenth says about where the limit is; partitioning whole
+    Columns come at random, so the first sixteenth says about where the limit is. Partitioning whole
     rows takes longer, and is for those where that was wrong.
     """
     share, expected = squares.shape[1] // 16, count / 16
     rank = int(expected + 3 * np.sqrt(expected) + 2)
     if rank >= share:
-        return np.partition(squares, count - 1, axis=1)[:, count - 1]
-    limit: np.ndarray = np.partition(squares[:, :share], rank, axis=1)[:, rank]
-    found = np.count_nonzero(squares <= limit[:, None], axis=1)
-    wrong = (found < count) | (found > 32 * count)
-    limit[wrong] = np.partition(squares[wrong], count - 1, axis=1)[:, count - 1]
-    return limit
+        return _are_smallest(squares, count)
+    limit = np.partition(squares[:, :share], rank, axis=1)[:, [rank]]
+    are_small: np.ndarray = squares <= limit
+    found = np.count_nonzero(are_small, axis=1)
+    wrong = (found < count) | (found > 16 * count)
+    are_small[wrong] = _are_smallest(squares[wrong], count)
+    return are_small
+
+
+def _are_smallest(squares: np.ndarray, count: int) -> np.ndarray:
+    limit = np.partition(squares, count - 1, axis=1)[:, [count - 1]]
+    equal = squares == limit
+    of_equal: np.ndarray = np.cumsum(equal, axis=1, dtype=np.int32) <= count
+    return (squares < limit) | (equal & of_equal)
 
 
 def _unit(rows: np.ndarray) -> float:
