@@ -58,15 +58,17 @@ class Neighbors:
     _training: _Training | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
-        self._points = self.candidates.astype(np.float64)
-        self._squares = np.einsum("ij,ij->i", self._points, self._points)
+        points = self.candidates.astype(np.float64)
+        squares = np.einsum("ij,ij->i", points, points)
+        self._furthest = 4 * np.max(np.abs(points), initial=1 / self.unit)
+        self._factors = np.vstack([-2 * points.T, squares])  # [q, 1] times this: |r|^2 - 2 q r
         self._tree = None
-        if 0 < self.candidates.shape[1] <= _MOST_COLUMNS_OF_A_TREE:
+        if 0 < points.shape[1] <= _MOST_COLUMNS_OF_A_TREE:
             self._axes = np.lexsort(self.candidates)  # an order of columns that is their own
-            self._tree = cKDTree(self._points[:, self._axes], balanced_tree=False)
+            self._tree = cKDTree(points[:, self._axes], balanced_tree=False)
 
     def __getstate__(self) -> dict[str, Any]:
-        derived = ("_points", "_squares", "_tree", "_axes", "_training")
+        derived = ("_furthest", "_factors", "_tree", "_axes", "_training")
         return {key: value for key, value in vars(self).items() if key not in derived}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -159,8 +161,8 @@ class Neighbors:
         return columns
 
     def _points_of(self, rows: np.ndarray) -> np.ndarray:
-        largest = 4 * np.max(np.abs(self.candidates), initial=1.0 / self.unit)
-        points: np.ndarray = np.clip(np.rint(rows / np.float64(self.unit)), -largest, largest)
+        furthest = self._furthest
+        points: np.ndarray = np.clip(np.rint(rows / np.float64(self.unit)), -furthest, furthest)
         return points
 
     def _find(self, points: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
@@ -181,12 +183,11 @@ class Neighbors:
     def _find_by_products(
         self, points: np.ndarray, count: int, excluded: np.ndarray | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
-        squares = (-2 * points) @ self._points.T
-        squares += self._squares
-        squares += np.einsum("ij,ij->i", points, points)[:, None]
+        squares = np.column_stack([points, np.ones(len(points))]) @ self._factors
         if excluded is not None:
             squares[excluded] = np.inf
         nearest, smallest = _smallest(squares, min(count, squares.shape[1]))
+        smallest += np.einsum("ij,ij->i", points, points)[:, None]
         return nearest, np.sqrt(smallest)
 
     def _averages(self, nearest: np.ndarray, far: np.ndarray, out: np.ndarray) -> None:
