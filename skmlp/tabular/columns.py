@@ -1,7 +1,7 @@
 """A frame becomes numbers and codes, by a schema that is learned once and holds no row.
 
-The law: a level is a value, whatever the frame that holds it; what was never seen in fit is
-missing; and a frame that is not the one of fit is refused by the names of its columns.
+The law: a level is a value, whatever the frame that holds it; a level never seen in fit is missing;
+and a frame that is not the one of fit is refused by the names of its columns.
 """
 
 from __future__ import annotations
@@ -117,7 +117,7 @@ class Columns:
     def _table(self, frame: Frame, values: dict[int, Values], n: int) -> Table:
         codes = np.empty((n, len(values)), dtype=np.int32)
         for k, (j, vocabulary) in enumerate(zip(values, self.vocabularies, strict=True)):
-            _check_values(values[j], vocabulary, frame, j)
+            _check_values(values[j], vocabulary, frame.label(j))
             code = [vocabulary.get(value, 0) for value in values[j].distinct]
             codes[:, k] = np.asarray([*code, 0], dtype=np.int32)[values[j].positions]
         plain = [j for j, kind in enumerate(self.kinds) if kind == "number"]
@@ -226,15 +226,15 @@ def _check_kind(kind: Kind, frame: Frame, j: int) -> None:
         raise ValueError(f"{frame.label(j)} holds {what}, but held {kind}s in fit: convert it.")
 
 
-def _check_values(values: Values, vocabulary: dict[Any, int], frame: Frame, j: int) -> None:
-    """Refuse a type that no level had in fit: all values would be unknown."""
-    now = {_family(value) for value in values.distinct if not is_missing(value)}
-    if j not in frame.objects and now and vocabulary and now.isdisjoint(map(_family, vocabulary)):
-        value = next(value for value in values.distinct if not is_missing(value))
-        raise ValueError(
-            f"{frame.label(j)} contains {value!r}, but held values of another type in fit, such as "
-            f"{next(iter(vocabulary))!r}: convert it."
-        )
+def _check_values(values: Values, vocabulary: dict[Any, int], label: str) -> None:
+    """Refuse a type that no level had in fit, such as 3 for "3": it would be silently unknown."""
+    known = set(map(_family, vocabulary))
+    for value in values.distinct if vocabulary else ():
+        if _family(value) not in known and not is_missing(value):
+            raise ValueError(
+                f"{label} contains {value!r}, but held values of another type in fit, such as "
+                f"{next(iter(vocabulary))!r}: convert it."
+            )
 
 
 def _check_finite(numbers: np.ndarray, columns: list[int], frame: Frame) -> None:

@@ -161,8 +161,8 @@ class Neighbors:
         return columns
 
     def _points_of(self, rows: np.ndarray) -> np.ndarray:
-        furthest = self._furthest
-        points: np.ndarray = np.clip(np.rint(rows / np.float64(self.unit)), -furthest, furthest)
+        points = np.rint(rows.astype(np.float64) / self.unit)
+        np.clip(points, -self._furthest, self._furthest, out=points)
         return points
 
     def _find(self, points: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
