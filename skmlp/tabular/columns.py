@@ -1,7 +1,7 @@
 """A frame becomes numbers and codes, by a schema that is learned once and holds no row.
 
-The law: a level is a value, whatever the frame that holds it; what was never seen in fit is
-missing; and a frame that is not the one of fit is refused by the names of its columns.
+The law: a level is a value, whatever the frame that holds it; a level never seen in fit is missing;
+and a frame that is not the one of fit is refused by the names of its columns.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from ..training.warn import warn
-from .frames import Frame, Kind, Values, frame_of
+from .frames import Frame, Kind, Values, frame_of, is_missing
 
 Dates = Literal["refuse", "parts"]
 
@@ -88,6 +88,8 @@ class Columns:
         frame = frame_of(X)
         n = frame.shape[0]
         rows: Any = slice(None) if weights is None else np.flatnonzero(weights)
+        if weights is not None and len(rows) == 0:
+            raise ValueError("sample_weight is 0 for every row: there is nothing to learn from.")
         asked = _asked(categorical_features, frame)
         kinds = []
         for j in range(frame.shape[1]):
@@ -106,19 +108,16 @@ class Columns:
         """Read a frame of the same columns; `name` says in errors who expects them."""
         frame = frame_of(X)
         self._check(frame, name)
-        values: dict[int, Values] = {}
+        values = {j: frame.values(j) for j, kind in enumerate(self.kinds) if kind == "category"}
         for j, kind in enumerate(self.kinds):
-            now = frame.kind(j, slice(None)) if kind != "category" else kind
-            if kind == "category":
-                values[j] = frame.values(j)
-            elif now in ("date", "duration") and now != kind:
-                raise ValueError(f"{frame.label(j).capitalize()} was a {kind} in fit, no {now}.")
+            if kind != "category":
+                _check_kind(kind, frame, j)
         return self._table(frame, values, frame.shape[0])
 
     def _table(self, frame: Frame, values: dict[int, Values], n: int) -> Table:
         codes = np.empty((n, len(values)), dtype=np.int32)
         for k, (j, vocabulary) in enumerate(zip(values, self.vocabularies, strict=True)):
-            _check_values(values[j], vocabulary, frame, j)
+            _check_values(values[j], vocabulary, frame.label(j))
             code = [vocabulary.get(value, 0) for value in values[j].distinct]
             codes[:, k] = np.asarray([*code, 0], dtype=np.int32)[values[j].positions]
         plain = [j for j, kind in enumerate(self.kinds) if kind == "number"]
@@ -166,7 +165,8 @@ def _asked(categorical_features: Any, frame: Frame) -> np.ndarray | None:
             f"columns, got {categorical_features!r}."
         )
     mask = np.zeros(frame.shape[1], dtype=bool)
-    asked = [] if categorical_features is None else np.asarray(categorical_features).tolist()
+    asked = [] if categorical_features is None else list(categorical_features)
+    asked = [one.item() if isinstance(one, np.generic) else one for one in asked]
     if any(isinstance(one, bool) for one in asked):
         if len(asked) != len(mask) or not all(isinstance(one, bool) for one in asked):
             raise ValueError(
@@ -205,34 +205,44 @@ def _vocabulary(values: Values, rows: Any) -> dict[Any, int]:
 
 def _place(value: Any) -> tuple[str, float, str]:
     """Return a level's place among levels of any types: numbers by size, others by their text."""
-    if isinstance(value, Real):
-        return "", float(value), ""
-    return type(value).__name__, 0.0, str(value)
+    family = _family(value)
+    return (family, 0.0, str(value)) if family else (family, float(value), "")
 
 
-def _check_values(values: Values, vocabulary: dict[Any, int], frame: Frame, j: int) -> None:
-    """Refuse numbers where levels are text, and the reverse: none would be known."""
-    found = [value for k, value in enumerate(values.distinct) if k in values.positions[:1000]]
-    if not frame.is_typed(j) or not found or not vocabulary:
+def _family(value: Any) -> str:
+    return "" if isinstance(value, Real) else type(value).__name__
+
+
+def _check_kind(kind: Kind, frame: Frame, j: int) -> None:
+    """Refuse dates where there were none in fit, and the reverse; what is all missing may be both.
+
+    Text among numbers is refused by its value, when it is read.
+    """
+    now = frame.kind(j, slice(None))
+    if now == kind or (kind == "number" and now == "category"):
         return
-    for now, then in ((Real, str), (str, Real)):
-        if all(isinstance(v, now) for v in found) and all(isinstance(v, then) for v in vocabulary):
-            label = frame.label(j)
+    if now != "category" or np.any(frame.values(j).positions >= 0):
+        what = "values" if now == "category" else f"{now}s"
+        raise ValueError(f"{frame.label(j)} holds {what}, but held {kind}s in fit: convert it.")
+
+
+def _check_values(values: Values, vocabulary: dict[Any, int], label: str) -> None:
+    """Refuse a type that no level had in fit, such as 3 for "3": it would be silently unknown."""
+    known = set(map(_family, vocabulary))
+    for value in values.distinct if vocabulary else ():
+        if _family(value) not in known and not is_missing(value):
             raise ValueError(
-                f"{label[0].upper()}{label[1:]} contains {found[0]!r}, but its levels in fit were "
-                f"of another type, such as {next(iter(vocabulary))!r}: convert the column."
+                f"{label} contains {value!r}, but held values of another type in fit, such as "
+                f"{next(iter(vocabulary))!r}: convert it."
             )
 
 
 def _check_finite(numbers: np.ndarray, columns: list[int], frame: Frame) -> None:
-    with np.errstate(all="ignore"):
-        infinite = np.flatnonzero(~np.isfinite(np.nansum(numbers, axis=0)))
-    for k in infinite:
+    for k in range(numbers.shape[1] if np.any(np.isinf(numbers)) else 0):
         row = np.flatnonzero(np.isinf(numbers[:, k]))
         if len(row):
-            label = frame.label(columns[k])
             raise ValueError(
-                f"{label[0].upper()}{label[1:]} contains infinity ({numbers[row[0], k]}) in row "
+                f"{frame.label(columns[k])} contains infinity ({numbers[row[0], k]}) in row "
                 f"{row[0]}: make it missing (NaN) or a number."
             )
 
@@ -257,14 +267,9 @@ def _check_names(expected: list[str], found: list[str]) -> None:
 
 
 def _date_error(label: str, kind: str) -> ValueError:
-    cure = (
-        "give its year, month, weekday and elapsed days as numbers"
-        if kind == "date"
-        else "give it in days, as column.dt.total_seconds() / 86400"
-    )
+    parts = "year, month, weekday and elapsed days" if kind == "date" else "length in days"
     return ValueError(
-        f"{label[0].upper()}{label[1:]} holds {kind}s, which are no numbers: {cure}, or set "
-        'dates="parts".'
+        f'{label} holds {kind}s, which are no numbers: give their {parts}, or set dates="parts".'
     )
 
 

@@ -6,8 +6,9 @@ neither the order of rows nor that of columns changes a number.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from sklearn.tree import DecisionTreeRegressor
@@ -32,31 +33,39 @@ class Encoded(NamedTuple):
         float32: robust numbers, missing indicators, binary and one-hot columns, then
         piecewise-linear columns.
     codes : ndarray of shape (n, n_embedded)
-        int32; codes of the categories that are embedded.
+        int32: codes of the categories that are embedded.
     """
 
     dense: np.ndarray
     codes: np.ndarray
 
 
-@dataclass(frozen=True, eq=False)
-class _Scale:
-    """Robust scale and smooth clip: z / sqrt(1 + (z / 3)^2), z = (x - median) / IQR."""
+class _Scale(NamedTuple):
+    """Robust scale and smooth clip: z / sqrt(1 + (z / 3)^2), z = (unit x - median) / spread."""
 
     kept: np.ndarray  # numbers that are not constant
-    unit: np.ndarray  # powers of two that bring the largest to about 1, so that nothing overflows
+    unit: np.ndarray  # a power of two that makes the largest about 1, so that nothing overflows
     median: np.ndarray
-    spread: np.ndarray
-    indicated: np.ndarray  # numbers, constant or not, with both missing and present values
+    spread: np.ndarray  # between the quartiles, or half the range if they are equal
+    indicated: np.ndarray  # numbers, constant or not, that are missing somewhere
 
 
-@dataclass(frozen=True, eq=False)
-class _Bins:
-    """Piecewise-linear columns: clip((x - left) / width, 0, 1), x the kept number `source`."""
+class _Bins(NamedTuple):
+    """Piecewise-linear columns: clip((unit x - left) / width, 0, 1)."""
 
-    source: np.ndarray
+    source: np.ndarray  # which of the numbers kept
     left: np.ndarray
     width: np.ndarray
+    is_blank: np.ndarray  # whether missing is 0, and not the median as where fit had none missing
+
+
+class _Levels(NamedTuple):
+    """Columns of categories."""
+
+    signs: np.ndarray  # of two levels: +1, -1
+    source: np.ndarray  # of more: a column a level
+    level: np.ndarray
+    embedded: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,10 +83,8 @@ class Encoding:
     embedded: tuple[int, ...]
     n_plain: int
     _scale: _Scale
+    _levels: _Levels
     _bins: _Bins
-    _plus_minus: np.ndarray  # categories of two levels
-    _one_hot: tuple[tuple[int, int], ...]  # category and its number of levels
-    _embedded: np.ndarray
 
     @classmethod
     def of(
@@ -91,7 +98,7 @@ class Encoding:
         max_encoded: int = 512,
         max_onehot: int = 12,
         weights: np.ndarray | None = None,
-        random_state: int = 0,
+        random_state: Any = 0,
     ) -> Encoding:
         """Learn how to encode a table.
 
@@ -105,139 +112,119 @@ class Encoding:
             One-hot classes or standardized numbers, for the trees' edges.
         edges : {"quantile", "tree", "both"}, default="both"
             Where the edges of piecewise-linear columns come from: quantiles, thresholds of a tree
-            on the one number that fits the target, or half of them each.
+            that fits the target by the one number, or half of them each.
         n_bins : int, default=48
             Most piecewise-linear columns of a number.
         max_encoded : int, default=512
-            Most piecewise-linear columns, about; none if that leaves a number fewer than 2.
+            Most piecewise-linear columns in all; none if that is fewer than 2 a number.
         max_onehot : int, default=12
-            Most levels of a category that has a column for each; others are embedded.
+            Most levels of a category that has a column for each; more are embedded.
         weights : ndarray of shape (n,), default=None
             Weights of rows; one of weight 0 is no row, others count alike.
-        random_state : int, default=0
+        random_state : int, RandomState or None, default=0
             What draws the rows that medians and edges are made of, where there are more than
-            20,000; the draw depends on no order of rows or columns.
+            20,000. The draw depends on no order of rows or columns.
         """
         n = len(table.numbers)
         rows = np.arange(n) if weights is None else np.flatnonzero(weights)
-        sample = drawn(
-            [table.numbers, table.codes, np.float32(target)], rows, _MOST_SAMPLED, random_state
-        )
+        target = np.asarray(target, dtype=np.float64).reshape(n, -1)
+        # Targets rounded: the last bits of a standardized one may depend on the order of rows.
+        held = [table.numbers, table.codes, target.astype(np.float32)]
+        sample = drawn(held, rows, _MOST_SAMPLED, random_state).rows
         scale = _scale_of(table.numbers, rows, sample)
-        target = np.asarray(target, dtype=np.float64).reshape(n, -1)[sample]
+        levels = _levels_of(columns.levels, table.codes, rows, max_onehot)
         n_bins = min(n_bins, max_encoded // max(1, len(scale.kept)))
-        bins = _bins_of(table.numbers, sample, scale, target, edges, n_bins)
-        levels = np.asarray(columns.levels, dtype=int)
-        constant = _constant(table.codes, rows)
-        plus_minus = np.flatnonzero((levels == 2) & ~constant)
-        one_hot = [
-            (j, int(levels[j]))
-            for j in range(len(levels))
-            if levels[j] <= max_onehot and levels[j] not in (0, 2) and not constant[j]
-        ]
-        embedded = np.flatnonzero(levels > np.maximum(max_onehot, 2))
-        n_plain = (
-            len(scale.kept)
-            + len(scale.indicated)
-            + len(plus_minus)
-            + sum(count for _, count in one_hot)
-        )
-        return cls(
-            tuple(int(count) for count in levels[embedded]),
-            n_plain,
-            scale,
-            bins,
-            plus_minus,
-            tuple(one_hot),
-            embedded,
-        )
+        bins = _bins_of(table.numbers, target, sample, scale, edges, n_bins)
+        n_plain = sum(map(len, (scale.kept, scale.indicated, levels.signs, levels.source)))
+        embedded = tuple(columns.levels[j] for j in levels.embedded)
+        return cls(embedded, n_plain, scale, levels, bins)
 
     def transform(self, table: Table) -> Encoded:
         """Encode a table."""
-        n = len(table.numbers)
-        d = self.n_plain + len(self._bins.source)
+        n, d = len(table.numbers), self.n_plain + len(self._bins.source)
         dense = np.empty((n, d), dtype=np.float32)
         step = max(1, _AT_ONCE // max(1, d))
         with np.errstate(over="ignore"):
             for i in range(0, n, step):
-                self._encode(
-                    table.numbers[i : i + step], table.codes[i : i + step], dense[i : i + step]
-                )
-        return Encoded(dense, table.codes[:, self._embedded])
+                block = Table(table.numbers[i : i + step], table.codes[i : i + step])
+                parts = [*self._plain(block), *self._piecewise(block)]
+                np.concatenate(parts, axis=1, out=dense[i : i + step], casting="same_kind")
+        return Encoded(dense, table.codes[:, self._levels.embedded])
 
-    def _encode(self, numbers: np.ndarray, codes: np.ndarray, out: np.ndarray) -> None:
-        scale, bins, start = self._scale, self._bins, 0
-
-        def put(columns: np.ndarray) -> None:
-            nonlocal start
-            out[:, start : start + columns.shape[1]] = columns
-            start += columns.shape[1]
-
-        values = numbers[:, scale.kept] * scale.unit
-        missing = np.isnan(values)
-        values = np.where(missing, scale.median, values)
+    def _plain(self, table: Table) -> Iterator[np.ndarray]:
+        scale, levels = self._scale, self._levels
+        values = table.numbers[:, scale.kept] * scale.unit
+        values = np.where(np.isnan(values), scale.median, values)
         z = np.clip((values - scale.median) / scale.spread, -1e100, 1e100)
-        put(z / np.sqrt(1 + (z / 3) ** 2))
-        put(np.isnan(numbers[:, scale.indicated]))
-        of_two = codes[:, self._plus_minus]
-        put((of_two == 1).astype(np.float32) - (of_two == 2))
-        for j, count in self._one_hot:
-            put(codes[:, [j]] == np.arange(1, count + 1))
-        if len(bins.source):
-            steps = np.clip((values[:, bins.source] - bins.left) / bins.width, 0, 1)
-            steps[(missing & np.isin(scale.kept, scale.indicated))[:, bins.source]] = 0
-            put(steps)
+        yield z / np.sqrt(1 + (z / 3) ** 2)
+        yield np.isnan(table.numbers[:, scale.indicated])
+        codes = table.codes[:, levels.signs]
+        yield (codes == 1).astype(np.float32) - (codes == 2)
+        yield table.codes[:, levels.source] == levels.level
 
-
-def _constant(codes: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    if codes.shape[1] == 0:
-        return np.zeros(0, dtype=bool)
-    seen = codes if len(rows) == len(codes) else codes[rows]
-    return np.asarray(seen.min(axis=0) == seen.max(axis=0))
+    def _piecewise(self, table: Table) -> Iterator[np.ndarray]:
+        scale, bins = self._scale, self._bins
+        if len(bins.source) == 0:
+            return
+        values = table.numbers[:, scale.kept] * scale.unit
+        missing = np.isnan(values)
+        if np.any(missing):
+            values = np.where(missing, np.where(bins.is_blank, -np.inf, scale.median), values)
+        steps = values[:, bins.source]
+        steps -= bins.left
+        steps /= bins.width
+        yield np.clip(steps, 0, 1, out=steps)
 
 
 def _scale_of(numbers: np.ndarray, rows: np.ndarray, sample: np.ndarray) -> _Scale:
-    kept, unit, median, spread, indicated = [], [], [], [], []
-    for j in range(numbers.shape[1]):
-        column = numbers[rows, j]
-        missing = np.isnan(column)
-        present = column[~missing]
+    found: list[tuple[float, ...]] = []
+    indicated = []
+    for j, every in enumerate(numbers.T):
+        column = every if len(rows) == len(every) else every[rows]
+        present = column[~np.isnan(column)]
         if 0 < len(present) < len(column):
             indicated.append(j)
-        if len(present) == 0 or np.min(present) == np.max(present):
-            continue
-        low, high = np.min(present), np.max(present)
-        factor = np.ldexp(1.0, int(np.clip(-np.frexp(max(-low, high))[1], -1000, 1000)))
-        drawn_values = numbers[sample, j]
-        drawn_values = drawn_values[~np.isnan(drawn_values)]
-        middle = np.median((drawn_values if len(drawn_values) else present) * factor)
-        filled = np.full(len(sample), middle)
-        filled[: len(drawn_values)] = drawn_values * factor
-        below, above = np.quantile(filled, [0.25, 0.75])
-        kept.append(j)
-        unit.append(factor)
-        median.append(middle)
-        spread.append(above - below if above > below else (high * factor - low * factor) / 2)
-    return _Scale(
-        np.asarray(kept, dtype=int),
-        np.asarray(unit),
-        np.asarray(median),
-        np.asarray(spread),
-        np.asarray(indicated, dtype=int),
-    )
+        low, high = np.min(present, initial=np.inf), np.max(present, initial=-np.inf)
+        if low < high:
+            unit = np.ldexp(1.0, int(np.clip(-np.frexp(max(-low, high))[1], -1000, 1000)))
+            values = every[sample]
+            missing = np.isnan(values)
+            median = np.median(present if np.all(missing) else values[~missing]) * unit
+            values = np.where(missing, median, values * unit)
+            below, above = np.quantile(values, [0.25, 0.75])
+            spread = above - below if above > below else (high * unit - low * unit) / 2
+            found.append((j, unit, median, spread))
+    kept, unit, median, spread = np.asarray(found, dtype=np.float64).reshape(-1, 4).T
+    return _Scale(kept.astype(int), unit, median, spread, np.asarray(indicated, dtype=int))
+
+
+def _levels_of(
+    levels: tuple[int, ...], codes: np.ndarray, rows: np.ndarray, max_onehot: int
+) -> _Levels:
+    signs, one_hot, embedded = [], [], []
+    for j, count in enumerate(levels):
+        if count == 2:
+            signs.append(j)
+        elif count > max(1, max_onehot):
+            embedded.append(j)
+        elif count > 1 or (count == 1 and np.any(codes[rows, j] == 0)):
+            one_hot += [(j, level) for level in range(1, count + 1)]
+    source, level = np.asarray(one_hot, dtype=int).reshape(-1, 2).T
+    return _Levels(np.asarray(signs, dtype=int), source, level, np.asarray(embedded, dtype=int))
 
 
 def _bins_of(
     numbers: np.ndarray,
+    target: np.ndarray,
     sample: np.ndarray,
     scale: _Scale,
-    target: np.ndarray,
     edges: Edges,
     n_bins: int,
 ) -> _Bins:
-    source, left, width = [np.empty(0, dtype=int)], [np.empty(0)], [np.empty(0)]
+    target = target[sample]
     if target.shape[1] > _MOST_TARGETS:
         target = target[:, np.argsort(-np.var(target, axis=0), kind="stable")[:_MOST_TARGETS]]
+    source, left, width = [np.empty(0, dtype=int)], [np.empty(0)], [np.empty(0)]
     for k, j in enumerate(scale.kept if n_bins >= 2 else ()):
         values = numbers[sample, j] * scale.unit[k]
         present = ~np.isnan(values)
@@ -246,7 +233,8 @@ def _bins_of(
             source.append(np.full(len(at) - 1, k))
             left.append(at[:-1])
             width.append(np.diff(at))
-    return _Bins(np.concatenate(source), np.concatenate(left), np.concatenate(width))
+    is_blank = np.isin(scale.kept, scale.indicated)
+    return _Bins(np.concatenate(source), np.concatenate(left), np.concatenate(width), is_blank)
 
 
 def _edges_of(values: np.ndarray, target: np.ndarray, edges: Edges, n_bins: int) -> np.ndarray:
@@ -267,12 +255,10 @@ def _thresholds(
     distinct: np.ndarray, place: np.ndarray, target: np.ndarray, n_leaves: int
 ) -> np.ndarray:
     """Return where a tree splits, halfway between two values; it sees their places, not sizes."""
-    tree = (
-        DecisionTreeRegressor(
-            max_leaf_nodes=n_leaves, min_samples_leaf=_FEWEST_IN_LEAF, random_state=0
-        )
-        .fit(place.reshape(-1, 1), target)
-        .tree_
+    tree = DecisionTreeRegressor(
+        max_leaf_nodes=n_leaves, min_samples_leaf=_FEWEST_IN_LEAF, random_state=0
     )
-    after = np.floor(tree.threshold[tree.feature >= 0]).astype(int)
-    return distinct[after] / 2 + distinct[after + 1] / 2
+    nodes = tree.fit(place.reshape(-1, 1), target).tree_
+    # A threshold lies halfway between places, which need not be neighbors where leaves are small.
+    at = np.sort(nodes.threshold[nodes.feature >= 0])
+    return np.interp(at, np.arange(len(distinct)), distinct)

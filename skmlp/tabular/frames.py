@@ -20,8 +20,10 @@ Kind = Literal["number", "category", "date", "duration"]
 
 _MISSING = {"NoneType", "NAType", "NaTType"}
 _DATES = (datetime.date, np.datetime64)
-_DURATIONS = (datetime.timedelta, np.timedelta64)
+_DURATIONS = (datetime.timedelta, datetime.time, np.timedelta64)
 _NUMBERS = (Real, Decimal, np.bool_)
+_DAY = datetime.datetime(1970, 1, 1)
+_COLUMNS_AT_ONCE = 16  # that pandas puts side by side
 
 
 class Values(NamedTuple):
@@ -32,17 +34,14 @@ class Values(NamedTuple):
 
 
 class Frame:
-    """Columns by position; the makers differ in how these three are answered."""
+    """Columns by position; the makers differ in how these questions are answered."""
 
     names: np.ndarray | None = None
     shape: tuple[int, int]
+    objects: frozenset[int] = frozenset()  # columns whose type says nothing
 
     def kind(self, column: int, rows: np.ndarray | slice) -> Kind:
         """Tell what a column holds, by its type or else by its values in `rows`."""
-        raise NotImplementedError
-
-    def is_typed(self, column: int) -> bool:
-        """Tell whether the type of the column says what it holds."""
         raise NotImplementedError
 
     def numbers(self, columns: Sequence[int]) -> np.ndarray:
@@ -58,8 +57,8 @@ class Frame:
         raise NotImplementedError
 
     def label(self, column: int) -> str:
-        """Name a column in a sentence."""
-        return f"column {column if self.names is None else self.names[column]!r}"
+        """Name a column at the start of a sentence."""
+        return f"Column {column if self.names is None else self.names[column]!r}"
 
 
 def frame_of(X: Any) -> Frame:
@@ -71,12 +70,14 @@ def frame_of(X: Any) -> Frame:
             "Sparse data was passed for X, but dense data is required: X.toarray() makes it so."
         )
     make = type(X).__module__.partition(".")[0]
-    if hasattr(X, "__dataframe__") or hasattr(X, "to_pandas"):
-        if make not in ("pandas", "polars"):
-            X = X.to_pandas()
-        frame: Frame = _Polars(X) if make == "polars" else _Pandas(X)
+    if make == "polars" and hasattr(X, "collect"):
+        raise TypeError("X is a LazyFrame, which has no rows yet: X.collect() makes them.")
+    if make not in ("pandas", "polars") and hasattr(X, "to_pandas"):
+        X, make = X.to_pandas(), "pandas"
+    if not hasattr(X, "columns"):
+        frame: Frame = _Array(_matrix(X))
     else:
-        frame = _Array(_matrix(X))
+        frame = _Polars(X) if make == "polars" else _Pandas(X)
     for size, what in zip(frame.shape, ("sample(s)", "feature(s)"), strict=True):
         if size == 0:
             raise ValueError(
@@ -91,6 +92,11 @@ class _Pandas(Frame):
         self.names = _names(list(X.columns))
         self.shape = X.shape
         self.dtypes = list(X.dtypes)
+        self.objects = frozenset(
+            j
+            for j, dtype in enumerate(self.dtypes)
+            if isinstance(dtype, np.dtype) and dtype.kind == "O"
+        )
 
     def kind(self, column: int, rows: np.ndarray | slice) -> Kind:
         dtype = self.dtypes[column]
@@ -98,27 +104,27 @@ class _Pandas(Frame):
             return "number"
         if dtype.kind in "Mm":
             return "date" if dtype.kind == "M" else "duration"
-        if dtype == object:
+        if column in self.objects:
             return _kind_of_objects(self.X.iloc[:, column].to_numpy()[rows].tolist())
         if dtype.kind == "c":
             raise ValueError(f"Complex data not supported: {self.label(column)} is {dtype}.")
         name = str(dtype)
-        if name.startswith("period") or name.startswith("date"):
+        if name.startswith(("period", "date")):
             return "date"
+        if name.startswith("time"):
+            return "duration"
         return "number" if name.startswith("decimal") else "category"
 
-    def is_typed(self, column: int) -> bool:
-        return bool(self.dtypes[column] != object)
-
     def numbers(self, columns: Sequence[int]) -> np.ndarray:
-        found = np.empty((self.shape[0], len(columns)))
+        found = np.empty((self.shape[0], len(columns)), order="F")
         plain = [k for k, j in enumerate(columns) if _is_plain(self.dtypes[j])]
-        if plain:
-            chosen = self.X.iloc[:, [columns[k] for k in plain]]
-            found[:, plain] = chosen.to_numpy(dtype=np.float64)
+        for i in range(0, len(plain), _COLUMNS_AT_ONCE):
+            some = plain[i : i + _COLUMNS_AT_ONCE]
+            chosen = self.X.iloc[:, [columns[k] for k in some]]
+            found[:, some] = chosen.to_numpy(dtype=np.float64)
         for k in sorted(set(range(len(columns))) - set(plain)):
             series = self.X.iloc[:, columns[k]]
-            if self.dtypes[columns[k]].kind in "iufb":
+            if self.dtypes[columns[k]].kind in "iufb" and not hasattr(series.dtype, "categories"):
                 found[:, k] = series.to_numpy(dtype=np.float64, na_value=np.nan)
             else:
                 found[:, k] = _floats(self.values(columns[k]), self.label(columns[k]))
@@ -133,13 +139,14 @@ class _Pandas(Frame):
 
     def dates(self, column: int, unit: str) -> np.ndarray:
         series = self.X.iloc[:, column]
-        if str(series.dtype).startswith("period"):
+        name = str(series.dtype)
+        if name.startswith("period"):
             series = series.dt.to_timestamp()
-        if getattr(series.dtype, "kind", "O") == "M" and series.dt.tz is not None:
+        elif column in self.objects or name.startswith(("date32", "date64", "time32", "time64")):
+            return _instants(series.astype(object).tolist(), unit, self.label(column))
+        elif series.dtype.kind == "M" and series.dt.tz is not None:
             series = series.dt.tz_localize(None)
-        if getattr(series.dtype, "kind", "O") in "Mm":
-            return np.asarray(series.to_numpy(dtype=unit))
-        return _instants(series.astype(object).tolist(), unit, self.label(column))
+        return np.asarray(series.to_numpy(), dtype=unit)
 
 
 class _Polars(Frame):
@@ -148,6 +155,7 @@ class _Polars(Frame):
         self.names = _names(list(X.columns))
         self.shape = X.shape
         self.dtypes = [str(dtype) for dtype in X.dtypes]
+        self.objects = frozenset(j for j, name in enumerate(self.dtypes) if name == "Object")
 
     def kind(self, column: int, rows: np.ndarray | slice) -> Kind:
         name = self.dtypes[column]
@@ -159,13 +167,10 @@ class _Polars(Frame):
             return "number"
         if name.startswith("Date"):
             return "date"
-        return "duration" if name.startswith("Duration") else "category"
-
-    def is_typed(self, column: int) -> bool:
-        return self.dtypes[column] not in ("Object", "Null")
+        return "duration" if name.startswith(("Duration", "Time")) else "category"
 
     def numbers(self, columns: Sequence[int]) -> np.ndarray:
-        found = np.empty((self.shape[0], len(columns)))
+        found = np.empty((self.shape[0], len(columns)), order="F")
         for k, column in enumerate(columns):
             series = self.X[:, column]
             if self.dtypes[column] == "Boolean" or series.dtype.is_numeric():
@@ -182,7 +187,7 @@ class _Polars(Frame):
         series = self.X[:, column]
         if self.dtypes[column].startswith("Datetime"):
             series = series.dt.replace_time_zone(None)
-        if self.dtypes[column] == "Object":
+        if self.dtypes[column] in ("Object", "Time"):
             return _instants(series.to_list(), unit, self.label(column))
         return np.asarray(series.to_numpy(), dtype=unit)
 
@@ -191,6 +196,7 @@ class _Array(Frame):
     def __init__(self, X: np.ndarray) -> None:
         self.X = X
         self.shape = (X.shape[0], X.shape[1])
+        self.objects = frozenset(range(X.shape[1]) if X.dtype.kind == "O" else ())
 
     def kind(self, column: int, rows: np.ndarray | slice) -> Kind:
         if self.X.dtype.kind == "O":
@@ -198,12 +204,10 @@ class _Array(Frame):
         kinds: dict[str, Kind] = {"M": "date", "m": "duration", "U": "category", "S": "category"}
         return kinds.get(self.X.dtype.kind, "number")
 
-    def is_typed(self, column: int) -> bool:
-        return self.X.dtype.kind != "O"
-
     def numbers(self, columns: Sequence[int]) -> np.ndarray:
         if self.X.dtype.kind in "biuf":
-            return self.X[:, columns].astype(np.float64)
+            every = len(columns) == self.shape[1]
+            return (self.X if every else self.X[:, columns]).astype(np.float64, copy=False)
         found = [_floats(self.values(column), self.label(column)) for column in columns]
         return np.stack(found, axis=1) if found else np.empty((self.shape[0], 0))
 
@@ -218,7 +222,8 @@ class _Array(Frame):
 
 def _matrix(X: Any) -> np.ndarray:
     if isinstance(X, np.ma.MaskedArray):
-        X = X.astype(object).filled(None)
+        mask, X = np.ma.getmaskarray(X), X.data.astype(object)
+        X[mask] = None
     try:
         array = np.asarray(X)
     except ValueError:  # rows of different lengths
@@ -266,9 +271,9 @@ def _kind_of_objects(values: list[Any]) -> Kind:
     """Tell what a column of objects holds: one kind of values, or else categories."""
     types = {kind for kind in map(type, values) if kind.__name__ not in _MISSING}
     for kind, members in (("date", _DATES), ("duration", _DURATIONS), ("number", _NUMBERS)):
-        if types and all(issubclass(one, members) for one in types):
-            return kind  # type: ignore[return-value]
-    is_period = types and all(hasattr(one, "to_timestamp") for one in types)
+        if all(issubclass(one, members) for one in types):
+            return "category" if all(map(is_missing, values)) else kind  # type: ignore[return-value]
+    is_period = all(hasattr(one, "to_timestamp") for one in types)
     return "date" if is_period else "category"
 
 
@@ -283,7 +288,7 @@ def _hashed(factorize: Callable[[], tuple[np.ndarray, Any]], label: str) -> Valu
         positions, distinct = factorize()
     except TypeError as error:
         raise ValueError(
-            f"{label[0].upper()}{label[1:]} holds values that are neither numbers nor categories "
+            f"{label} holds values that are neither numbers nor categories "
             f"({error}): give each a column of its own."
         ) from None
     return _tidy(list(distinct), np.asarray(positions))
@@ -306,8 +311,8 @@ def _floats(values: Values, label: str) -> np.ndarray:
             continue
         if not isinstance(value, _NUMBERS):
             raise ValueError(
-                f"{label[0].upper()}{label[1:]} contains {value!r}, which is not a number: name "
-                'the column in categorical_features, or leave that at "from_dtype".'
+                f"{label} contains {value!r}, but it is a column of numbers: make it one, or name "
+                "it in categorical_features in fit."
             )
         try:
             floats[k] = float(value)
@@ -317,7 +322,7 @@ def _floats(values: Values, label: str) -> np.ndarray:
 
 
 def _instants(values: list[Any], unit: str, label: str) -> np.ndarray:
-    """Return objects as dates on the clock, or as durations."""
+    """Return objects as dates on the clock, or as durations (a time of day: since midnight)."""
     of_kind = _DATES if unit.startswith("M") else _DURATIONS
     found = np.full(len(values), "NaT", dtype=unit)
     for k, value in enumerate(values):
@@ -327,10 +332,10 @@ def _instants(values: list[Any], unit: str, label: str) -> np.ndarray:
             value = value.to_timestamp()
         if not isinstance(value, of_kind):
             what = "date" if unit.startswith("M") else "duration"
-            raise ValueError(
-                f"{label[0].upper()}{label[1:]} contains {value!r}, which is no {what}."
-            )
-        if getattr(value, "tzinfo", None) is not None:
+            raise ValueError(f"{label} contains {value!r}, which is no {what}.")
+        if isinstance(value, datetime.datetime):
             value = value.replace(tzinfo=None)
+        elif isinstance(value, datetime.time):
+            value = datetime.datetime.combine(_DAY, value, None) - _DAY
         found[k] = value
     return found

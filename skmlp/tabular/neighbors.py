@@ -20,9 +20,10 @@ _BYTES_AT_ONCE = 1 << 24  # of distances
 
 
 class _Training(NamedTuple):
-    """Training rows, their places among the candidates (-1: none) and the numbers of groups."""
+    """Training rows, those that are candidates, places among these (-1: none), and groups."""
 
     rows: np.ndarray
+    chosen: np.ndarray
     places: np.ndarray
     groups: np.ndarray | None
 
@@ -57,15 +58,17 @@ class Neighbors:
     _training: _Training | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
-        self._points = self.candidates.astype(np.float64)
-        self._squares = np.einsum("ij,ij->i", self._points, self._points)
+        points = self.candidates.astype(np.float64)
+        squares = np.einsum("ij,ij->i", points, points)
+        self._furthest = 4 * np.max(np.abs(points), initial=1 / self.unit)
+        self._factors = np.vstack([-2 * points.T, squares])  # [q, 1] times this: |r|^2 - 2 q r
         self._tree = None
-        if 0 < self.candidates.shape[1] <= _MOST_COLUMNS_OF_A_TREE:
+        if 0 < points.shape[1] <= _MOST_COLUMNS_OF_A_TREE:
             self._axes = np.lexsort(self.candidates)  # an order of columns that is their own
-            self._tree = cKDTree(self._points[:, self._axes], balanced_tree=False)
+            self._tree = cKDTree(points[:, self._axes], balanced_tree=False)
 
     def __getstate__(self) -> dict[str, Any]:
-        derived = ("_points", "_squares", "_tree", "_axes", "_training")
+        derived = ("_furthest", "_factors", "_tree", "_axes", "_training")
         return {key: value for key, value in vars(self).items() if key not in derived}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -82,7 +85,7 @@ class Neighbors:
         weights: np.ndarray | None = None,
         groups: Any = None,
         max_candidates: int = 20_000,
-        random_state: int = 0,
+        random_state: Any = 0,
     ) -> Neighbors:
         """Choose the rows that can be neighbors.
 
@@ -100,7 +103,7 @@ class Neighbors:
             Rows of one group are not each other's neighbors in training.
         max_candidates : int, default=20000
             Most rows that can be neighbors, drawn at random; time is in proportion to it.
-        random_state : int, default=0
+        random_state : int, RandomState or None, default=0
             What draws them; the draw depends on no order of rows or columns.
         """
         n = len(rows)
@@ -108,9 +111,9 @@ class Neighbors:
         weights = np.ones(n) if weights is None else np.asarray(weights, dtype=np.float64)
         codes = None if groups is None else np.unique(groups, return_inverse=True)[1].reshape(-1)
         held = [rows, target, weights] if codes is None else [rows, target, weights, codes]
-        chosen = drawn(held, np.flatnonzero(weights), max_candidates, random_state)
+        chosen, twins = drawn(held, np.flatnonzero(weights), max_candidates, random_state)
         places = np.full(n, -1)
-        places[chosen] = np.arange(len(chosen))
+        places[chosen] = twins  # leaves out one that holds the same, if not itself
         unit = _unit(rows[chosen])
         found = cls(
             tuple(counts),
@@ -119,7 +122,7 @@ class Neighbors:
             target[chosen],
             (weights[chosen] / np.max(weights[chosen], initial=0.0)).astype(np.float32),
         )
-        found._training = _Training(rows, places, codes)
+        found._training = _Training(rows, chosen, places, codes)
         return found
 
     def training_columns(self) -> np.ndarray:
@@ -134,66 +137,58 @@ class Neighbors:
         if self._training is None:
             raise RuntimeError("Training rows are asked for once, and not kept after that.")
         training, self._training = self._training, None
-        return self._columns(*training)
+        return self._columns(training.rows, training)
 
     def columns(self, rows: np.ndarray) -> np.ndarray:
         """Compute the columns of new rows, as `training_columns`."""
-        return self._columns(rows, None, None)
+        return self._columns(rows, None)
 
-    def _columns(
-        self, rows: np.ndarray, places: np.ndarray | None, groups: np.ndarray | None
-    ) -> np.ndarray:
+    def _columns(self, rows: np.ndarray, training: _Training | None) -> np.ndarray:
         n_columns = self.target.shape[1] * (len(self.counts) + 1) + 1
         columns = np.empty((len(rows), n_columns), dtype=np.float32)
-        of_candidates = None
-        if groups is not None and places is not None:
-            of_candidates = groups[np.argsort(places)[len(places) - len(self.candidates) :]]
         step = max(1, _BYTES_AT_ONCE // (8 * max(1, len(self.candidates))))
         for i in range(0, len(rows), step):
             block = slice(i, i + step)
             points = self._points_of(rows[block])
-            own = None if places is None else places[block]
-            if of_candidates is None or groups is None:
-                nearest, far = self._nearest(points, own)
+            if training is None:
+                nearest, far = self._find(points, max(self.counts))
+            elif training.groups is None:
+                nearest, far = self._find_others(points, training.places[block])
             else:
-                same = groups[block, None] == of_candidates
-                nearest, far = self._nearest_by_products(points, max(self.counts), same)
+                same = training.groups[block, None] == training.groups[training.chosen]
+                nearest, far = self._find_by_products(points, max(self.counts), same)
             self._averages(nearest, far * self.unit, columns[block])
         return columns
 
     def _points_of(self, rows: np.ndarray) -> np.ndarray:
-        largest = 4 * np.max(np.abs(self.candidates), initial=1.0 / self.unit)
-        points: np.ndarray = np.clip(np.rint(rows / np.float64(self.unit)), -largest, largest)
+        points = np.rint(rows.astype(np.float64) / self.unit)
+        np.clip(points, -self._furthest, self._furthest, out=points)
         return points
 
-    def _nearest(self, points: np.ndarray, own: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
-        """Return the nearest candidates, nearest first, and how far they are, in units."""
-        count = max(self.counts)
-        if own is None:
-            return self._find(points, count)
-        nearest, far = self._find(points, count + 1)
-        far[nearest == own[:, None]] = np.inf
-        nearest, far = _sorted(nearest, far)
-        return nearest[:, :count], far[:, :count]
-
     def _find(self, points: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return the nearest candidates, nearest first, and how far they are, in units."""
         if self._tree is None:
-            return self._nearest_by_products(points, count)
+            return self._find_by_products(points, count)
         first = np.arange(1, min(count, len(self.candidates)) + 1)
         far, nearest = self._tree.query(points[:, self._axes], first)
-        return _sorted(nearest, far)
+        return nearest, far
 
-    def _nearest_by_products(
+    def _find_others(self, points: np.ndarray, own: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the nearest candidates but for each row's own, which is infinitely far."""
+        nearest, far = self._find(points, max(self.counts) + 1)
+        far[nearest == own[:, None]] = np.inf
+        order = np.argsort(far, axis=1, kind="stable")[:, : max(self.counts)]
+        return np.take_along_axis(nearest, order, axis=1), np.take_along_axis(far, order, axis=1)
+
+    def _find_by_products(
         self, points: np.ndarray, count: int, excluded: np.ndarray | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
-        squares = (-2 * points) @ self._points.T
-        squares += self._squares
-        squares += np.einsum("ij,ij->i", points, points)[:, None]
+        squares = np.column_stack([points, np.ones(len(points))]) @ self._factors
         if excluded is not None:
             squares[excluded] = np.inf
-        count = min(count, len(self.candidates))
-        nearest = np.argpartition(squares, count - 1, axis=1)[:, :count]
-        return _sorted(nearest, np.sqrt(np.take_along_axis(squares, nearest, axis=1)))
+        nearest, smallest = _smallest(squares, min(count, squares.shape[1]))
+        smallest += np.einsum("ij,ij->i", points, points)[:, None]
+        return nearest, np.sqrt(smallest)
 
     def _averages(self, nearest: np.ndarray, far: np.ndarray, out: np.ndarray) -> None:
         present = np.isfinite(far)
@@ -222,13 +217,44 @@ def _total(numbers: np.ndarray) -> np.ndarray:
     return np.cumsum(numbers, axis=1)[:, -1]
 
 
-def _sorted(nearest: np.ndarray, far: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Sort by distance, then by place."""
-    order = np.argsort(nearest, axis=1)
-    order = np.take_along_axis(
-        order, np.argsort(np.take_along_axis(far, order, axis=1), axis=1, kind="stable"), axis=1
-    )
-    return np.take_along_axis(nearest, order, axis=1), np.take_along_axis(far, order, axis=1)
+def _smallest(squares: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the places of the smallest numbers of each row, and these; of equals the first."""
+    is_small = _are_small(squares, count)
+    found = np.count_nonzero(is_small, axis=1)
+    flat = np.flatnonzero(is_small)
+    row = np.repeat(np.arange(len(squares)), found)
+    column = np.arange(len(flat)) - (np.cumsum(found) - found)[row]
+    small = np.full((len(squares), np.max(found)), np.inf)
+    small[row, column] = squares.reshape(-1)[flat]
+    places = np.zeros(small.shape, dtype=np.intp)
+    places[row, column] = flat - row * squares.shape[1]
+    order = np.argsort(small, axis=1, kind="stable")[:, :count]
+    return np.take_along_axis(places, order, axis=1), np.take_along_axis(small, order, axis=1)
+
+
+def _are_small(squares: np.ndarray, count: int) -> np.ndarray:
+    """Mark the `count` smallest numbers of each row, of equals the first, and a few more.
+
+    Columns come at random, so the first sixteenth says about where the limit is. Partitioning whole
+    rows takes longer, and is for those where that was wrong.
+    """
+    share, expected = squares.shape[1] // 16, count / 16
+    rank = int(expected + 3 * np.sqrt(expected) + 2)
+    if rank >= share:
+        return _are_smallest(squares, count)
+    limit = np.partition(squares[:, :share], rank, axis=1)[:, [rank]]
+    are_small: np.ndarray = squares <= limit
+    found = np.count_nonzero(are_small, axis=1)
+    wrong = (found < count) | (found > 16 * count)
+    are_small[wrong] = _are_smallest(squares[wrong], count)
+    return are_small
+
+
+def _are_smallest(squares: np.ndarray, count: int) -> np.ndarray:
+    limit = np.partition(squares, count - 1, axis=1)[:, [count - 1]]
+    equal = squares == limit
+    of_equal: np.ndarray = np.cumsum(equal, axis=1, dtype=np.int32) <= count
+    return (squares < limit) | (equal & of_equal)
 
 
 def _unit(rows: np.ndarray) -> float:

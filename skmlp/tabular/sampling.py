@@ -6,42 +6,59 @@ rows are drawn or in what order they come; rows that hold the same are interchan
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
+from typing import Any, NamedTuple
 
 import numpy as np
+from sklearn.utils import check_random_state
 
 
-def drawn(arrays: Iterable[np.ndarray], rows: np.ndarray, size: int, seed: int) -> np.ndarray:
-    """Return at most `size` of `rows`, at random, in an order of their own.
+class Draw(NamedTuple):
+    """Rows that were drawn.
 
-    Each array has a row (or a number) for every row of the table, `rows` are row numbers in it.
+    Attributes
+    ----------
+    rows : ndarray of shape (n_drawn,)
+        Row numbers.
+    twins : ndarray of shape (n_drawn,)
+        For each the place, in `rows`, of the first row that holds the same.
+    """
+
+    rows: np.ndarray
+    twins: np.ndarray
+
+
+def drawn(arrays: Iterable[np.ndarray], rows: np.ndarray, size: int, random_state: Any) -> Draw:
+    """Draw at most `size` of `rows`, at random, in an order of their own.
+
+    Each array has a row (or a number) for every row of the table; `rows` are row numbers in it.
     """
     marks = np.zeros(len(rows), dtype=np.uint64)
     for array in arrays:
-        for column in _columns(array, rows):
-            bits = _mixed(column)
-            if np.all(bits == bits[0]):
+        for column in array.reshape(len(array), -1).T:
+            bits = _mixed(_bits(column, rows))
+            if len(bits) == 0 or np.all(bits == bits[0]):
                 continue
             # Sums know no order: of the rows in a column's salt, of the columns in a row's mark.
             bits ^= np.sum(bits, dtype=np.uint64)
             marks += _mixed(bits)
-    # Copies of one row get different marks, or a sample would have all of them or none.
-    by_content = np.argsort(marks)
-    of_sorted = marks[by_content]
-    starts = np.flatnonzero(np.concatenate([[True], of_sorted[1:] != of_sorted[:-1]]))
-    copy = np.arange(len(rows)) - np.repeat(starts, np.diff(np.append(starts, len(rows))))
-    salt = np.uint64(seed % (1 << 63))
-    order = np.argsort(_mixed(_mixed(of_sorted ^ salt) + copy.astype(np.uint64)), kind="stable")
-    return rows[by_content[order[:size]]]
+    seed = np.uint64(check_random_state(random_state).randint(1 << 31))
+    marks = _mixed(marks ^ seed)
+    # Copies of a row are told apart by number, or a sample would have all of them or none.
+    by_content = np.argsort(marks, kind="stable")
+    _, starts, counts = np.unique(marks[by_content], return_index=True, return_counts=True)
+    number = np.empty(len(rows), dtype=np.uint64)
+    number[by_content] = np.arange(len(rows)) - np.repeat(starts, counts)
+    order = np.argsort(_mixed(marks + number), kind="stable")[:size]
+    _, first, which = np.unique(marks[order], return_index=True, return_inverse=True)
+    return Draw(rows[order], first[which.reshape(-1)])
 
 
-def _columns(array: np.ndarray, rows: np.ndarray) -> Iterator[np.ndarray]:
-    every = len(rows) == len(array)
-    for column in array.reshape(len(array), -1).T:
-        numbers = (column if every else column[rows]).astype(np.float64)
-        numbers += 0.0  # -0 is 0
-        numbers[np.isnan(numbers)] = np.nan
-        yield numbers.view(np.uint64)
+def _bits(column: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    numbers = (column if len(rows) == len(column) else column[rows]).astype(np.float64)
+    numbers += 0.0  # -0 is 0
+    numbers[np.isnan(numbers)] = np.nan
+    return numbers.view(np.uint64)
 
 
 def _mixed(bits: np.ndarray) -> np.ndarray:
