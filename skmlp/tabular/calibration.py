@@ -30,9 +30,10 @@ def link_of(head: Head) -> str | None:
 
 
 def mean_loss(head: Head, raw: np.ndarray, Y: np.ndarray, weights: np.ndarray | None) -> float:
-    """Return the weighted mean of the loss."""
+    """Return the weighted mean of the loss of raw outputs, (n, n_raw) or (members, n, n_raw)."""
+    each = raw.reshape(-1, *raw.shape[-2:])
     with np.errstate(all="ignore"):
-        return float(np.average(head.loss(raw, Y), weights=weights))
+        return float(np.mean([np.average(head.loss(one, Y), weights=weights) for one in each]))
 
 
 @dataclass(frozen=True)
@@ -104,20 +105,16 @@ class Blend:
         Y: np.ndarray,
         weights: np.ndarray | None,
     ) -> tuple[Self, np.ndarray, float]:
-        """Choose it by answers out of fold, (n, n_raw) for each kind; return them blended, too."""
+        """Choose it by answers out of fold, (members, n, n_raw) for each kind, and blend them."""
         own = tuple(c.temperature for c in calibrations)
         shares = [(1.0,)] if len(kinds) == 1 else [(1 - w, w) for w in np.linspace(0, 1, 21)]
         tried = [cls(tuple(map(float, share)), (*own, 1.0)) for share in shares]
-        raws = [[k[None] for k in kinds]] * len(tried)
-        losses = [
-            mean_loss(head, blend.answers(head, raw), Y, weights)
-            for blend, raw in zip(tried, raws, strict=True)
-        ]
+        losses = [mean_loss(head, blend.answers(head, kinds), Y, weights) for blend in tried]
         best = tried[int(np.argmin(losses))]
-        raw = best.answers(head, raws[0])
+        raw = best.answers(head, kinds)
         last, loss = Calibration().fitted(head, raw, Y, weights)
         blend = cls(best.weights, (*own, last.temperature))
-        return blend, blend.answers(head, raws[0]), loss
+        return blend, blend.answers(head, kinds), loss
 
     def answers(self, head: Head, kinds: Sequence[np.ndarray]) -> np.ndarray:
         """Blend raw outputs, (members, n, n_raw) for each kind: probabilities, or raw themselves."""

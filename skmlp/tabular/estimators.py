@@ -193,7 +193,7 @@ class TabularMLP(CallbackSupportMixin, Answers, BaseEstimator):
             )
         n_folds = int(np.clip(len(rows) // _FEWEST_IN_FOLD, 2, self.n_folds))
         Y = data.Y.astype(np.float32)
-        if validation != (None, None):
+        if any(given is not None for given in validation):
             table, Y, weights, lesson = self._with_validation(
                 columns, target, table, Y, weights, rows, validation
             )

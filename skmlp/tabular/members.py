@@ -95,6 +95,12 @@ class Lesson:
         return np.unique(np.concatenate(self.held_out))
 
     @property
+    def judges(self) -> list[int]:
+        """For each member where its answers stand: beside those of others that judge its rows."""
+        are_apart = sum(map(len, self.held_out)) == len(self.judged)
+        return [0 if are_apart else j for j in range(len(self.held_out))]
+
+    @property
     def training(self) -> np.ndarray:
         """The rows that some member learns from."""
         return np.unique(np.concatenate(self.learned))
@@ -166,7 +172,8 @@ def trained(
     """Train one kind of members, and once more on a shorter schedule where that may pay.
 
     There are as many epochs as asked for, within limits on the steps of a member, but at least one.
-    Returns them, and the raw outputs for every row of the members that did not learn from it.
+    Returns them, and the raw outputs for every row of the members that did not learn from it, of
+    shape (members, n, n_raw), or (1, n, n_raw) where that is a single one for each row.
     """
     graph = _graph(lesson, X.shape[1], levels, activation, how)
     once = partial(_once, lesson, graph, X, how, seed, watch)
@@ -304,8 +311,8 @@ class _Judge:
 
     Attributes
     ----------
-    raw : ndarray of shape (n, n_raw)
-        For every row the mean of the raw outputs of the members that it judges; NaN for others.
+    raw : ndarray of shape (members that a row judges, n, n_raw)
+        The raw outputs of the members that a row judges; NaN for rows that judge none.
     calibration : Calibration
         Of those.
     loss : float
@@ -316,21 +323,17 @@ class _Judge:
         self._lesson, self._members = lesson, members
         self._rows = lesson.judged
         self._data = lesson.of_rows(self._rows)
-        self._times = np.zeros((len(lesson.Y), 1))
-        for rows in lesson.held_out:
-            self._times[rows] += 1
-        self.raw = np.empty((len(lesson.Y), lesson.head.n_raw(lesson.Y.shape[1])))
+        shape = (max(lesson.judges) + 1, len(lesson.Y), lesson.head.n_raw(lesson.Y.shape[1]))
+        self.raw = np.full(shape, np.nan)
         self.calibration, self.loss = Calibration(), math.inf
 
     def __call__(self) -> dict[str, float]:
-        self.raw[...] = 0
         answers = self._members.each(self._answers, self._lesson.held_out)
-        for rows, raw in zip(self._lesson.held_out, answers, strict=True):
-            self.raw[rows] += raw
-        with np.errstate(invalid="ignore"):
-            self.raw /= self._times
+        places = zip(self._lesson.judges, self._lesson.held_out, strict=True)
+        for (judge, rows), raw in zip(places, answers, strict=True):
+            self.raw[judge, rows] = raw
         self.calibration, self.loss = self.calibration.fitted(
-            self._lesson.head, self.raw[self._rows], *self._data
+            self._lesson.head, self.raw[:, self._rows], *self._data
         )
         return {"validation_loss": self.loss, "validation_score": -self.loss}
 

@@ -231,7 +231,7 @@ class Fitting:
             self._seed(),
             watch,
         )
-        raw = raw[lesson.judged]
+        raw = raw[:, lesson.judged]
         if transform is not None:
             transform = transform.scaled(raw, *lesson.of_rows(lesson.judged))
             raw = transform.answers(raw)

@@ -66,8 +66,8 @@ class Transform:
         return np.clip(found, self.least, self.most)
 
     def scaled(self, raw: np.ndarray, Y: np.ndarray, weights: np.ndarray | None) -> Self:
-        """Return the transform with the factors that fit answers out of fold best."""
-        q = self.answers(raw)
+        """Return the transform with the factors that fit answers out of fold best: (members, n, k)."""
+        q = np.mean(self.answers(raw), axis=0)
         w = np.ones(len(q)) if weights is None else weights
         squares = w @ (q * q)
         fits = np.divide(w @ (q * Y), squares, out=np.ones(len(squares)), where=squares > 0)

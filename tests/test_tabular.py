@@ -1,0 +1,312 @@
+"""Laws of the estimators for tables."""
+
+import pickle
+import warnings
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.metrics import log_loss, r2_score
+
+from skmlp.callbacks import Callback
+from skmlp.heads import HEADS
+from skmlp.tabular import TabularMLPClassifier, TabularMLPRegressor
+
+pd = pytest.importorskip("pandas")
+
+ROWS = 240
+RNG = np.random.default_rng(0)
+QUICK = {"max_epochs": 4, "n_folds": 2, "hidden_layer_sizes": (16, 16), "random_state": 0}
+BOTH = pytest.mark.parametrize("kind", [TabularMLPClassifier, TabularMLPRegressor])
+
+
+def frame(n=ROWS, seed=0):
+    rng = np.random.default_rng(seed)
+    colors = np.array(["red", "green", "blue"])[rng.integers(0, 3, n)]
+    towns = np.array([f"town {i}" for i in range(20)])[rng.integers(0, 20, n)]
+    X = pd.DataFrame(
+        {
+            "size": rng.normal(size=n) * 1e3,
+            "age": np.where(rng.random(n) < 0.1, np.nan, rng.integers(0, 90, n)),
+            "color": colors,
+            "town": towns,
+            "is_new": rng.random(n) < 0.5,
+        }
+    )
+    return X
+
+
+def target(X, kind):
+    number = X["size"] / 1e3 + (X["color"] == "red") + 0.01 * X["age"].fillna(40)
+    number = number.to_numpy() + 0.1 * np.random.default_rng(1).normal(size=len(X))
+    if kind is TabularMLPRegressor:
+        return number
+    return np.array(["low", "middle", "high"])[np.digitize(number, np.quantile(number, [0.3, 0.7]))]
+
+
+def answers(model, X):
+    return model.predict_proba(X) if hasattr(model, "predict_proba") else model.predict(X)
+
+
+@pytest.fixture(scope="module")
+def fits():
+    """A quick fit of each estimator."""
+    X = frame()
+    kinds = TabularMLPClassifier, TabularMLPRegressor
+    return {kind: kind(**QUICK).fit(X, target(X, kind)) for kind in kinds}
+
+
+# -------------------- what is learned
+
+
+@BOTH
+def test_a_raw_frame_is_learned_and_judged_out_of_fold(kind):
+    X, new = frame(600), frame(400, seed=1)
+    y, truth = target(X, kind), target(new, kind)
+    model = kind(n_folds=3, random_state=0).fit(X, y)
+    if kind is TabularMLPRegressor:
+        assert model.score(new, truth) > 0.9
+        assert model.oof_score_ == pytest.approx(r2_score(y, model.oof_prediction_))
+        assert abs(model.oof_score_ - model.score(new, truth)) < 0.05
+    else:
+        assert model.score(new, truth) > 0.85
+        assert model.oof_loss_ == pytest.approx(log_loss(y, model.oof_prediction_), abs=1e-3)
+        assert abs(model.oof_score_ - model.score(new, truth)) < 0.05
+    assert model.n_members_ == 6
+    assert len(model.blend_weights_) == len(model.best_epochs_) == len(model.history_) == 2
+    assert np.sum(model.blend_weights_) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("name", HEADS)
+def test_every_head_is_learned_by_members(name):
+    head = HEADS[name]()
+    X = frame(120)
+    if "numbers" in head.targets:
+        kind, y = TabularMLPRegressor, 1.0 + RNG.integers(0, 5, 120)
+    else:
+        kind, y = TabularMLPClassifier, RNG.integers(0, 2 if name != "softmax" else 3, 120)
+    model = kind(head=name, **QUICK).fit(X, y)
+    assert np.isfinite(model.predict(X)).all()
+    if kind is TabularMLPRegressor:
+        ends = model.predict(X, coverage=0.8) if name != "quantile" else np.zeros((120, 2))
+        assert ends.shape == (120, 2)
+        assert np.all(ends[:, 0] <= ends[:, 1])
+    elif head.has_probabilities:
+        np.testing.assert_allclose(model.predict_proba(X).sum(axis=1), 1, rtol=1e-6)
+
+
+def test_several_numbers_and_labels():
+    X = frame()
+    numbers = np.column_stack([target(X, TabularMLPRegressor), X["size"]])
+    model = TabularMLPRegressor(**QUICK).fit(X, numbers)
+    assert model.predict(X).shape == model.oof_prediction_.shape == (ROWS, 2)
+    assert model.predict_interval(X).shape == (ROWS, 2, 2)
+    labels = (numbers > np.median(numbers, axis=0)).astype(int)
+    classifier = TabularMLPClassifier(**QUICK).fit(X, labels)
+    assert set(np.unique(classifier.predict(X))) == {0, 1}
+    assert classifier.predict_proba(X).shape == (ROWS, 2)
+
+
+@pytest.mark.parametrize("coverage", [0.5, 0.8, 0.9])
+def test_conformal_intervals_cover_what_they_say(coverage):
+    X, new = frame(1500), frame(3000, seed=1)
+    model = TabularMLPRegressor(**QUICK | {"n_folds": 4, "max_epochs": 10})
+    model.fit(X, target(X, TabularMLPRegressor))
+    low, high = model.predict(new, coverage=coverage).T
+    truth = target(new, TabularMLPRegressor)
+    assert abs(np.mean((low <= truth) & (truth <= high)) - coverage) < 0.035
+
+
+def test_too_few_rows_for_a_coverage_say_how_many_it_takes(fits):
+    with pytest.raises(ValueError, match=r"coverage=0.999 takes 1999 rows or more"):
+        fits[TabularMLPRegressor].predict_interval(frame(), 0.999)
+
+
+# -------------------- laws
+
+
+@BOTH
+def test_an_answer_depends_on_its_row_alone(fits, kind):
+    X, model = frame(50, seed=2), fits[kind]
+    whole, order = answers(model, X), np.random.default_rng(0).permutation(50)
+    np.testing.assert_allclose(answers(model, X.iloc[order]), whole[order], rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(answers(model, X.iloc[:1]), whole[:1], rtol=1e-5, atol=1e-6)
+
+
+@BOTH
+def test_an_unknown_level_is_missing(fits, kind):
+    X, model = frame(30, seed=3), fits[kind]
+    unknown = X.assign(town="nowhere", color=X["color"].where(X["color"] != "red", "mauve"))
+    missing = X.assign(town=None, color=X["color"].where(X["color"] != "red", None))
+    np.testing.assert_array_equal(answers(model, unknown), answers(model, missing))
+
+
+@BOTH
+def test_a_constant_column_changes_nothing(fits, kind):
+    X = frame().assign(constant=3.0, word="same")
+    model = kind(**QUICK).fit(X, target(X, kind))
+    np.testing.assert_array_equal(answers(model, X), answers(fits[kind], frame()))
+
+
+@BOTH
+def test_a_row_of_weight_zero_is_no_row(kind):
+    X = frame()
+    y, weights = target(X, kind), RNG.uniform(0.5, 2, ROWS)
+    out = RNG.random(ROWS) < 0.2
+    few = kind(**QUICK).fit(X[~out], y[~out], weights[~out])
+    worse = X.copy()
+    worse.loc[out, "size"] = 1e30
+    weights[out] = 0
+    all_rows = kind(**QUICK).fit(worse, y, weights)
+    np.testing.assert_array_equal(answers(all_rows, X), answers(few, X))
+    assert np.isnan(np.ravel(all_rows.oof_prediction_.astype(float)[out])).all()
+
+
+@BOTH
+def test_jobs_change_no_bit(fits, kind):
+    X = frame()
+    model = kind(n_jobs=2, **QUICK).fit(X, target(X, kind))
+    np.testing.assert_array_equal(answers(model, X), answers(fits[kind], X))
+
+
+@BOTH
+def test_pickles_answer_the_same_and_say_their_format(fits, kind):
+    model, X = fits[kind], frame()
+    again = pickle.loads(pickle.dumps(model))
+    np.testing.assert_array_equal(answers(again, X), answers(model, X))
+    state = model.__getstate__() | {"_format": 0}
+    with pytest.raises(ValueError, match="was pickled in format 0, and this version reads"):
+        clone(model).__setstate__(state)
+
+
+def test_the_compact_mode_holds_no_training_row():
+    X = frame(2000)
+    sizes = []
+    for n in (500, 2000):
+        y = target(X[:n], TabularMLPRegressor)
+        model = TabularMLPRegressor(n_neighbors=None, **QUICK).fit(X[:n], y)
+        assert model.n_members_ == 2
+        del model.oof_prediction_, model._residuals
+        sizes.append(len(pickle.dumps(model)))
+    assert sizes[1] < sizes[0] + 20_000
+
+
+# -------------------- groups, validation, limits
+
+
+class Shown(Callback):
+    """Notes the epochs, and may stop or interrupt a fit."""
+
+    def __init__(self, stop_at=None, error_at=None):
+        self.epochs, self.stop_at, self.error_at = 0, stop_at, error_at
+
+    def on_fit_task_end(self, estimator, context):  # noqa: ARG002
+        if context.task_name != "epoch":
+            return False
+        self.epochs += 1
+        if self.epochs == self.error_at:
+            raise KeyboardInterrupt
+        return self.epochs == self.stop_at
+
+
+def test_groups_are_never_on_both_sides():
+    groups = np.arange(ROWS) // 6
+    y = RNG.normal(size=40)[groups] + 0.1 * RNG.normal(size=ROWS)
+    X = RNG.normal(size=(40, 3))[groups]  # tells who has seen the group, and nobody else
+    options = QUICK | {"max_epochs": 20}
+    with_groups = TabularMLPRegressor(**options).fit(X, y, groups=groups)
+    without = TabularMLPRegressor(**options).fit(X, y)
+    assert with_groups.oof_score_ < 0.2
+    assert without.oof_score_ > 0.6
+    with pytest.raises(ValueError, match="groups has a single group, a, but members"):
+        TabularMLPRegressor(**QUICK).fit(X, y, groups=["a"] * ROWS)
+    with pytest.raises(ValueError, match="groups has 1 entries, but X has 240 rows"):
+        TabularMLPRegressor(**QUICK).fit(X, y, groups=["a"])
+
+
+@BOTH
+def test_rows_to_validate_on_judge_all_members(kind):
+    X, new = frame(), frame(80, seed=5)
+    y, truth = target(X, kind), target(new, kind)
+    model = kind(**QUICK).fit(X, y, X_val=new, y_val=truth)
+    assert len(model.oof_prediction_) == ROWS + 80
+    assert np.isnan(np.ravel(model.oof_prediction_[:ROWS].astype(float))).all()
+    np.testing.assert_allclose(model.oof_prediction_[ROWS:], answers(model, new), rtol=1e-4)
+    with pytest.raises(ValueError, match="X_val is given without y_val: give both, or neither"):
+        kind(**QUICK).fit(X, y, X_val=new)
+
+
+def test_a_limit_of_time_keeps_the_best_so_far():
+    X = frame()
+    model = TabularMLPRegressor(time_limit=1e-9, **QUICK).fit(X, target(X, TabularMLPRegressor))
+    assert model.n_members_ == 2
+    assert len(model.history_[0]["loss"]) == 1
+
+
+@pytest.mark.parametrize("error_at", [2, 6])
+def test_an_interruption_leaves_what_answers(error_at):
+    pytest.importorskip("sklearn.callback")
+    X = frame()
+    model = TabularMLPRegressor(**QUICK)
+    model.set_callbacks(Shown(error_at=error_at))
+    with pytest.warns(UserWarning, match="Training interrupted by user"):
+        model.fit(X, target(X, TabularMLPRegressor))
+    assert np.isfinite(model.predict(X)).all()
+
+
+def test_callbacks_see_every_epoch_and_may_stop():
+    pytest.importorskip("sklearn.callback")
+    X, shown = frame(), Shown(stop_at=3)
+    model = TabularMLPRegressor(**QUICK)
+    model.set_callbacks(shown)
+    model.fit(X, target(X, TabularMLPRegressor))
+    assert shown.epochs == 3
+
+
+@BOTH
+def test_a_failed_fit_changes_nothing(fits, kind):
+    model, X = pickle.loads(pickle.dumps(fits[kind])), frame()
+    before = answers(model, X)
+    for wrong in ({"n_bins": 1}, {"dates": "never"}, {"n_jobs": 0}, {"dropout": 1.0}):
+        failing = model.set_params(**wrong)
+        (name,) = wrong
+        with pytest.raises(ValueError, match=f"The '{name}' parameter of {kind.__name__} must be"):
+            failing.fit(X, target(X, kind))
+        model.set_params(**{name: clone(fits[kind]).get_params()[name]})
+    with pytest.raises(ValueError, match="y"):
+        model.fit(X, np.full(ROWS, np.nan))
+    np.testing.assert_array_equal(answers(model, X), before)
+
+
+@BOTH
+def test_a_stream_is_not_offered_and_says_so(kind):
+    assert not hasattr(kind(), "partial_fit")
+    with pytest.raises(AttributeError, match="has no partial_fit, since folds, bins and neighbors"):
+        kind().partial_fit(frame(), target(frame(), kind))
+
+
+@pytest.mark.parametrize("n", [2, 5, 30])
+def test_few_rows_and_rare_classes(n):
+    X = frame(n)
+    y = np.array(["a"] * (n - 1) + ["b"])
+    model = TabularMLPClassifier(**QUICK).fit(X, y)
+    assert model.predict_proba(X).shape == (n, 2)
+    one = TabularMLPClassifier(**QUICK).fit(X, ["a"] * n)
+    assert set(one.predict(X)) == {"a"}
+    assert np.isfinite(TabularMLPRegressor(**QUICK).fit(X, np.arange(n) * 1e9).predict(X)).all()
+
+
+@pytest.mark.parametrize("factor", [1e-12, 1e12])
+def test_a_target_of_any_unit(fits, factor):
+    X = frame()
+    y = target(X, TabularMLPRegressor)
+    model = TabularMLPRegressor(**QUICK).fit(X, factor * y)
+    expected = fits[TabularMLPRegressor].predict(X)
+    np.testing.assert_allclose(model.predict(X) / factor, expected, rtol=1e-2, atol=1e-2)
+
+
+def test_no_warning_in_an_ordinary_fit(fits):
+    X = frame()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        clone(fits[TabularMLPRegressor]).fit(X, target(X, TabularMLPRegressor)).predict(X)
