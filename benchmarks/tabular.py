@@ -104,6 +104,7 @@ class CatBoost:
         return X.assign(**{name: X[name].astype(str) for name in names}), names
 
     def fit(self, X: pd.DataFrame, y: np.ndarray) -> "CatBoost":
+        """Fit to a frame."""
         X, names = self._read(X)
         columns = y.T if y.ndim == 2 else [y]
         self._models = [self._make().fit(X, column, cat_features=names) for column in columns]
@@ -111,10 +112,12 @@ class CatBoost:
         return self
 
     def predict(self, X: pd.DataFrame) -> np.ndarray:
+        """Predict the target."""
         found = [np.ravel(model.predict(self._read(X)[0])) for model in self._models]
         return np.stack(found, axis=1) if self._is_many else found[0]
 
     def predict_proba(self, X: pd.DataFrame) -> np.ndarray:
+        """Predict the probabilities of the classes."""
         return self._models[0].predict_proba(self._read(X)[0])
 
 
@@ -137,14 +140,17 @@ class RealMLP:
         self._model = kind(random_state=0, device="cpu", n_threads=1)
 
     def fit(self, X: pd.DataFrame, y: np.ndarray) -> "RealMLP":
+        """Fit to a frame."""
         self._medians = X.median(numeric_only=True)
         self._model.fit(X.fillna(self._medians), y)
         return self
 
     def predict(self, X: pd.DataFrame) -> np.ndarray:
+        """Predict the target."""
         return self._model.predict(X.fillna(self._medians))
 
     def predict_proba(self, X: pd.DataFrame) -> np.ndarray:
+        """Predict the probabilities of the classes."""
         return self._model.predict_proba(X.fillna(self._medians))
 
 

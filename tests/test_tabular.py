@@ -24,7 +24,7 @@ def frame(n=ROWS, seed=0):
     rng = np.random.default_rng(seed)
     colors = np.array(["red", "green", "blue"])[rng.integers(0, 3, n)]
     towns = np.array([f"town {i}" for i in range(20)])[rng.integers(0, 20, n)]
-    X = pd.DataFrame(
+    return pd.DataFrame(
         {
             "size": rng.normal(size=n) * 1e3,
             "age": np.where(rng.random(n) < 0.1, np.nan, rng.integers(0, 90, n)),
@@ -33,7 +33,6 @@ def frame(n=ROWS, seed=0):
             "is_new": rng.random(n) < 0.5,
         }
     )
-    return X
 
 
 def target(X, kind):

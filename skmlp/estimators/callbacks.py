@@ -89,7 +89,7 @@ class Watcher:
 
     @classmethod
     def of(
-        cls, estimator: Any, max_iter: int, X: Any, y: Any, sample_weight: Any
+        cls, estimator: Any, max_iter: int | None, X: Any, y: Any, sample_weight: Any
     ) -> Watcher | None:
         """Return the watcher of an estimator; None where it has no callbacks.
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from numbers import Real
 from types import MappingProxyType
 from typing import Any
 
@@ -315,7 +314,7 @@ def checked_rates(layer: Layer, inputs: int, units: int) -> Mapping[str, float]:
             f"({', '.join(map(repr, names))}) to factors, got {said!r}."
         )
     for name, factor in said.items():
-        if not (isinstance(factor, Real) and 0 <= factor < np.inf):
+        if type(factor) not in (int, float) or not 0 <= factor < np.inf:
             raise ValueError(
                 f"{layer!r} must give {name!r} a finite factor >= 0 of the rate, got {factor!r}."
             )

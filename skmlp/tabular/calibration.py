@@ -117,7 +117,7 @@ class Blend:
         return blend, blend.answers(head, kinds), loss
 
     def answers(self, head: Head, kinds: Sequence[np.ndarray]) -> np.ndarray:
-        """Blend raw outputs, (members, n, n_raw) for each kind: probabilities, or raw themselves."""
+        """Blend raw outputs, (members, n, n_raw) for each kind: their probabilities, if any."""
         *own, last = self.temperatures
         parts: list[Any] = []
         for share, raw, temperature in zip(self.weights, kinds, own, strict=True):

@@ -12,16 +12,15 @@ Until that statement, and after any failure, the estimator is what it was.
 from __future__ import annotations
 
 import math
+import os
 import re
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from inspect import signature
 from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
-from joblib import effective_n_jobs
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.metrics import accuracy_score, r2_score
 from sklearn.utils import check_random_state, column_or_1d
@@ -68,6 +67,12 @@ class _Clock:
         if self._end is not None and time.monotonic() >= self._end:
             self.is_over = True
         return self.is_over
+
+
+def _jobs(n_jobs: int | None) -> int:
+    """Return how many threads are meant: None is 1, and -1 as many as there are cores."""
+    n = 1 if n_jobs is None else int(n_jobs)
+    return n if n > 0 else max(1, (os.cpu_count() or 1) + 1 + n)
 
 
 def documented(estimator: type) -> type:
@@ -272,7 +277,7 @@ class TabularMLP(CallbackSupportMixin, Answers, BaseEstimator):
             float(self.weight_decay),
             self._dropout if isinstance(self.dropout, str) else float(self.dropout),
             int(self.embedding_size),
-            effective_n_jobs(self.n_jobs),
+            _jobs(self.n_jobs),
             bool(self.verbose),
         )
 
@@ -494,7 +499,7 @@ class TabularMLPRegressor(NumberAnswers, RegressorMixin, TabularMLP):
 
 
 def _around(residuals: np.ndarray, tail: float) -> np.ndarray:
-    """Return the residuals, sorted (n, n_targets), that leave a tail on either side: (n_targets, 2).
+    """Return which of sorted residuals (n, n_targets) leave a tail on either side, (n_targets, 2).
 
     With n of them a new one is below the k-th smallest with probability k / (n + 1).
     """

@@ -16,7 +16,7 @@ its parametrization and rates; folds, judgment and the second schedule are our o
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Self
@@ -292,7 +292,7 @@ def _descent(
     seed: np.random.SeedSequence,
 ) -> Descent:
     theta, network = objective.theta, objective.graph.network
-    options = {"weight_decay": how.weight_decay, **BETAS}
+    options: dict[str, Any] = {"weight_decay": how.weight_decay, **BETAS}
     stretches = network.penalized, network.rates
     n_batches = max(1, round(len(rows) / how.batch_size))  # as equal as can be: none is small
     stepping = Stepping(

@@ -7,7 +7,7 @@ from numbers import Integral
 from typing import Any
 
 from ..estimators.settings import COUNT, DECAY, POSITIVE, RULES, ZERO_OR_MORE, Rule
-from ..heads.domains import is_count
+from ..heads.domains import is_count, is_number
 
 
 def _or_auto(rule: Rule) -> Rule:
@@ -25,8 +25,7 @@ def _are(rule: Callable[[Any], bool]) -> Callable[[Any], bool]:
 
 def _whole(least: int) -> Rule:
     def allows(value: Any) -> bool:
-        is_whole = isinstance(value, Integral) and not isinstance(value, bool)
-        return is_whole and int(value) >= least
+        return is_number(value) and isinstance(value, Integral) and int(value) >= least
 
     return Rule(allows, f"a whole number >= {least}")
 
@@ -63,8 +62,7 @@ RULES_OF_TABLES: Mapping[str, Rule] = {
     ),
     "n_jobs": Rule(
         lambda value: (
-            value is None
-            or (isinstance(value, Integral) and not isinstance(value, bool) and value != 0)
+            value is None or (is_number(value) and isinstance(value, Integral) and value != 0)
         ),
         "None or a whole number other than 0",
     ),

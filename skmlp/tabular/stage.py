@@ -1,4 +1,4 @@
-r"""Layers in the neural tangent parametrization, and the first one, which scales and embeds columns.
+r"""Layers in the neural tangent parametrization; the first one scales and embeds columns.
 
 .. math:: a = f((s \odot x) W + b)
 

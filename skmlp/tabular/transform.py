@@ -66,7 +66,7 @@ class Transform:
         return np.clip(found, self.least, self.most)
 
     def scaled(self, raw: np.ndarray, Y: np.ndarray, weights: np.ndarray | None) -> Self:
-        """Return the transform with the factors that fit answers out of fold best: (members, n, k)."""
+        """Return the transform with the factors that suit (members, n, k) out of fold best."""
         q = np.mean(self.answers(raw), axis=0)
         w = np.ones(len(q)) if weights is None else weights
         squares = w @ (q * q)

@@ -53,7 +53,7 @@ class Outcome:
     kind: str = ""
 
 
-class Diverged(ValueError):
+class Diverged(ValueError):  # noqa: N818, a state of training, which is the error
     """Training that was no longer finite before it had learned anything."""
 
 
@@ -404,7 +404,41 @@ class Descent:
         )
 
 
-def train_minibatches(course: Course, descent: Descent) -> Outcome:
+class Epochs(Protocol):
+    """What takes epochs of steps: a `Descent`, or several of them."""
+
+    how: Stepping
+    average: Average | None
+
+    @property
+    def order(self) -> np.ndarray:
+        """The training rows, in the order of the last epoch."""
+
+    @property
+    def rate(self) -> float:
+        """The rate of the next epoch."""
+
+    @property
+    def solver(self) -> Solver:
+        """The solver, whose rate is that of the last step."""
+
+    def epoch(self, epochs_before: int) -> float:
+        """Go through all rows once; return the mean objective, NaN where one is not finite."""
+
+    def over_all_rows(self) -> float:
+        """Return the objective of theta, as it stands, over all training rows."""
+
+    def after_epoch(self, samples_seen: int) -> None:
+        """Set the rate of the next epoch."""
+
+    def slow_down(self) -> float | None:
+        """Set the rate where nothing improves any more; return it, or None to stop."""
+
+    def restart(self) -> None:
+        """Begin anew, at half the rate."""
+
+
+def train_minibatches(course: Course, descent: Epochs) -> Outcome:
     """Run a stochastic solver over minibatches until training converges or has to end.
 
     Where the loss or the parameters are no longer finite, it goes back to parameters that are known

@@ -17,7 +17,7 @@ import numpy as np
 
 from ..engine import aligned
 from .loops import Descent
-from .state import State
+from .solvers import Average, Solver
 
 
 class Members:
@@ -34,7 +34,7 @@ class Members:
     def __init__(self, descents: Sequence[Descent], n_jobs: int = 1) -> None:
         self.descents = list(descents)
         self.how = self.descents[0].how
-        self.average = None
+        self.average: Average | None = None
         self._map: Callable[..., Iterable[Any]] = map
         self._n_jobs = min(n_jobs, len(self.descents))
 
@@ -62,7 +62,7 @@ class Members:
         return self.descents[0].rate
 
     @property
-    def solver(self) -> Any:
+    def solver(self) -> Solver:
         """The solver of the first member: all are at the same rate."""
         return self.descents[0].solver
 
@@ -71,7 +71,7 @@ class Members:
         return list(self._map(function, self.descents, *arguments))
 
     def epoch(self, epochs_before: int) -> float:
-        """Take an epoch of each; return the mean of their objectives, NaN where one is not finite."""
+        """Take an epoch of each; return their mean objective, NaN where one is not finite."""
         return float(np.mean(self.each(lambda descent: descent.epoch(epochs_before))))
 
     def over_all_rows(self) -> float:
@@ -85,16 +85,12 @@ class Members:
 
     def slow_down(self) -> float | None:
         """Set the rate where nothing improves any more; return it, or None to stop."""
-        return [descent.slow_down() for descent in self.descents][0]
+        return self.each(Descent.slow_down)[0]
 
     def restart(self) -> None:
         """Begin anew, at half the rate."""
         for descent in self.descents:
             descent.restart()
-
-    def state(self, state: State) -> State:
-        """Return a state with all that is known here: the members' solvers are not kept."""
-        return state
 
 
 def thetas(n_members: int, n_parameters: int, dtype: Any) -> tuple[np.ndarray, list[np.ndarray]]:
