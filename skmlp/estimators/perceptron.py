@@ -46,6 +46,7 @@ from .scoring import (
 )
 from .settings import Settings, descriptions_of
 from .starts import Problem, Start, continued, fresh, resumed, streamed
+from .verdict import verdict
 
 _ORDINARY = 1e6  # where parameters and inputs are no larger, what is computed of them is finite
 _NAMES_OF_INPUTS = ("n_features_in_", "feature_names_in_")
@@ -196,7 +197,8 @@ class MultilayerPerceptron(CallbackSupportMixin, FittedNetwork):
         Warns
         -----
         ConvergenceWarning
-            If training ended before it converged, with the cause and what to change.
+            If training ended before it converged, or if its mean loss on the training data is above
+            that of the best constant; with the cause and what to change.
         RuntimeWarning
             If the loss, a gradient or the parameters were no longer finite. The step is then not
             taken: training goes back to the best parameters so far with a new solver and half the
@@ -261,13 +263,16 @@ class MultilayerPerceptron(CallbackSupportMixin, FittedNetwork):
             if not len(problem.data.rows):
                 raise ValueError("Sample weights must contain at least one non-zero number.")
             start = fresh(problem) if begin is None else begin(problem)
-            outcome, state = self._train(problem, start, _objective(problem, start), watcher)
+            objective = _objective(problem, start)
+            outcome, state = self._train(problem, start, objective, watcher)
+            said = verdict(problem, objective, state.training_rows, outcome, state.progress.n_iter)
             self._publish(problem, start.theta, state, state.finished(), Spares())
             if watcher is not None:
                 watcher.finish()
-            if outcome.kind in ("unconverged", "interrupted"):
-                category = UserWarning if outcome.kind == "interrupted" else ConvergenceWarning
-                warn(str(outcome.problem), category)
+            if outcome.kind == "interrupted":
+                warn(str(outcome.problem), UserWarning)
+            if said is not None or outcome.kind == "unconverged":
+                warn(said or str(outcome.problem), ConvergenceWarning)
         if outcome.kind == "diverged":
             raise ValueError(outcome.problem)
         return self

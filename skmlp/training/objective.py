@@ -92,8 +92,9 @@ class LossGraph:
         The variables for the parts of each layer.
     raw, total, objective : Expression
         The raw outputs, the sum of the losses times their weights, and the scalar data term.
-    predicted : Expression
-        The data term of the network as it predicts; the same node where that is no other.
+    answers, predicted : Expression
+        The raw outputs and the data term of the network as it predicts; the same nodes where that
+        is no other.
     """
 
     def __init__(
@@ -123,9 +124,10 @@ class LossGraph:
         self.training = None if noise is None else Training(noise, w)
         self.raw, self.total = self._composed(self.training)
         self.objective = (self.per_row * self.total).named("objective")
-        self.predicted = self.objective
+        self.answers, self.predicted = self.raw, self.objective
         if self.training is not None and self.training.differs:
-            self.predicted = self.per_row * self._composed(None)[1]
+            self.answers, total = self._composed(None)
+            self.predicted = self.per_row * total
 
     def _composed(self, occasion: Training | None) -> tuple[Expression, Expression]:
         """Return the raw outputs and the total loss for an occasion."""
@@ -350,6 +352,10 @@ class Objective:
         weights = (self.theta[stretch] for stretch in self.graph.network.penalized)
         squares = sum(float(np.dot(w, w)) for w in weights)
         return value + 0.5 * self._alpha * n_batches / len(rows) * squares
+
+    def answers(self, rows: np.ndarray) -> np.ndarray:
+        """Compute the raw outputs for some rows with the network as it predicts."""
+        return self._forward([self.graph.answers]).run(self._data, rows)[0]
 
     def _forward(self, outputs: list[Expression]) -> Program:
         """Make a program without gradients, once."""
