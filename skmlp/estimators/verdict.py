@@ -3,9 +3,11 @@ r"""A verdict on a finished fit: whether the network is better than a constant.
 The law: a model whose mean loss on the training rows is above that of the best constant is told of,
 with the cause. No number of the fit depends on it: some evenly spaced rows are looked at, once.
 
-.. math:: \bar d > 2 \, s_d / \sqrt{n}, \quad d_i = w_i (\ell(raw_i, y_i) - \ell(c, y_i))
+.. math:: \bar d > \min(2 \, s_d / \sqrt{n}, |\bar\ell_c| + s_c),
+          \quad d_i = w_i (\ell(raw_i, y_i) - \ell(c, y_i))
 
-with c the head's `initial_raw`: a difference that noise may make is no verdict.
+with c the head's `initial_raw`: a difference that noise may make is no verdict, a few rows that are
+far off are one. The s are standard deviations over the rows.
 """
 
 from __future__ import annotations
@@ -85,11 +87,12 @@ def worse_than_constant(
         shares = np.ones(len(Y)) if weights is None else weights / np.mean(weights)
         difference = shares * (of_network - of_constant)
         found = Losses(float(np.mean(shares * of_network)), float(np.mean(shares * of_constant)))
-        error = float(np.std(difference)) / math.sqrt(len(Y))
+        noise = _SURE * float(np.std(difference)) / math.sqrt(len(Y))
+        size = abs(found.constant) + float(np.std(shares * of_constant))
     if not math.isfinite(found.constant):
         return None
     mean = float(np.mean(difference))
-    is_worse = not math.isfinite(mean) or mean > _SURE * error + 1e-6 * abs(found.constant)
+    is_worse = not math.isfinite(mean) or mean > np.fmin(noise, size) + 1e-6 * size
     return found if is_worse else None
 
 
