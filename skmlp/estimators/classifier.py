@@ -7,10 +7,13 @@ from typing import Any, Self
 import numpy as np
 from scipy.sparse import csr_matrix
 from sklearn.base import ClassifierMixin
+from sklearn.metrics import accuracy_score
 from sklearn.utils.metaestimators import available_if
 
 from ..heads import HEADS
 from .availability import has, has_scores_alone, has_stochastic_solver
+from .containers import read_labels
+from .data import check_weights
 from .perceptron import MultilayerPerceptron, documented
 from .prediction import Fitted
 from .targets import Classes
@@ -170,6 +173,27 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):
         fitted = Fitted(self)
         answers = fitted.answers(fitted.checked(X), fitted.target.decode)
         return csr_matrix(answers) if fitted.target.are_sparse else answers
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Return the accuracy, the share of samples whose class, or all of whose labels, are right.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+            Inputs.
+        y : array-like of shape (n_samples,) or (n_samples, n_labels)
+            Classes, or a 0/1 matrix of labels.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights.
+
+        Returns
+        -------
+        float
+            The accuracy of `predict`.
+        """
+        predicted, y = self.predict(X), read_labels(y, "y")
+        weights = check_weights(sample_weight, predicted.shape[0])
+        return float(accuracy_score(y, predicted, sample_weight=weights))
 
     @available_if(has("probabilities"))
     def predict_proba(self, X: Any) -> np.ndarray:

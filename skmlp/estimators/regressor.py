@@ -9,9 +9,12 @@ from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
 from sklearn.utils.metaestimators import available_if
 
+from ..engine.words import shown
 from ..heads import for_one_target
 from ..heads.domains import is_number
 from .availability import has, has_stochastic_solver, known_head, only_with
+from .containers import read_numbers
+from .data import check_weights
 from .perceptron import MultilayerPerceptron, documented
 from .targets import Numbers
 
@@ -148,7 +151,8 @@ class MLPRegressor(RegressorMixin, MultilayerPerceptron):
             R2 of `predict`, with several quantiles of the one next to the median.
         """
         predicted = self._answers(X, lambda target, raw: target.head.center(raw))
-        return float(r2_score(y, _without_targets_axis(predicted), sample_weight=sample_weight))
+        y, weights = read_numbers(y, "y"), check_weights(sample_weight, len(predicted))
+        return float(r2_score(y, _without_targets_axis(predicted), sample_weight=weights))
 
     def predict(self, X: Any, return_std: bool = False) -> Any:
         """Predict the target of each sample.
@@ -235,7 +239,7 @@ class MLPRegressor(RegressorMixin, MultilayerPerceptron):
         """
         levels = np.ravel(np.asarray(q, np.float64))
         if not (len(levels) and np.all((levels > 0) & (levels < 1)) and np.ndim(q) < 2):
-            raise ValueError(f"q must be a number in (0, 1) or a list of them, got {q!r}")
+            raise ValueError(f"q must be a number in (0, 1) or a list of them, got {shown(q)}")
         quantiles = self._answers(X, lambda target, raw: target.head.quantile(raw, levels.tolist()))
         return _without_targets_axis(quantiles if np.ndim(q) else quantiles[..., 0])
 
@@ -261,7 +265,7 @@ class MLPRegressor(RegressorMixin, MultilayerPerceptron):
             If `coverage` is not in (0, 1), or the head does not have the quantiles.
         """
         if not (is_number(coverage) and 0 < coverage < 1):
-            raise ValueError(f"coverage must be a number in (0, 1), got {coverage!r}")
+            raise ValueError(f"coverage must be a number in (0, 1), got {shown(coverage)}")
         tail = (1 - float(coverage)) / 2
         return self.predict_quantiles(X, [tail, 1 - tail])
 
