@@ -45,6 +45,7 @@ _FURTHER = {
     ("word", "y"): ": MLPClassifier learns words",
     ("missing", "X"): ": sklearn.impute.SimpleImputer fills it",
 }
+_NO_LABELS = ("missing", "masked", "date", "span", "complex")
 
 
 def place(row: int, column: Any = None) -> str:
@@ -109,17 +110,14 @@ def name_of_column(values: Any, column: int) -> Any:
 
 def array_of(values: Any, name: str) -> np.ndarray:
     """Return anything but a data frame or a sparse matrix as an array; nothing in it is masked."""
-    if isinstance(values, np.ma.MaskedArray):
-        if np.ma.is_masked(values):
-            row, *column = map(int, np.argwhere(np.ma.getmaskarray(values))[0])
-            raise Problem("masked", row, None).error(name, *column[:1])
-        return values.data
-    if isinstance(values, (list, tuple)) and any(isinstance(x, np.ma.MaskedArray) for x in values):
-        return array_of(np.ma.array(values), name)
+    _refuse_masked(values, name)
     try:
-        array = np.asarray(values)
+        with np.errstate(all="ignore"):  # NumPy makes text of [nan, "a"]
+            array = np.asarray(values)
         if array.dtype.kind in "US" and not hasattr(values, "dtype"):
             array = np.asarray(values, dtype=object)  # [1, "a"] is not ["1", "a"]
+    except TypeError:  # numbers beside spans of time
+        array = np.asarray(values, dtype=object)
     except ValueError as error:
         if "inhomogeneous" not in str(error):
             raise
@@ -132,6 +130,20 @@ def array_of(values: Any, name: str) -> np.ndarray:
     if array.dtype.kind == "c":
         raise ValueError(f"Complex data not supported: {name} has dtype {array.dtype}.")
     return array.astype(object) if array.dtype.kind == "T" else array
+
+
+def _refuse_masked(values: Any, name: str) -> None:
+    """Refuse a masked array, or a list that has some, where an entry is masked."""
+    parts: list[tuple[tuple[int, ...], Any]] = []
+    if isinstance(values, np.ma.MaskedArray):
+        parts = [((), values)]
+    elif isinstance(values, (list, tuple)):
+        parts = [((i,), x) for i, x in enumerate(values) if isinstance(x, np.ma.MaskedArray)]
+    for start, part in parts:
+        if np.ma.is_masked(part):
+            at = np.argwhere(np.ma.getmaskarray(part))[0]
+            row, *column = *start, *map(int, at)
+            raise Problem("masked", row, None).error(name, *column[:1])
 
 
 def _uneven(values: Any, name: str) -> str:
@@ -276,18 +288,18 @@ def _kind_of(value: Any) -> str:
     """Say what a value that is no text is."""
     if isinstance(value, bytes):
         return "thing"
+    if isinstance(value, (timedelta, np.timedelta64)):
+        return "span"
+    if isinstance(value, (date, time, np.datetime64)) or hasattr(value, "to_timestamp"):
+        return "missing" if type(value).__name__ == "NaTType" else "date"
     if isinstance(value, (float, np.floating)):
         return "missing" if isnan(value) else "number"
     if isinstance(value, (Real, Decimal, np.bool_)):
         return "number"
-    if value is None or type(value).__name__ in ("NAType", "NaTType"):
+    if value is None or type(value).__name__ == "NAType":
         return "missing"
     if value is np.ma.masked:
         return "masked"
-    if isinstance(value, (timedelta, np.timedelta64)):
-        return "span"
-    if isinstance(value, (date, time, np.datetime64)) or hasattr(value, "to_timestamp"):
-        return "date"
     if isinstance(value, Complex):
         return "complex"
     return "number" if hasattr(value, "__float__") and np.ndim(value) == 0 else "thing"
@@ -309,15 +321,14 @@ def read_labels(values: Any, name: str) -> Any:
             )
         return values.tocsr()
     if not is_table(values):
-        return _of_one_type(array_of(values, name), name)
-    read = [
-        _of_one_type(array_of(column, name), name, label) for label, column in columns_of(values)
-    ]
+        return _of_one_type(values, name)
+    read = [_of_one_type(column, name, label) for label, column in columns_of(values)]
     return np.column_stack(read) if read else np.empty((len(values), 0))
 
 
-def _of_one_type(array: np.ndarray, name: str, label: Any = None) -> np.ndarray:
+def _of_one_type(values: Any, name: str, label: Any = None) -> np.ndarray:
     """Return labels of one type, or say which are none; `label` names the one column."""
+    array = array_of(values, name)
     if array.dtype.kind in "biufU" or not array.size:
         return array
     columns = array.shape[1] if array.ndim == 2 else None
@@ -329,22 +340,26 @@ def _of_one_type(array: np.ndarray, name: str, label: Any = None) -> np.ndarray:
     if set(map(type, items)) == {str}:
         return array
     kinds = ["text" if isinstance(value, str) else _kind_of(value) for value in items]
-    for what in ("missing", "masked", "date", "span", "complex"):
-        if what in kinds:
-            row, column = at(kinds.index(what))
-            raise Problem(what, row, items[kinds.index(what)]).error(name, column)
-    odd = (
-        kinds.index("thing")
-        if "thing" in kinds
-        else next((i for i, what in enumerate(kinds) if what != kinds[0]), None)
+    odd = _odd_one(kinds)
+    if odd is None:
+        return array if kinds[0] == "text" else _of_numbers(items, name, at).reshape(array.shape)
+    row, column = at(odd)
+    if kinds[odd] in _NO_LABELS:
+        problem = Problem(kinds[odd], row, items[odd])
+        raise problem.error(name, column, has_dt=hasattr(values, "dt"))
+    beside = "" if kinds[odd] == "thing" else f" beside {shown(items[0])} in {place(*at(0))}"
+    raise ValueError(
+        f"Unknown label type: unknown: {name} has {shown(items[odd])} in {place(row, column)}"
+        f"{beside}; make all labels strings, or all of them whole numbers or truth values."
     )
-    if odd is not None:
-        beside = "" if kinds[odd] == "thing" else f" beside {shown(items[0])} in {place(*at(0))}"
-        raise ValueError(
-            f"Unknown label type: unknown: {name} has {shown(items[odd])} in {place(*at(odd))}"
-            f"{beside}; make all labels strings, or all of them whole numbers or truth values."
-        )
-    return array if kinds[0] == "text" else _of_numbers(items, name, at).reshape(array.shape)
+
+
+def _odd_one(kinds: Sequence[str]) -> int | None:
+    """Return the first of the labels that is none, or that is of another type than the first."""
+    for what in (*_NO_LABELS, "thing"):
+        if what in kinds:
+            return kinds.index(what)
+    return next((i for i, what in enumerate(kinds) if what != kinds[0]), None)
 
 
 def _of_numbers(items: Sequence[Any], name: str, at: Any) -> np.ndarray:

@@ -268,7 +268,8 @@ class Classes(Target):
         if set(read.names) != set(self.classes):
             raise ValueError(
                 "warm_start can only be used where `y` has the same classes as in the previous "
-                f"call to fit. Previously got {self.classes}, `y` has {read.names}."
+                f"call to fit, {shown(self.classes.tolist())}, but it has "
+                f"{shown(read.names.tolist())}."
             )
         self._check_order(read.order)
         return super().continued(settings, read)
@@ -278,7 +279,7 @@ class Classes(Target):
         if classes is not None and set(_read_classes(classes)) != set(self.classes):
             raise ValueError(
                 f"classes={shown(classes)} is not the same as on the last call to partial_fit, "
-                f"was: {shown(self.classes)}."
+                f"was: {shown(self.classes.tolist())}."
             )
         self._check_order(read.order)
         return super().streamed(settings, classes, read)
@@ -308,9 +309,10 @@ class Classes(Target):
                 f"fitted on a {self.kind} target."
             )
         if not set(labels.names) <= set(self.classes):
+            odd = next(name for name in labels.names if name not in set(self.classes))
             raise ValueError(
-                f"`y` has classes not in `self.classes_`. `self.classes_` has {self.classes}, "
-                f"`y` has {labels.names}."
+                f"y has the class {shown(odd)}, which is not in classes_, "
+                f"{shown(self.classes.tolist())}."
             )
         if labels.are_many:
             y = labels.y if isinstance(labels.y, np.ndarray) else labels.y.toarray()
@@ -405,17 +407,16 @@ class Classes(Target):
 
 def _check_labels(y: Any, given: Any, kind: str) -> None:
     """Refuse a matrix that has more in it than 0 and 1."""
-    if isinstance(y, np.ndarray):
-        odd = np.argwhere((y != 0) & (y != 1))
-        found = [(*odd[0], y[tuple(odd[0])])] if len(odd) else []
-    else:
-        entries = y.tocoo()
-        odd = np.flatnonzero((entries.data != 0) & (entries.data != 1))[:1]
-        found = [(entries.row[i], entries.col[i], entries.data[i]) for i in odd]
-    if not found:
+    entries = y if isinstance(y, np.ndarray) else y.data
+    is_odd = np.ones(entries.shape, bool)  # of words, which compare with no number
+    if entries.dtype.kind in "biuf":
+        is_odd = (entries != 0) & (entries != 1)
+    if not np.any(is_odd):
         return
-    row, column, value = found[0]
-    has = f"y has {shown(value)} in {place(row, name_of_column(given, column))}"
+    at = np.argwhere(is_odd)[0]
+    row, column = at if entries is y else (y.tocoo().row[at[0]], y.tocoo().col[at[0]])
+    value, where = y[row, column], place(row, name_of_column(given, column))
+    has = f"y has {shown(value)} in {where}"
     if kind == "multiclass-multioutput":
         raise ValueError(
             f"Multioutput target data with several classes is not supported: {has}; fit one "
@@ -430,6 +431,7 @@ def _check_labels(y: Any, given: Any, kind: str) -> None:
 def _read_classes(classes: Any) -> np.ndarray:
     """Read the classes that a stream will have."""
     read = read_labels(classes, "classes")
+    read = np.ravel(read) if read.shape[1:] == (1,) else read
     if not isinstance(read, np.ndarray) or read.ndim != 1:
         raise ValueError(f"classes must be a list of labels, got {shown(classes)}.")
     check_finite(read, "classes")
@@ -467,8 +469,8 @@ def _in_order(
     for name in found:
         if name not in positions:
             raise ValueError(
-                f"y has the class {shown(name)}, which is not in the order that was given, "
-                f"{shown(order)}."
+                f"{'y' if announced is None else 'classes'} has the class {shown(name)}, which is "
+                f"not in the order that was given, {shown(order)}."
             )
     return names[np.argsort([positions[name] for name in found])]
 
