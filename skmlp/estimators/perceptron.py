@@ -164,7 +164,8 @@ class MultilayerPerceptron(CallbackSupportMixin, FittedNetwork):
         Parameters
         ----------
         X : array-like or sparse matrix of shape (n_samples, n_features)
-            Inputs; float32 and float64 are used as they are, other numbers become float64.
+            Inputs; float32 and float64 are used as they are, other numbers, and text that is one,
+            become float64.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Targets: class labels, a 0/1 matrix of labels, or numbers.
         sample_weight : array-like of shape (n_samples,), default=None

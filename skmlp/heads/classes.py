@@ -206,7 +206,8 @@ class Ordinal(Head):
     for all inputs. The order is that of `classes`, or the one that the target declares (an ordered
     Categorical of pandas, an Enum of polars), or that of numbers; strings have none. Levels that
     never occur in a fit are left out, since no threshold could be learned for them: `classes_` are
-    those that do, in their order; of a stream all that were announced. Loss: the log loss,
+    those that do, in their order; of a stream all that were announced. scikit-learn's metrics of
+    probabilities take columns for sorted by label, so give them numbers. Loss: the log loss,
     -log P(true class). Domain: one-hot y. Link: cumulative logit. Raw outputs: the score, t_1, and
     for each further threshold how far it is above the one before, as log(1 + exp(raw)); `predict`
     is the probability of each class. The class of a sample is the median, which minimizes the
