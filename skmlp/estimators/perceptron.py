@@ -25,6 +25,7 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 
 from ..engine import running
+from ..engine.words import shown
 from ..network import NORMALIZATIONS
 from ..network.network import Network
 from ..training.checkpoints import read_checkpoint
@@ -164,7 +165,8 @@ class MultilayerPerceptron(CallbackSupportMixin, FittedNetwork):
         Parameters
         ----------
         X : array-like or sparse matrix of shape (n_samples, n_features)
-            Inputs; float32 and float64 are used as they are, other numbers become float64.
+            Inputs; float32 and float64 are used as they are, other numbers, and text that is one,
+            become float64.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Targets: class labels, a 0/1 matrix of labels, or numbers.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -410,7 +412,8 @@ class MultilayerPerceptron(CallbackSupportMixin, FittedNetwork):
             return None
         shown = start.theta if state.scale is None else start.theta.copy()
         in_training = copy(self)  # a scorer is given arrays, so there are no names to compare
-        in_training.__dict__.update(_attributes(problem, network.split(shown), state, state))
+        for_metrics = problem._replace(target=problem.target.sorted)
+        in_training.__dict__.update(_attributes(for_metrics, network.split(shown), state, state))
         in_training.__dict__.pop("feature_names_in_", None)
         fitted = Fitted(in_training)
         score = _score(scoring, in_training, problem.target)
@@ -554,7 +557,7 @@ def _check_batches(settings: Settings, n_rows: int) -> None:
     if keeps_statistics and settings.batch_rows(n_rows) == 1:
         raise ValueError(
             f"normalization={name!r} needs 2 samples or more in a batch, got 1 sample (of "
-            f"{n_rows}, with batch_size={settings.batch_size!r}): raise it, or take 'layer'."
+            f"{n_rows}, with batch_size={shown(settings.batch_size)}): raise it, or take 'layer'."
         )
 
 

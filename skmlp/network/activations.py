@@ -19,6 +19,7 @@ import numpy as np
 from scipy import special
 
 from ..engine import straight_through
+from ..engine.words import shown
 
 
 class Learned(float):
@@ -60,7 +61,9 @@ class Learned(float):
     def __new__(cls, start: float) -> Self:
         """Make the number."""
         if not np.isfinite(start):
-            raise ValueError(f"a learned parameter must start at a finite number, got {start!r}")
+            raise ValueError(
+                f"a learned parameter must start at a finite number, got {shown(start)}"
+            )
         return super().__new__(cls, start)
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:

@@ -17,6 +17,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from ..engine import running
+from ..engine.words import shown
 from .objective import Objective
 from .schedules import Constant
 from .solvers import Average, Solver, clip_norm, is_finite, minimize_lbfgs
@@ -459,7 +460,7 @@ def _checked_factor(factor: Callable[[float], float], progress: float) -> float:
     if not 0 <= found < math.inf:
         raise ValueError(
             f"learning_rate must be a function that returns a finite number >= 0, but at progress "
-            f"{progress:g} it returned {found!r}."
+            f"{progress:g} it returned {shown(found)}."
         )
     return float(found)
 
