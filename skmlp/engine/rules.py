@@ -125,9 +125,12 @@ def _simpler_divide(a: Expression, b: Expression) -> Any:
     if (u := _exponent(a)) is not None and (total := _exponents_summed(b)):
         v, axis = total
         return softmax(u, axis) if _are_same((u, v)) else None
-    names = [x.primitive.name for x in (a, b) if x.primitive]
-    if names == ["sinh", "cosh"] and _are_same((a.inputs[0], b.inputs[0])):
-        return np.tanh(a.inputs[0])
+    if b.primitive is PRIMITIVES["square"] and _exponents(b.inputs[0], "add"):
+        return (a / b.inputs[0]) * (1 / b.inputs[0])
+    if b.primitive is PRIMITIVES["cosh"]:
+        (u,) = b.inputs
+        is_tanh = a.primitive is PRIMITIVES["sinh"] and _are_same((a.inputs[0], u))
+        return np.tanh(u) if is_tanh else 2 * a * np.exp(-np.logaddexp(u, -u))
     return None
 
 
@@ -137,14 +140,15 @@ def _over_two(a: Expression, u: Expression, v: Expression) -> Any:
         for (p, q), sign in (((u, v), 0.5), ((v, u), -0.5)):
             if _are_same((difference[0], p), (difference[1], q)):
                 return np.tanh(sign * (u - v))
-    top = _exponent(a)
-    for this, other in ((u, v), (v, u)):
-        if top is not None and _are_same((top, this)):
-            return special.expit(this - other)
+    factors = a.inputs if a.primitive is PRIMITIVES["multiply"] else (constant(1.0), a)
+    for rest, top in (factors, factors[::-1]):
+        for this, other in ((u, v), (v, u)):
+            if (w := _exponent(top)) is not None and _are_same((w, this)):
+                return rest * special.expit(this - other)
     for this, other in ((u, v), (v, u)):
         if is_number(this, 0):
             return a * special.expit(-other)
-    return None
+    return a * np.exp(-np.logaddexp(u, v))
 
 
 def _exponents_summed(node: Expression) -> tuple[Expression, tuple[int, ...]] | None:
@@ -163,6 +167,12 @@ def _simpler_log(a: Expression) -> Any:
         return np.logaddexp(*found)
     if a.primitive is SUM and (u := _exponent(a.inputs[0])) is not None:
         return logsumexp(u, **a.attributes)
+    if a.primitive is PRIMITIVES["cosh"]:
+        return np.logaddexp(a.inputs[0], -a.inputs[0]) - math.log(2)
+    if a.primitive is PRIMITIVES["divide"] and a.inputs[0].primitive is PRIMITIVES["exp"]:
+        top, total = a.inputs
+        is_softmax = total.primitive is SUM and total.inputs[0] is top
+        return top.inputs[0] - np.log(total) if is_softmax else None
     if a.primitive is PRIMITIVES["expit"]:
         return special.log_expit(a.inputs[0])
     if a.primitive is PRIMITIVES["subtract"] and is_number(a.inputs[0], 1):

@@ -19,7 +19,7 @@ import numpy as np
 
 from ..engine import BATCH, Expression, Plan, aligned, variable
 from ..engine.shapes import shape_text
-from .activations import ACTIVATIONS
+from .activations import ACTIVATIONS, watched_activation
 from .layers import LAYERS, Dense, Layer, Shape, checked_parts, checked_start
 from .occasions import Occasion, Prediction
 
@@ -188,6 +188,17 @@ class Network:
                 f"{shape_text(shape)}, got {h!r}"
             )
         return h
+
+    def culprit(self, x: Any, parts: Sequence[Mapping[str, Any]]) -> str | None:
+        """Say which activation is first not finite at a finite pre-activation of x, if one is."""
+        found: list[str] = []
+        watched = (
+            f if isinstance(f, Layer) else watched_activation(f, i + 1, found)
+            for i, f in enumerate(self.activations)
+        )
+        with np.errstate(all="ignore"):
+            replace(self, activations=tuple(watched)).layers(x, parts)
+        return found[0] if found else None
 
     def check_rows(self) -> None:
         """Refuse layers that mix rows: a prediction must not depend on the rows beside it."""
