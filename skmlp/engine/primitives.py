@@ -94,10 +94,14 @@ def _where_zero(a: Any, instead: float) -> Any:
     return np.where(a == 0, instead, a)
 
 
-def _less_one(exponent: Expression) -> Any:
-    """Return the exponent of the slope; an exponent of 0, whose slope is 0, stays."""
-    is_known = exponent.value is not None and bool(np.all(exponent.value != 0))
-    return exponent - 1 if is_known else np.where(exponent == 0, 0.0, exponent - 1)
+def _power_less_one(a: Any, b: Expression) -> Any:
+    """Return a ** (b - 1), for the slope; of no power 1, as its slope is 0, of a root of 0 0."""
+    known = None if b.value is None else b.value
+    if known is None or np.any((known > 0) & (known < 1)):
+        a = np.where((a == 0) & (b > 0) & (b < 1), np.inf, a)
+    if known is None or np.any(known == 0):
+        return a ** np.where(b == 0, 0.0, b - 1)
+    return a ** (b - 1)
 
 
 # -- arithmetic ------------------------------------------------------------------------------------
@@ -120,7 +124,7 @@ _elementwise(np.sqrt, lambda g, y, a: g * 0.5 / _where_zero(y, np.inf))
 _elementwise(np.cbrt, lambda g, y, a: g / (3 * y * y))
 _elementwise(
     np.power,
-    lambda g, y, a, b: g * b * a ** _less_one(b),
+    lambda g, y, a, b: g * b * _power_less_one(a, b),
     lambda g, y, a, b: g * y * np.log(np.where(a > 0, a, 1.0)),
 )
 _elementwise(
@@ -344,9 +348,11 @@ _elementwise(
     lambda g, y, a, b: g * np.log1p(_where_both_zero(a, 1 + b, 1.0) - 1),
     lambda g, y, a, b: g * a / _where_both_zero(a, 1 + b, 1.0),
 )
-_elementwise(special.entr, lambda g, y, a: -g * (np.log(a) + 1))
+_elementwise(special.entr, lambda g, y, a: -g * (np.log(_where_zero(a, 1 / math.e)) + 1))
 _elementwise(
-    special.rel_entr, lambda g, y, a, b: g * (np.log(a / b) + 1), lambda g, y, a, b: -g * a / b
+    special.rel_entr,
+    lambda g, y, a, b: g * (np.log(np.where(a == 0, 1 / math.e, a / b)) + 1),
+    lambda g, y, a, b: -g * a / _where_both_zero(a, b, 1.0),
 )
 
 ZETA = _register(  # Hurwitz zeta, the sum over k of (a + k) ** -order; digamma' is order 2
