@@ -348,10 +348,10 @@ _elementwise(
     lambda g, y, a, b: g * np.log1p(_where_both_zero(a, 1 + b, 1.0) - 1),
     lambda g, y, a, b: g * a / _where_both_zero(a, 1 + b, 1.0),
 )
-_elementwise(special.entr, lambda g, y, a: -g * (np.log(_where_zero(a, 1 / math.e)) + 1))
+_elementwise(special.entr, lambda g, y, a: -g * np.where(a == 0, 0.0, np.log(a) + 1))
 _elementwise(
     special.rel_entr,
-    lambda g, y, a, b: g * (np.log(np.where(a == 0, 1 / math.e, a / b)) + 1),
+    lambda g, y, a, b: g * np.where(a == 0, 0.0, np.log(a / b) + 1),
     lambda g, y, a, b: -g * a / _where_both_zero(a, b, 1.0),
 )
 
