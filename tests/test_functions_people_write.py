@@ -389,6 +389,15 @@ def test_what_cannot_run_says_what_to_write(name):
     assert not hasattr(model, "coefs_")
 
 
+def test_what_draws_random_numbers_is_refused():
+    rng = np.random.default_rng(0)
+    model = quick(hidden_layer_sizes=(UNITS,), activation=lambda z: z * rng.uniform(size=UNITS))
+    with pytest.raises(ValueError, match=r"hidden layer 1.* the same each time.*dropout="):
+        model.fit(X, Y)
+    fixed = rng.uniform(size=UNITS)
+    quick(hidden_layer_sizes=(UNITS,), activation=lambda z: z * fixed).fit(X, Y)
+
+
 @pytest.mark.parametrize("name", MIXING)
 @pytest.mark.parametrize("method", ["fit", "partial_fit"])
 def test_what_mixes_rows_is_refused(name, method):

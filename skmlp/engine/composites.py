@@ -85,10 +85,11 @@ def _result_type(*operands: Any) -> Any:
     return np.result_type(*(np.float64 if isinstance(x, Expression) else x for x in operands))
 
 
-def _full_like(a: Any, fill_value: Any, **options: Any) -> Any:
+def _full_like(a: Any, fill_value: Any, dtype: Any = None, **options: Any) -> Any:
     if any(options.values()) and options != {"order": "K", "subok": True}:
         raise TypeError(f"np.full_like of an expression does not take {sorted(options)}")
-    return broadcast_to(fill_value, a.shape)
+    full = broadcast_to(fill_value, a.shape)
+    return full if dtype is None else full.astype(dtype)
 
 
 def _average(a: Any, axis: Any = None, weights: Any = None, **options: Any) -> Any:
@@ -187,6 +188,13 @@ FUNCTIONS |= {
     np.select: _select,
     np.piecewise: _piecewise,
     np.polyval: _polyval,
+    special.log1p: np.log1p,
+    special.expm1: np.expm1,
+    special.exp2: np.exp2,
+    special.cbrt: np.cbrt,
+    np.logaddexp2: lambda a, b: np.logaddexp(a * math.log(2), b * math.log(2)) / math.log(2),
+    np.divmod: lambda a, b: (np.floor_divide(a, b), np.remainder(a, b)),
+    np.modf: lambda a: (a - np.trunc(a), np.trunc(a)),
     special.huber: _huber,
     special.pseudo_huber: _pseudo_huber,
     special.kl_div: lambda x, y: special.rel_entr(x, y) - x + y,
@@ -217,6 +225,10 @@ INSTEAD |= {
     np.quantile: "write np.sort(z, axis=1)[:, k], the number of rank k",
     np.percentile: "write np.sort(z, axis=1)[:, k], the number of rank k",
     np.interp: "write a line through points as a sum of pieces, slope * np.clip(z, start, stop)",
+    np.digitize: "write a sum of steps such as (z > 0) + (z > 1)",
+    np.tensordot: "write a @ b or np.einsum('ij,jk->ik', a, b)",
+    np.pad: "write np.concatenate([np.zeros_like(z[:, :1]), z], axis=1)",
+    np.empty_like: "write np.zeros_like(z), and np.where instead of assigning",
     np.apply_along_axis: "write one NumPy expression for the whole array, with axis=1",
 }
 

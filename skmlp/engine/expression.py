@@ -257,8 +257,8 @@ class Expression(NDArrayOperatorsMixin):
         if self.shape and isinstance(self.shape[0], int):
             return self.shape[0]
         raise TypeError(
-            "the number of rows is known only when a program runs: use np.mean or np.sum "
-            "over axis 0 instead of len()"
+            "the number of rows is known only when a program runs: write z.shape[0] in reshape, "
+            "and np.mean instead of dividing by len(z)"
         )
 
     def __iter__(self) -> Any:
@@ -300,6 +300,9 @@ class Expression(NDArrayOperatorsMixin):
     def reshape(self, *shape: Any, **options: Any) -> Expression:
         """Reshape within rows: the batch axis stays first, as `numpy.reshape`."""
         return FUNCTIONS[np.reshape](self, _one_or_all(shape), **options)
+
+    def __round__(self, decimals: int = 0) -> Expression:
+        return FUNCTIONS[np.round](self, decimals)
 
     def flatten(self) -> Expression:
         """Make it one axis, as `numpy.ravel`."""

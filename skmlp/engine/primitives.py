@@ -69,6 +69,8 @@ def _combine(primitive: Primitive, *inputs: Any) -> Expression:
             f"{primitive.name} takes {len(primitive.pullbacks)} inputs, got {len(inputs)}"
         )
     nodes = [constant(x) for x in inputs]
+    if primitive.name in ("subtract", "negative") and all(node.is_boolean for node in nodes):
+        raise TypeError("truth values are not subtracted: write 1.0 * (z > 0) and ~(z > 0)")
     shape = broadcast(*(node.shape for node in nodes))
     small = [node.inputs[0] if node.primitive is BROADCAST_TO else node for node in nodes]
     if broadcast(*(node.shape for node in small)) != shape:  # combined before it is repeated
