@@ -21,7 +21,16 @@ from scipy import special
 
 from .composites import logsumexp, softmax
 from .expression import SIMPLER, Expression, apply, constant, topological
-from .primitives import MATMUL, PRIMITIVES, SUM, TRANSPOSE, WHERE, grown, is_number
+from .primitives import (
+    MATMUL,
+    PRIMITIVES,
+    SUM,
+    TRANSPOSE,
+    WHERE,
+    grown,
+    is_number,
+    straight_through,
+)
 from .shapes import BATCH, broadcast
 
 # == while tracing =================================================================================
@@ -204,6 +213,9 @@ _RISKY = {
 }
 
 
+_CAREFUL = ("maximum", "minimum", "clip", "where")
+
+
 def _simpler_where(condition: Expression, a: Expression, b: Expression) -> Expression:
     known = set(topological([condition]))
     a, b = _guarded(a, condition, known), _guarded(b, ~condition, known)
@@ -211,23 +223,31 @@ def _simpler_where(condition: Expression, a: Expression, b: Expression) -> Expre
 
 
 def _guarded(branch: Expression, chosen: Expression, known: Container[Expression]) -> Expression:
-    """Return a branch that computes the same where it is chosen, and is finite elsewhere."""
+    """Return a branch that computes the same where it is chosen, and is finite elsewhere.
+
+    What is made of something bounded or chosen before is left alone: its author saw to it.
+    """
     guarded: dict[Expression, Expression] = {}
+    cared_for: set[Expression] = set()
 
     def visit(node: Expression) -> Expression:
         primitive = node.primitive
-        if node in known or primitive is None or not isinstance(primitive.function, np.ufunc):
+        if node in guarded or node in known or primitive is None:
+            return guarded.get(node, node)
+        if primitive.name in _CAREFUL:
+            cared_for.add(node)
+        if node in cared_for or not isinstance(primitive.function, np.ufunc):
             return node
-        if node not in guarded:
-            inputs = [visit(x) for x in node.inputs]
-            for at in _RISKY.get(primitive.name, ()):
-                x = inputs[at]
-                if x.value is None and broadcast(chosen.shape, x.shape) == x.shape:
-                    inputs[at] = apply(
-                        WHERE, chosen, x, 1.5 if primitive.name == "arccosh" else 0.5
-                    )
-            is_changed = any(map(operator.is_not, inputs, node.inputs))
-            guarded[node] = apply(primitive, *inputs) if is_changed else node
+        inputs = [visit(x) for x in node.inputs]
+        if any(x in cared_for for x in node.inputs):
+            cared_for.add(node)
+        for at in () if node in cared_for else _RISKY.get(primitive.name, ()):
+            x = inputs[at]
+            if x.value is None and broadcast(chosen.shape, x.shape) == x.shape:
+                value = apply(WHERE, chosen, x, 1.5 if primitive.name == "arccosh" else 0.5)
+                inputs[at] = straight_through(value, x)  # what comes back to it is masked already
+        is_changed = any(map(operator.is_not, inputs, node.inputs))
+        guarded[node] = apply(primitive, *inputs) if is_changed else node
         return guarded[node]
 
     return visit(branch)
