@@ -394,7 +394,10 @@ class MultilayerPerceptron(CallbackSupportMixin, FittedNetwork):
         else:
             outcome = train_minibatches(course, descent)
         if outcome.kind != "diverged" and not _is_finite(objective, rows, problem.data.X):
-            outcome = course.diverged("the last epoch", "lower learning_rate_init or alpha")
+            culprit = course.culprit(objective, rows)
+            outcome = course.diverged(
+                "the last epoch", "lower learning_rate_init or alpha", culprit
+            )
         return outcome, now() if is_part else course.state()
 
     def _scores(self, problem: Problem, start: Start) -> Callable[[], dict[str, float]] | None:

@@ -495,9 +495,8 @@ activation : str, callable, Layer or list, default="relu"
     function of one array made of NumPy and scipy.special calls, where further arguments whose
     default is `skmlp.Learned(start)` are learned for each unit; a layer that is more than that,
     {layers} or a `skmlp.Layer`; or a list with one for each hidden layer. ReLU because it does not
-    saturate. A function is traced once: a random number drawn in it is a constant, and both
-    branches of np.where are computed, so keep both finite, as in np.where(z > 0, z,
-    np.expm1(np.minimum(z, 0))).
+    saturate. A function is traced, not called with numbers: it computes each row of its outputs
+    from that row alone, and draws no random numbers.
 head : str or Head, default="auto"
     What the outputs mean and which loss is minimized: a name in `skmlp.heads` (for numbers {heads
     of numbers}; for classes {heads of classes}), or an instance of a `Head`, which has parameters.
