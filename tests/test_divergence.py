@@ -1,10 +1,13 @@
 """Fits that are no longer finite: they go back, go on, and keep the best if they give up."""
 
+from functools import partial
+
 import numpy as np
 import pytest
+from scipy import special
 from sklearn.datasets import make_classification, make_regression
 
-from skmlp import Head, MLPClassifier, MLPRegressor
+from skmlp import Head, Learned, MLPClassifier, MLPRegressor
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 KINDS = [MLPClassifier, MLPRegressor]
@@ -119,3 +122,73 @@ def test_what_is_huge_at_the_end_of_the_last_epoch_is_not_handed_out():
     with pytest.raises(ValueError, match="in the last epoch"):
         model.fit(X, y)
     assert not hasattr(model, "coefs_")
+
+
+def root(z):
+    return z**0.5
+
+
+NOT_FINITE = {  # an activation, what the message says of it, and other parameters
+    "log": (
+        np.log,
+        r"activation=np\.log is nan at the pre-activation -[\d.]+ in hidden layer 1",
+        {},
+    ),
+    "sqrt": (np.sqrt, r"activation=np\.sqrt is nan at the pre-activation -", {}),
+    "root": (root, r"activation=root is nan at the pre-activation -", {}),
+    "arccosh": (np.arccosh, r"activation=np\.arccosh is nan at the pre-activation ", {}),
+    "logit": (special.logit, r"activation=logit is nan at the pre-activation ", {}),
+    "pole": (np.reciprocal, r"activation=np\.reciprocal is inf at the pre-activation 0 in", {}),
+    "cbrt": (np.cbrt, r"the slope of activation=np\.cbrt is inf at the pre-activation 0 in", {}),
+    "full batch": (np.log, r"iteration \d+: activation=np\.log is nan", {"solver": "lbfgs"}),
+    "second layer": (
+        [np.tanh, np.log],
+        r"np\.log is nan at the pre-activation -[\d.]+ in hidden layer 2",
+        {"hidden_layer_sizes": (5, 5)},
+    ),
+    "learned": (lambda z, s=Learned(1.0): np.log(s * z), "<lambda> is nan", {}),  # noqa: B008
+    "normalized": (np.log, "activation=np.log is nan", {"normalization": "batch", "dropout": 0.1}),
+    "float32": (np.log, "activation=np.log is nan", {"dtype": "float32"}),
+    "overflow": (partial(np.power, 1e90), r"is inf at the pre-activation .* clip z", {}),
+}
+
+
+@pytest.mark.filterwarnings("ignore:The loss or the parameters were no longer finite")
+@pytest.mark.parametrize("name", NOT_FINITE)
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_an_activation_that_is_not_finite_is_named_with_the_pre_activation(name, method):
+    activation, words, parameters = NOT_FINITE[name]
+    if method == "partial_fit" and parameters.get("solver") == "lbfgs":
+        pytest.skip("lbfgs has no partial_fit")
+    X, y = data(MLPRegressor)
+    X[3] = 0  # with biases of 0 the pre-activation is 0 there
+    settings = {"weight_init": "he_normal", "batch_size": 70} | parameters
+    model = quick(MLPRegressor, activation=activation, **settings)
+    with pytest.raises(ValueError, match=words) as caught:
+        getattr(model, method)(5 * X, y)
+    message = str(caught.value)
+    assert "\n" not in message
+    assert len(message) <= 300
+    assert "to halve it" not in message
+    assert not hasattr(model, "coefs_")
+
+
+@pytest.mark.parametrize("name", ["silu", "relu", lambda z: z**3, np.square])
+def test_an_activation_that_is_finite_is_not_named(name):
+    X, y = data(MLPRegressor)
+    with pytest.raises(ValueError, match="scale the inputs") as caught:
+        quick(MLPRegressor, activation=name).fit(X * 1e200, y)
+    assert "activation" not in str(caught.value)
+    assert "to halve it" not in str(caught.value)
+
+
+def test_an_activation_that_is_not_finite_later_is_named_when_training_goes_back():
+    X, y = data(MLPRegressor)
+    model = quick(
+        MLPRegressor, activation=lambda z: np.log(z + 3), learning_rate_init=0.3, max_iter=40
+    )
+    with (
+        pytest.warns(RuntimeWarning, match=r"The cause: activation=<lambda> is nan at"),
+        pytest.raises(ValueError, match="activation=<lambda> is nan"),
+    ):
+        model.fit(X, y)

@@ -2,6 +2,7 @@
 
 from types import MappingProxyType
 
+from . import arrangements as _arrangements  # noqa: F401, it fills FUNCTIONS
 from .check import check_gradient
 from .composites import log_softmax, logsumexp, softmax
 from .expression import FUNCTIONS as _FUNCTIONS

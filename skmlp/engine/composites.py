@@ -10,8 +10,9 @@ import math
 from typing import Any
 
 import numpy as np
+from scipy import special
 
-from .expression import FUNCTIONS, Expression, constant
+from .expression import FUNCTIONS, INSTEAD, Expression, constant
 from .primitives import ROWS, broadcast_to, normalized_axes, stop_gradient
 from .shapes import BATCH, shape_text
 
@@ -20,6 +21,10 @@ def _length(a: Expression, axis: Any) -> Any:
     dimensions = [a.shape[i] for i in normalized_axes(axis, a.ndim)]
     fixed = math.prod(d for d in dimensions if d != BATCH)
     return fixed * Expression(ROWS, (), {}, ()) if BATCH in dimensions else float(fixed)
+
+
+def _size(a: Expression) -> Any:
+    return _length(a, None) if BATCH in a.shape else math.prod(a.shape)
 
 
 def _mean(a: Any, axis: Any = None, *, keepdims: bool = False, **options: Any) -> Any:
@@ -80,13 +85,119 @@ def _result_type(*operands: Any) -> Any:
     return np.result_type(*(np.float64 if isinstance(x, Expression) else x for x in operands))
 
 
-def _full_like(a: Any, fill_value: Any, **options: Any) -> Any:
+def _full_like(a: Any, fill_value: Any, dtype: Any = None, **options: Any) -> Any:
     if any(options.values()) and options != {"order": "K", "subok": True}:
         raise TypeError(f"np.full_like of an expression does not take {sorted(options)}")
-    return broadcast_to(fill_value, a.shape)
+    full = broadcast_to(fill_value, a.shape)
+    return full if dtype is None else full.astype(dtype)
+
+
+def _average(a: Any, axis: Any = None, weights: Any = None, **options: Any) -> Any:
+    keepdims = options.pop("keepdims", False) is True
+    if options.pop("returned", False) or options:
+        raise TypeError("np.average of an expression takes an axis and weights")
+    if weights is None:
+        return np.mean(a, axis=axis, keepdims=keepdims)
+    weights = constant(weights)
+    if weights.ndim == 1 < a.ndim:
+        (at,) = normalized_axes(axis, a.ndim)
+        weights = weights[(slice(None), *(None,) * (a.ndim - 1 - at))]
+    weights = broadcast_to(weights, a.shape)
+    total = np.sum(weights, axis=axis, keepdims=keepdims)
+    return np.sum(a * weights, axis=axis, keepdims=keepdims) / total
+
+
+def _norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
+    axes = normalized_axes(axis, x.ndim)
+    if ord not in (None, 2) and len(axes) != 1 and not (ord == "fro" and len(axes) == 2):
+        raise TypeError("np.linalg.norm of an expression is of vectors: write axis=1")
+    if ord in (None, 2, "fro") and (ord != 2 or len(axes) == 1):
+        return np.sqrt(np.sum(np.square(x), axis=axes, keepdims=keepdims))
+    if ord == 2:
+        raise TypeError("np.linalg.norm of an expression is of vectors: write axis=1")
+    size = np.abs(x)
+    if ord in (np.inf, -np.inf):
+        return (np.max if ord > 0 else np.min)(size, axis=axes, keepdims=keepdims)
+    if ord == 0:
+        return np.sum(x != 0, axis=axes, keepdims=keepdims)
+    total = np.sum(size if ord == 1 else size**ord, axis=axes, keepdims=keepdims)
+    return total if ord == 1 else total ** (1 / ord)
+
+
+def _is_true(a: Any) -> Any:
+    return a if a.is_boolean else a != 0
+
+
+def _select(condlist: Any, choicelist: Any, default: Any = 0) -> Any:
+    chosen: Any = default
+    for condition, choice in reversed(list(zip(condlist, choicelist, strict=True))):
+        chosen = np.where(condition, choice, chosen)
+    return chosen
+
+
+def _piecewise(x: Any, condlist: Any, funclist: Any, *args: Any, **kw: Any) -> Any:
+    """Choose as NumPy does; a function sees all of x, and counts where its condition holds."""
+    conditions = list(condlist) if isinstance(condlist, (list, tuple)) else [condlist]
+    pieces = [piece(x, *args, **kw) if callable(piece) else piece for piece in funclist]
+    if len(pieces) - len(conditions) not in (0, 1):
+        raise ValueError(
+            f"np.piecewise of {len(conditions)} conditions needs as many functions, or one more, "
+            f"got {len(pieces)}"
+        )
+    chosen = pieces.pop() if len(pieces) > len(conditions) else 0.0
+    for at, (condition, piece) in enumerate(zip(conditions, pieces, strict=True)):
+        chosen = np.where(constant(condition), piece, chosen)
+        if at == 0:
+            chosen = broadcast_to(chosen, x.shape)
+    return chosen
+
+
+def _polyval(p: Any, x: Any) -> Any:
+    value = 0 * x
+    for coefficient in p:
+        value = value * x + coefficient
+    return value
+
+
+def _huber(delta: Any, r: Any) -> Any:
+    size = np.abs(r)
+    near = np.where(size <= delta, 0.5 * np.square(r), delta * (size - 0.5 * delta))
+    return np.where(np.less(delta, 0), np.inf, near)
+
+
+def _pseudo_huber(delta: Any, r: Any) -> Any:
+    u, v = constant(delta), r / delta
+    return u * u * (np.square(v) / (1 + np.sqrt(1 + np.square(v))))
 
 
 FUNCTIONS |= {
+    np.fabs: lambda a: np.absolute(1.0 * constant(a)),
+    np.fix: np.trunc,
+    np.deg2rad: lambda a: a * (math.pi / 180),
+    np.radians: lambda a: a * (math.pi / 180),
+    np.rad2deg: lambda a: a * (180 / math.pi),
+    np.degrees: lambda a: a * (180 / math.pi),
+    np.copy: lambda a, **_: a,
+    np.size: _size,
+    np.any: lambda a, *args, **options: np.max(_is_true(a), *args, **options),
+    np.all: lambda a, *args, **options: np.min(_is_true(a), *args, **options),
+    np.count_nonzero: lambda a, *args, **options: np.sum(_is_true(a), *args, **options),
+    np.ptp: lambda a, *args, **options: np.max(a, *args, **options) - np.min(a, *args, **options),
+    np.average: _average,
+    np.linalg.norm: _norm,
+    np.select: _select,
+    np.piecewise: _piecewise,
+    np.polyval: _polyval,
+    special.log1p: np.log1p,
+    special.expm1: np.expm1,
+    special.exp2: np.exp2,
+    special.cbrt: np.cbrt,
+    np.logaddexp2: lambda a, b: np.logaddexp(a * math.log(2), b * math.log(2)) / math.log(2),
+    np.divmod: lambda a, b: (np.floor_divide(a, b), np.remainder(a, b)),
+    np.modf: lambda a: (a - np.trunc(a), np.trunc(a)),
+    special.huber: _huber,
+    special.pseudo_huber: _pseudo_huber,
+    special.kl_div: lambda x, y: special.rel_entr(x, y) - x + y,
     np.mean: _mean,
     np.var: _var,
     np.std: lambda a, *args, **options: np.sqrt(_var(a, *args, **options)),
@@ -104,6 +215,21 @@ FUNCTIONS |= {
     np.result_type: _result_type,
     np.round: lambda a, decimals=0, out=None: np.rint(a * 10.0**decimals) / 10.0**decimals,
     np.around: lambda a, decimals=0, out=None: np.rint(a * 10.0**decimals) / 10.0**decimals,
+}
+
+
+INSTEAD |= {
+    np.argmax: "z == np.max(z, axis=1, keepdims=True) tells where the largest is",
+    np.argmin: "z == np.min(z, axis=1, keepdims=True) tells where the smallest is",
+    np.argsort: "write np.sort(z, axis=1), and compare z with its entries",
+    np.quantile: "write np.sort(z, axis=1)[:, k], the number of rank k",
+    np.percentile: "write np.sort(z, axis=1)[:, k], the number of rank k",
+    np.interp: "write a line through points as a sum of pieces, slope * np.clip(z, start, stop)",
+    np.digitize: "write a sum of steps such as (z > 0) + (z > 1)",
+    np.tensordot: "write a @ b or np.einsum('ij,jk->ik', a, b)",
+    np.pad: "write np.concatenate([np.zeros_like(z[:, :1]), z], axis=1)",
+    np.empty_like: "write np.zeros_like(z), and np.where instead of assigning",
+    np.apply_along_axis: "write one NumPy expression for the whole array, with axis=1",
 }
 
 

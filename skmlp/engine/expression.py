@@ -16,15 +16,18 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
-from .shapes import BATCH, Shape, shape_text
+from .shapes import BATCH, Rows, Shape, shape_text
 
 # What each NumPy or SciPy function does with expressions; `primitives` and `composites` fill it.
 FUNCTIONS: dict[Callable[..., Any], Callable[..., Any]] = {}
+# What to write instead of some that are not among them; `composites` fills it.
+INSTEAD: dict[Callable[..., Any], str] = {}
 # What an elementwise primitive's name simplifies to as a node is made; `rules` fills it.
 SIMPLER: dict[str, Callable[..., Any]] = {}
 
@@ -93,7 +96,7 @@ class Expression(NDArrayOperatorsMixin):
 
     Expressions come from `variable` and from NumPy functions applied to them. They support
     arithmetic and comparison operators, indexing of every axis but the batch's, the functions in
-    `FUNCTIONS`, and the methods `sum`, `mean`, `max`, `min`, `reshape` and `T`.
+    `FUNCTIONS`, and ndarray's methods of the same names. Their precision is the program's.
 
     Attributes
     ----------
@@ -169,6 +172,16 @@ class Expression(NDArrayOperatorsMixin):
         return len(self.shape)
 
     @property
+    def size(self) -> Any:
+        """How many numbers it has; an expression where that depends on the number of rows."""
+        return FUNCTIONS[np.size](self)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The type of a constant of its kind; a program has one precision for all."""
+        return np.dtype(bool if self.is_boolean else np.int64 if self.is_integer else np.float64)
+
+    @property
     def label(self) -> str:
         """A short name: the given one, the constant's value, or the primitive's name."""
         if self.name is not None:
@@ -206,9 +219,10 @@ class Expression(NDArrayOperatorsMixin):
         if method != "__call__":
             raise TypeError(f"{name}.{method} is not differentiable here: {_INSTEAD}")
         if options:
+            sign = _SIGNS.get(name, "+")
             raise TypeError(
                 f"{name} was called with {sorted(options)}, which an expression cannot take: "
-                "leave it out, and write z = z + 1 instead of z += 1"
+                f"leave it out, and write z = z {sign} 1 instead of z {sign}= 1"
             )
         return _lookup(ufunc)(*inputs)
 
@@ -224,8 +238,8 @@ class Expression(NDArrayOperatorsMixin):
     def __array__(self, *args: Any, **kwargs: Any) -> np.ndarray:
         raise TypeError(
             "a function asked an expression for its values, which it does not have yet: write it "
-            "with NumPy functions and scipy.special ufuncs; softmax, log_softmax and logsumexp "
-            "are in skmlp.engine"
+            "with NumPy functions (np.stack, not np.array or np.vectorize) and scipy.special "
+            "ufuncs; softmax, log_softmax and logsumexp are in skmlp.engine"
         )
 
     def __bool__(self) -> bool:
@@ -246,11 +260,13 @@ class Expression(NDArrayOperatorsMixin):
         if self.shape and isinstance(self.shape[0], int):
             return self.shape[0]
         raise TypeError(
-            "the number of rows is known only when a program runs: use np.mean or np.sum "
-            "over axis 0 instead of len()"
+            "the number of rows is known only when a program runs: write z.shape[0] in reshape, "
+            "and np.mean instead of dividing by len(z)"
         )
 
     def __iter__(self) -> Any:
+        if self.shape and self.shape[0] != BATCH:
+            return (self[i] for i in range(int(self.shape[0])))
         raise TypeError(
             "an expression cannot be looped over: write one NumPy expression for the whole "
             "array, or index columns as z[:, 0]"
@@ -265,51 +281,77 @@ class Expression(NDArrayOperatorsMixin):
     def __getitem__(self, key: Any) -> Expression:
         return FUNCTIONS[operator.getitem](self, key)
 
-    def __getattr__(self, name: str) -> NoReturn:
-        is_function = getattr(np, name, None) in FUNCTIONS
+    # -- ndarray's methods -------------------------------------------------------------------------
+
+    def __getattr__(self, name: str) -> Any:
+        function = getattr(np, name, None)
+        if hasattr(np.ndarray, name) and function in FUNCTIONS and name not in _IN_PLACE:
+            return partial(FUNCTIONS[function], self)
+        is_function = function in FUNCTIONS
         instead = f"np.{name}(z, ...)" if is_function else "it with NumPy functions"
         raise AttributeError(f"an expression has no attribute {name}: write {instead}")
-
-    # -- ndarray's methods -------------------------------------------------------------------------
 
     @property
     def T(self) -> Expression:
         """The transpose of a matrix."""
         return FUNCTIONS[np.transpose](self)
 
-    def sum(self, axis: Any = None, keepdims: bool = False) -> Expression:
-        """Sum over axes, as `numpy.sum`."""
-        return FUNCTIONS[np.sum](self, axis=axis, keepdims=keepdims)
+    def transpose(self, *axes: Any) -> Expression:
+        """Permute the axes, as `numpy.transpose`."""
+        return FUNCTIONS[np.transpose](self, _one_or_all(axes) if axes else None)
 
-    def mean(self, axis: Any = None, keepdims: bool = False) -> Expression:
-        """Mean over axes, as `numpy.mean`."""
-        return FUNCTIONS[np.mean](self, axis=axis, keepdims=keepdims)
-
-    def max(self, axis: Any = None, keepdims: bool = False) -> Expression:
-        """Maximum over axes, as `numpy.max`."""
-        return FUNCTIONS[np.max](self, axis=axis, keepdims=keepdims)
-
-    def min(self, axis: Any = None, keepdims: bool = False) -> Expression:
-        """Minimum over axes, as `numpy.min`."""
-        return FUNCTIONS[np.min](self, axis=axis, keepdims=keepdims)
-
-    def reshape(self, *shape: Any) -> Expression:
+    def reshape(self, *shape: Any, **options: Any) -> Expression:
         """Reshape within rows: the batch axis stays first, as `numpy.reshape`."""
-        new = shape[0] if len(shape) == 1 else shape
-        return FUNCTIONS[np.reshape](self, new)
+        return FUNCTIONS[np.reshape](self, _one_or_all(shape), **options)
+
+    def __round__(self, decimals: int = 0) -> Expression:
+        return FUNCTIONS[np.round](self, decimals)
+
+    def flatten(self) -> Expression:
+        """Make it one axis, as `numpy.ravel`."""
+        return FUNCTIONS[np.ravel](self)
+
+    def astype(self, dtype: Any, copy: bool = True) -> Any:  # noqa: ARG002
+        """Make truth values numbers, numbers truth values, or whole; the precision stays."""
+        kind, size = np.dtype(dtype).kind, np.dtype(dtype).itemsize
+        if kind == "b":
+            return self if self.is_boolean else self != 0
+        if kind not in "iuf" or (kind == "f" and size < 4):
+            raise TypeError(
+                f"an expression has no type {np.dtype(dtype)}: write z.astype(float), int or bool, "
+                "or choose the precision of all by dtype="
+            )
+        numbers = self * 1.0
+        return numbers if kind == "f" or self.is_boolean else np.trunc(numbers)
 
 
+def _one_or_all(arguments: tuple[Any, ...]) -> Any:
+    return arguments[0] if len(arguments) == 1 else arguments
+
+
+_IN_PLACE = {"sort"}  # where the method changes the array
+_SIGNS = {"subtract": "-", "multiply": "*", "divide": "/", "power": "**", "remainder": "%"}
 _INSTEAD = (
     "write it with the functions in skmlp.engine.FUNCTIONS (arithmetic, exp, log, tanh, where, "
     "clip, maximum, sum, scipy.special ufuncs, ...)"
 )
-REDUCTIONS: dict[Any, Callable[..., Any]] = {np.add: np.sum, np.maximum: np.max, np.minimum: np.min}
+REDUCTIONS: dict[Any, Callable[..., Any]] = {
+    np.add: np.sum,
+    np.multiply: np.prod,
+    np.maximum: np.max,
+    np.minimum: np.min,
+    np.logical_and: np.all,
+    np.logical_or: np.any,
+}
 
 
 def _lookup(function: Callable[..., Any]) -> Callable[..., Any]:
     if function not in FUNCTIONS:
         name = getattr(function, "__name__", repr(function))
-        raise TypeError(f"{name} cannot be differentiated by skmlp: {_INSTEAD}")
+        instead = INSTEAD.get(function, _INSTEAD)
+        if isinstance(function, np.ufunc):
+            instead += ", or tell its slope to skmlp.engine.register"
+        raise TypeError(f"{name} cannot be differentiated by skmlp: {instead}")
     return FUNCTIONS[function]
 
 
@@ -347,7 +389,7 @@ def variable(
     >>> variable("x", ("n", 4)) @ variable("W", (4, 2))
     <expression matmul of shape (n, 2)>
     """
-    dimensions = tuple(d if d == BATCH else int(d) for d in shape)
+    dimensions = tuple(BATCH if d == BATCH else int(d) for d in shape)
     if BATCH in dimensions[1:]:
         raise ValueError(
             f"variable {name} has shape {shape_text(dimensions)}: only the first axis may be n"
@@ -379,14 +421,14 @@ def constant(value: Any) -> Expression:
     """
     if isinstance(value, Expression):
         return value
+    if isinstance(value, Rows):
+        operator.index(value)  # refused, in a sentence
     array = np.asarray(value)
     if array.dtype != bool:
         if not np.can_cast(array.dtype, np.float64, "same_kind"):
             what = repr(value) if array.ndim == 0 else f"an array of {array.dtype}"
-            hint = "; np.mean divides by the number of rows" if isinstance(value, str) else ""
             raise TypeError(
-                f"an expression cannot be combined with {what}: write numbers or arrays of "
-                f"numbers{hint}"
+                f"an expression cannot be combined with {what}: write numbers or arrays of numbers"
             )
         array = array.astype(np.float64)
     return Expression(None, (), {}, array.shape, value=array, is_boolean=array.dtype == bool)

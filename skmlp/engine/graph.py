@@ -14,6 +14,8 @@ from .primitives import INDEX
 from .program import evaluate
 from .shapes import shape_text
 
+_SHOWN_NUMBERS = 6  # of more, the least and the largest are shown
+
 
 @dataclass(frozen=True)
 class Node:
@@ -111,7 +113,9 @@ class ComputationGraph:
             for x in order
         ]
         self._texts = {names[x]: _number(x) for x in order if _is_number(x)}
+        self._texts |= {names[x]: _listed(x) for x in order if _is_short_list(x)}
         self._keys = {names[x]: _key(x) for x in order if "key" in x.attributes}
+        self._axes = {names[x]: _axes(x) for x in order if "axis" in x.attributes}
         self.edges = [(source, node.name) for node in self.nodes for source in node.inputs]
 
     def __str__(self) -> str:
@@ -175,13 +179,16 @@ class ComputationGraph:
 
     def _call(self, node: Node) -> str:
         inputs = ", ".join(map(self._text, node.inputs))
+        key, axes = self._keys.get(node.name, ""), self._axes.get(node.name, "")
         if node.operation == "index":
-            return f"{inputs}{self._keys[node.name]}"
-        return f"{node.operation}({inputs})" if inputs else node.operation
+            return f"({inputs}){key}" if "," in inputs.partition("[")[0] else f"{inputs}{key}"
+        inside = f"{inputs}, {axes}" if axes else inputs
+        return f"{node.operation}{key}({inside})" if inputs else node.operation
 
     def _caption(self, node: Node) -> list[str]:
         is_computed = node.operation not in ("variable", "constant")
-        operation = node.operation + self._keys.get(node.name, "")
+        key, axes = self._keys.get(node.name, ""), self._axes.get(node.name, "")
+        operation = node.operation + key + (f"({axes})" if axes else "")
         head = f"{node.name} = {operation}" if is_computed else self._text(node.name)
         lines = [head if node.operation == "constant" else f"{head} {node.shape}"]
         if node.operation != "constant" and node.value is not None:
@@ -215,7 +222,7 @@ def _names(order: list[Expression]) -> dict[Expression, str]:
         elif x.name is not None:
             name = x.name
         elif x.primitive is INDEX and x.inputs[0].name is not None:
-            name = names[x.inputs[0]] + _key(x)
+            name = _part_name(x, names[x.inputs[0]])
         else:
             computed += 1
             while f"v{computed}" in given:
@@ -227,6 +234,26 @@ def _names(order: list[Expression]) -> dict[Expression, str]:
         names[x] = unique
         taken.add(unique)
     return names
+
+
+def _part_name(x: Expression, whole: str) -> str:
+    """Name what an index takes of a named node; rows of "left, right" are left and right."""
+    rows, first = whole.split(", "), x.attributes["key"][0]
+    is_row = isinstance(first, (int, np.integer)) and 1 < len(rows) == x.inputs[0].shape[0]
+    rest = x.attributes["key"][1:]
+    if is_row and all(item == slice(None) for item in rest):
+        return rows[first]
+    return f"({whole}){_key(x)}" if len(rows) > 1 else whole + _key(x)
+
+
+def _axes(x: Expression) -> str:
+    """Write the axes that a node goes along, where those are not all."""
+    axes = x.attributes["axis"]
+    if isinstance(axes, tuple):
+        if len(axes) == x.inputs[0].ndim:
+            return ""
+        axes = axes[0] if len(axes) == 1 else axes
+    return f"axis={axes}"
 
 
 def _key(x: Expression) -> str:
@@ -248,6 +275,15 @@ def _is_number(x: Expression) -> bool:
     return x.value is not None and x.value.size == 1
 
 
+def _is_short_list(x: Expression) -> bool:
+    return x.value is not None and x.ndim == 1 and 1 < x.value.size <= _SHOWN_NUMBERS
+
+
+def _listed(x: Expression) -> str:
+    assert x.value is not None
+    return f"[{', '.join(f'{number:.4g}' for number in x.value)}]"
+
+
 def _number(x: Expression) -> str:
     assert x.value is not None
     return f"{x.value.item():.6g}"
@@ -258,7 +294,7 @@ def _numbers(title: str, array: np.ndarray | None) -> str:
         return ""
     if array.size == 1:
         return f"{title} {array.item():.6g}"
-    if array.size <= 6:
+    if array.size <= _SHOWN_NUMBERS:
         return f"{title} [{', '.join(f'{number:.4g}' for number in array.ravel())}]"
     return f"{title} {array.min():.3g} to {array.max():.3g}"
 

@@ -69,6 +69,8 @@ def _combine(primitive: Primitive, *inputs: Any) -> Expression:
             f"{primitive.name} takes {len(primitive.pullbacks)} inputs, got {len(inputs)}"
         )
     nodes = [constant(x) for x in inputs]
+    if primitive.name in ("subtract", "negative") and all(node.is_boolean for node in nodes):
+        raise TypeError("truth values are not subtracted: write 1.0 * (z > 0) and ~(z > 0)")
     shape = broadcast(*(node.shape for node in nodes))
     small = [node.inputs[0] if node.primitive is BROADCAST_TO else node for node in nodes]
     if broadcast(*(node.shape for node in small)) != shape:  # combined before it is repeated
@@ -94,10 +96,14 @@ def _where_zero(a: Any, instead: float) -> Any:
     return np.where(a == 0, instead, a)
 
 
-def _less_one(exponent: Expression) -> Any:
-    """Return the exponent of the slope; an exponent of 0, whose slope is 0, stays."""
-    is_known = exponent.value is not None and bool(np.all(exponent.value != 0))
-    return exponent - 1 if is_known else np.where(exponent == 0, 0.0, exponent - 1)
+def _power_less_one(a: Any, b: Expression) -> Any:
+    """Return a ** (b - 1), for the slope; of no power 1, as its slope is 0, of a root of 0 0."""
+    known = None if b.value is None else b.value
+    if known is None or np.any((known > 0) & (known < 1)):
+        a = np.where((a == 0) & (b > 0) & (b < 1), np.inf, a)
+    if known is None or np.any(known == 0):
+        return a ** np.where(b == 0, 0.0, b - 1)
+    return a ** (b - 1)
 
 
 # -- arithmetic ------------------------------------------------------------------------------------
@@ -120,7 +126,7 @@ _elementwise(np.sqrt, lambda g, y, a: g * 0.5 / _where_zero(y, np.inf))
 _elementwise(np.cbrt, lambda g, y, a: g / (3 * y * y))
 _elementwise(
     np.power,
-    lambda g, y, a, b: g * b * a ** _less_one(b),
+    lambda g, y, a, b: g * b * _power_less_one(a, b),
     lambda g, y, a, b: g * y * np.log(np.where(a > 0, a, 1.0)),
 )
 _elementwise(
@@ -154,7 +160,8 @@ def _pull_logaddexp(
 ) -> Any:
     if not is_number(b, 0):
         return g * special.expit(np.where(a == b, 0.0, a - b))  # of equal infinities too
-    return g * (grown(a) / (1 + grown(a)))  # computed once, for the softplus too
+    # Computed once, for the softplus too; the node itself, since a rule would make it expit.
+    return g * apply(PRIMITIVES["divide"], grown(a), 1 + grown(a))
 
 
 _elementwise(
@@ -197,8 +204,10 @@ _elementwise(
     keeps_boolean=True,
 )
 _elementwise(np.copysign, lambda g, y, a, b: g * np.sign(y) * np.sign(a), None)
-for _step in (np.sign, np.floor, np.ceil, np.trunc, np.rint, np.heaviside):
+for _step in (np.sign, np.floor, np.ceil, np.trunc, np.rint, np.heaviside, np.floor_divide):
     _elementwise(_step)
+_elementwise(np.remainder, lambda g, y, a, b: g, lambda g, y, a, b: -g * np.floor(a / b))
+_elementwise(np.fmod, lambda g, y, a, b: g, lambda g, y, a, b: -g * np.trunc(a / b))
 # Of a number and a NaN they return the number.
 _elementwise(
     np.fmax,
@@ -237,7 +246,7 @@ def _where(condition: Any, *choices: Any) -> Expression:
     nodes = [constant(condition), *map(constant, choices)]
     if not nodes[0].is_boolean:
         nodes[0] = nodes[0] != 0
-    return apply(WHERE, *nodes)
+    return SIMPLER["where"](*nodes)
 
 
 FUNCTIONS[np.where] = _where
@@ -265,6 +274,38 @@ def _clip(a: Any, a_min: Any = None, a_max: Any = None, **bounds: Any) -> Expres
 
 
 FUNCTIONS[np.clip] = _clip
+
+
+NAN_TO_NUM = _register(  # what stands for infinities depends on the precision
+    Primitive(
+        name="nan_to_num",
+        function=np.nan_to_num,
+        shape=lambda a, **_: a,
+        pullbacks=(lambda g, y, a, **_: g * np.isfinite(a),),
+    )
+)
+
+
+def _nan_to_num(
+    x: Any, copy: bool = True, nan: float = 0.0, posinf: Any = None, neginf: Any = None
+) -> Expression:
+    if not copy:
+        raise TypeError("np.nan_to_num of an expression returns another: leave copy=False out")
+    return apply(NAN_TO_NUM, x, nan=nan, posinf=posinf, neginf=neginf)
+
+
+FUNCTIONS[np.nan_to_num] = _nan_to_num
+
+
+def _slope_of_sinc(g: Expression, y: Expression, a: Expression) -> Any:
+    """Return (cos(pi a) - sinc(a)) / a, by its series where digits would cancel."""
+    is_small, square = np.abs(a) < 0.01, np.square(math.pi * a)
+    series = a * (-(math.pi**2) / 3) * (1 - square / 10 * (1 - square / 28))
+    return g * np.where(is_small, series, (np.cos(math.pi * a) - y) / np.where(is_small, 1.0, a))
+
+
+SINC = _register(Primitive("sinc", np.sinc, shape=broadcast, pullbacks=(_slope_of_sinc,)))
+FUNCTIONS[np.sinc] = partial(apply, SINC)
 
 
 def _where_both_zero(a: Any, b: Any, instead: float) -> Any:
@@ -309,9 +350,11 @@ _elementwise(
     lambda g, y, a, b: g * np.log1p(_where_both_zero(a, 1 + b, 1.0) - 1),
     lambda g, y, a, b: g * a / _where_both_zero(a, 1 + b, 1.0),
 )
-_elementwise(special.entr, lambda g, y, a: -g * (np.log(a) + 1))
+_elementwise(special.entr, lambda g, y, a: -g * np.where(a == 0, 0.0, np.log(a) + 1))
 _elementwise(
-    special.rel_entr, lambda g, y, a, b: g * (np.log(a / b) + 1), lambda g, y, a, b: -g * a / b
+    special.rel_entr,
+    lambda g, y, a, b: g * np.where(a == 0, 0.0, np.log(a / b) + 1),
+    lambda g, y, a, b: -g * a / _where_both_zero(a, b, 1.0),
 )
 
 ZETA = _register(  # Hurwitz zeta, the sum over k of (a + k) ** -order; digamma' is order 2
@@ -464,6 +507,21 @@ def _reduction(
     return primitive
 
 
+def _pull_product(
+    g: Any,
+    y: Any,  # noqa: ARG001
+    a: Any,
+    axis: tuple[int, ...],
+    keepdims: bool,
+) -> Any:
+    """Multiply by the product of the others, which of zeros is not y / a."""
+    factors = _where_zero(a, 1.0)
+    zeros = np.sum(a == 0, axis=axis, keepdims=True)
+    product = np.prod(factors, axis=axis, keepdims=True)
+    others = np.where(a == 0, zeros == 1, zeros == 0) * (product / factors)
+    return others * _expand(g, a, axis, keepdims)
+
+
 def _pull_extremum(g: Any, y: Any, a: Any, axis: tuple[int, ...], keepdims: bool) -> Any:
     ties = np.where(a == _expand(y, a, axis, keepdims), 1.0, 0.0)
     return ties * _expand(g, a, axis, keepdims) / np.sum(ties, axis=axis, keepdims=True)
@@ -478,6 +536,7 @@ SUM = _reduction(
 )
 for _name, _function in (("max", np.max), ("min", np.min)):
     _reduction(_name, _function, _pull_extremum, keeps_boolean=True)
+_reduction("prod", np.prod, _pull_product)
 FUNCTIONS[np.amax], FUNCTIONS[np.amin] = FUNCTIONS[np.max], FUNCTIONS[np.min]
 
 ROWS = _register(  # how many rows the program runs with; filled in when it is bound
@@ -640,6 +699,10 @@ INDEX = _register(
 )
 
 
+def _is_list(item: Any) -> bool:
+    return isinstance(item, (list, np.ndarray)) and np.ndim(item) == 1
+
+
 def _index(a: Expression, key: Any) -> Expression:
     if isinstance(key, Expression) and key.is_integer:
         return take(a, key)
@@ -648,23 +711,30 @@ def _index(a: Expression, key: Any) -> Expression:
     dots = [at for at, item in enumerate(items) if item is Ellipsis] or [len(items)]
     at = dots[0]
     items[at : at + 1] = [slice(None)] * (a.ndim - axes)
+    lists = [at for at, item in enumerate(items) if _is_list(item)]
+    are_columns = len(lists) == 1 and all(isinstance(x, slice) or _is_list(x) for x in items)
     position = 0
     for item in items:
         if item is None:
             continue
-        if not isinstance(item, (int, np.integer, slice)) or position >= a.ndim:
+        is_one = isinstance(item, (int, np.integer, slice)) or (are_columns and _is_list(item))
+        if not is_one or position >= a.ndim:
             kinds = ", ".join(type(item).__name__ for item in items)
             raise IndexError(
                 f"an index of ({kinds}) does not fit an expression of shape "
                 f"{shape_text(a.shape)}: use numbers, slices and None; np.concatenate joins "
                 "columns, np.where chooses"
             )
-        if a.shape[position] == BATCH and item != slice(None):
+        if a.shape[position] == BATCH and (_is_list(item) or item != slice(None)):
             raise IndexError(
                 f"index {key!r} picks rows of a batch, but rows are independent samples: "
                 "index columns as z[:, 0]"
             )
         position += 1
+    if are_columns:
+        (at,) = lists
+        places, items[at] = np.arange(a.shape[at])[items[at]], slice(None)
+        return taken(_index(a, tuple(items)), places, at)
     if all(item == slice(None) for item in items):
         return a
     if a.primitive is BROADCAST_TO and a.inputs[0].ndim == 0:
@@ -798,9 +868,11 @@ CONCATENATE = _register(
 
 def _concatenated(shapes: Sequence[Shape], axis: int) -> Shape:
     rests = {(len(s), s[:axis] + s[axis + 1 :]) for s in shapes}
-    if len(rests) > 1 or any(s[axis] == BATCH for s in shapes):
+    are_rows = any(s[axis : axis + 1] == (BATCH,) for s in shapes)
+    if len(rests) > 1 or are_rows:
         texts = ", ".join(shape_text(s) for s in shapes)
-        raise ValueError(f"shapes {texts} cannot be joined along axis {axis}")
+        hint = "; rows are independent samples: write axis=1" if are_rows else ""
+        raise ValueError(f"shapes {texts} cannot be joined along axis {axis}{hint}")
     length = sum(int(s[axis]) for s in shapes)
     return (*shapes[0][:axis], length, *shapes[0][axis + 1 :])
 
@@ -994,13 +1066,53 @@ def take(table: Any, index: Any) -> Any:
     return taken
 
 
+def taken(a: Expression, places: np.ndarray, axis: int) -> Any:
+    """Take entries along an axis by their numbers, from 0."""
+    order = [axis, *(i for i in range(a.ndim) if i != axis)]
+    back = [order.index(i) for i in range(a.ndim)]
+    return np.transpose(take(np.transpose(a, order), places), back)
+
+
 def _numpy_take(a: Any, indices: Any, axis: Any = None, **options: Any) -> Any:
-    if axis != 0 or any(option not in (None, "raise") for option in options.values()):
-        raise TypeError("np.take of an expression takes rows: write axis=0")
-    return take(a, indices)
+    if axis is None or any(option not in (None, "raise") for option in options.values()):
+        raise TypeError("np.take of an expression takes rows or columns: write axis=0 or axis=1")
+    (at,) = normalized_axes(axis, np.ndim(a))
+    return take(a, indices) if at == 0 else a[(slice(None),) * at + (indices,)]
 
 
 FUNCTIONS[np.take] = _numpy_take
+
+
+# == order =========================================================================================
+
+
+def _in_order(values: np.ndarray, keys: np.ndarray, axis: int) -> np.ndarray:
+    return np.take_along_axis(values, np.argsort(keys, axis, kind="stable"), axis)
+
+
+def _out_of_order(values: np.ndarray, keys: np.ndarray, axis: int) -> np.ndarray:
+    places = np.argsort(np.argsort(keys, axis, kind="stable"), axis)
+    return np.take_along_axis(values, places, axis)
+
+
+IN_ORDER: Primitive = _register(  # values, as keys are sorted along an axis
+    Primitive(
+        name="in_order",
+        function=_in_order,
+        shape=lambda a, keys, axis: a,
+        pullbacks=(lambda g, y, a, keys, axis: apply(OUT_OF_ORDER, g, keys, axis=axis), None),
+        linear_in="first",
+    )
+)
+OUT_OF_ORDER: Primitive = _register(  # undoes it
+    Primitive(
+        name="out_of_order",
+        function=_out_of_order,
+        shape=lambda a, keys, axis: a,
+        pullbacks=(lambda g, y, a, keys, axis: apply(IN_ORDER, g, keys, axis=axis), None),
+        linear_in="first",
+    )
+)
 
 
 # == primitives of one's own =======================================================================

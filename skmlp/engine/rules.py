@@ -12,14 +12,26 @@ from __future__ import annotations
 import math
 import operator
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
+from scipy import special
 
-from .expression import SIMPLER, Expression, apply, topological
-from .primitives import MATMUL, PRIMITIVES, SUM, TRANSPOSE, grown, is_number
-from .shapes import BATCH
+from .composites import logsumexp, softmax
+from .expression import SIMPLER, Expression, apply, constant, topological
+from .primitives import (
+    MATMUL,
+    PRIMITIVES,
+    SUM,
+    TRANSPOSE,
+    WHERE,
+    grown,
+    is_number,
+    straight_through,
+)
+from .shapes import BATCH, broadcast
 
 # == while tracing =================================================================================
 
@@ -46,6 +58,8 @@ def _power_of_two(node: Expression) -> float | None:
 
 
 def _simpler_power(a: Expression, b: Expression) -> Any:
+    if is_number(a, math.e):
+        return np.exp(b)
     for exponent, form in _POWERS.items():
         if is_number(b, exponent):
             return form(a)
@@ -72,11 +86,182 @@ def _simpler_add(a: Expression, b: Expression) -> Any:
     return None
 
 
+# -- exponentials that would overflow: their ratios and logarithms need not ------------------------
+
+
+def _exponent(node: Expression) -> Expression | None:
+    """Return u where a node is exp(u) or 1 / exp(-u) and may overflow; 0 where it is 1."""
+    if is_number(node, 1):
+        return constant(0.0)
+    name = node.primitive.name if node.primitive else ""
+    if name == "exp":
+        return None if _is_bounded(node.inputs[0]) else node.inputs[0]
+    is_inverse = name == "reciprocal" or (name == "divide" and is_number(node.inputs[0], 1))
+    inner = _exponent(node.inputs[-1]) if is_inverse else None
+    return None if inner is None else -inner
+
+
+def _is_bounded(u: Expression) -> bool:
+    """Tell whether it was seen to that exp(u) does not overflow: u = -|x|, min(x, 80), x - max."""
+    if u.primitive is None:
+        return False
+    name, (first, *rest) = u.primitive.name, u.inputs
+    if name == "subtract":
+        return rest[0].shape != u.shape or rest[0].primitive is PRIMITIVES["stop_gradient"]
+    if name == "negative" or (name == "multiply" and first.value is not None):
+        of = rest[0] if rest else first
+        return of.primitive in (PRIMITIVES["absolute"], PRIMITIVES["square"])
+    return name in ("minimum", "clip")
+
+
+def _exponents(node: Expression, name: str) -> tuple[Expression, Expression] | None:
+    """Return u and v where a node is exp(u) + exp(v), or another function of that name of them."""
+    if node.primitive is not PRIMITIVES[name]:
+        return None
+    u, v = map(_exponent, node.inputs)
+    return None if u is None or v is None else (u, v)
+
+
+def _are_same(*pairs: tuple[Expression, Expression]) -> bool:
+    return all(operator.is_(*share(pair)) for pair in pairs)
+
+
+def _simpler_divide(a: Expression, b: Expression) -> Any:
+    if is_number(b, 1):
+        return a
+    if terms := _exponents(b, "add"):
+        return _over_two(a, *terms)
+    if (u := _exponent(a)) is not None and (total := _exponents_summed(b)):
+        v, axis = total
+        return softmax(u, axis) if _are_same((u, v)) else None
+    if b.primitive is PRIMITIVES["square"] and _exponents(b.inputs[0], "add"):
+        return (a / b.inputs[0]) * (1 / b.inputs[0])
+    if b.primitive is PRIMITIVES["cosh"]:
+        (u,) = b.inputs
+        is_tanh = a.primitive is PRIMITIVES["sinh"] and _are_same((a.inputs[0], u))
+        return np.tanh(u) if is_tanh else 2 * a * np.exp(-np.logaddexp(u, -u))
+    return None
+
+
+def _over_two(a: Expression, u: Expression, v: Expression) -> Any:
+    """Return a / (exp(u) + exp(v)): what is made of expit and tanh where it can be."""
+    if difference := _exponents(a, "subtract"):
+        for (p, q), sign in (((u, v), 0.5), ((v, u), -0.5)):
+            if _are_same((difference[0], p), (difference[1], q)):
+                return np.tanh(sign * (u - v))
+    factors = a.inputs if a.primitive is PRIMITIVES["multiply"] else (constant(1.0), a)
+    for rest, top in (factors, factors[::-1]):
+        for this, other in ((u, v), (v, u)):
+            if (w := _exponent(top)) is not None and _are_same((w, this)):
+                return rest * special.expit(this - other)
+    for this, other in ((u, v), (v, u)):
+        if is_number(this, 0):
+            return a * special.expit(-other)
+    return a * np.exp(-np.logaddexp(u, v))
+
+
+def _exponents_summed(node: Expression) -> tuple[Expression, tuple[int, ...]] | None:
+    """Return u and the axis where a node is the sum of exp(u) over it, kept with length 1."""
+    total = node.inputs[0] if node.primitive is PRIMITIVES["index"] else node
+    if total.primitive is not SUM:
+        return None
+    (terms,), axis = total.inputs, total.attributes["axis"]
+    u = _exponent(terms)
+    is_kept = node.shape == tuple(1 if i in axis else d for i, d in enumerate(terms.shape))
+    return (u, axis) if u is not None and is_kept else None
+
+
+def _simpler_log(a: Expression) -> Any:
+    if found := _exponents(a, "add"):
+        return np.logaddexp(*found)
+    if a.primitive is SUM and (u := _exponent(a.inputs[0])) is not None:
+        return logsumexp(u, **a.attributes)
+    if a.primitive is PRIMITIVES["cosh"]:
+        return np.logaddexp(a.inputs[0], -a.inputs[0]) - math.log(2)
+    if a.primitive is PRIMITIVES["divide"] and a.inputs[0].primitive is PRIMITIVES["exp"]:
+        top, total = a.inputs
+        is_softmax = total.primitive is SUM and total.inputs[0] is top
+        return top.inputs[0] - np.log(total) if is_softmax else None
+    if a.primitive is PRIMITIVES["expit"]:
+        return special.log_expit(a.inputs[0])
+    if a.primitive is PRIMITIVES["subtract"] and is_number(a.inputs[0], 1):
+        return _simpler_log1p(-a.inputs[1])
+    return None
+
+
+def _simpler_log1p(a: Expression) -> Any:
+    if (u := _exponent(a)) is not None and not is_number(a, 1):
+        return np.logaddexp(u, 0)
+    if a.primitive is PRIMITIVES["negative"] and a.inputs[0].primitive is PRIMITIVES["expit"]:
+        return special.log_expit(-a.inputs[0].inputs[0])
+    return None
+
+
+# -- choices: what is not chosen may be infinite, and its slope times 0 would be NaN ---------------
+
+
+# Functions that are not finite everywhere, and which of their inputs is to be 0.5 where it is not
+# chosen; 1.5 for arccosh.
+_RISKY = {
+    **dict.fromkeys(("exp", "exp2", "expm1", "sinh", "cosh", "tan", "reciprocal", "cbrt"), (0,)),
+    **dict.fromkeys(("log", "log2", "log10", "log1p", "sqrt", "logit", "gamma", "gammaln"), (0,)),
+    **dict.fromkeys(("arcsin", "arccos", "arctanh", "arccosh", "erfinv", "ndtri"), (0,)),
+    "divide": (1,),
+    "power": (0, 1),
+    "xlogy": (1,),
+    "xlog1py": (1,),
+}
+
+
+_CAREFUL = ("maximum", "minimum", "clip", "where")
+
+
+def _simpler_where(condition: Expression, a: Expression, b: Expression) -> Expression:
+    known = set(topological([condition]))
+    a, b = _guarded(a, condition, known), _guarded(b, ~condition, known)
+    return apply(WHERE, condition, a, b)
+
+
+def _guarded(branch: Expression, chosen: Expression, known: Container[Expression]) -> Expression:
+    """Return a branch that computes the same where it is chosen, and is finite elsewhere.
+
+    What is made of something bounded or chosen before is left alone: its author saw to it.
+    """
+    guarded: dict[Expression, Expression] = {}
+    cared_for: set[Expression] = set()
+
+    def visit(node: Expression) -> Expression:
+        primitive = node.primitive
+        if node in guarded or node in known or primitive is None:
+            return guarded.get(node, node)
+        if primitive.name in _CAREFUL:
+            cared_for.add(node)
+        if node in cared_for or not isinstance(primitive.function, np.ufunc):
+            return node
+        inputs = [visit(x) for x in node.inputs]
+        if any(x in cared_for for x in node.inputs):
+            cared_for.add(node)
+        for at in () if node in cared_for else _RISKY.get(primitive.name, ()):
+            x = inputs[at]
+            if x.value is None and broadcast(chosen.shape, x.shape) == x.shape:
+                value = apply(WHERE, chosen, x, 1.5 if primitive.name == "arccosh" else 0.5)
+                inputs[at] = straight_through(value, x)  # what comes back to it is masked already
+        is_changed = any(map(operator.is_not, inputs, node.inputs))
+        guarded[node] = apply(primitive, *inputs) if is_changed else node
+        return guarded[node]
+
+    return visit(branch)
+
+
 SIMPLER |= {
     "add": _simpler_add,
     "subtract": lambda a, b: a if is_number(b, 0) else -b if is_number(a, 0) else None,
     "multiply": _simpler_multiply,
-    "divide": lambda a, b: a if is_number(b, 1) else None,
+    "divide": _simpler_divide,
+    "reciprocal": lambda a: _simpler_divide(constant(1.0), a),
+    "log": _simpler_log,
+    "log1p": _simpler_log1p,
+    "where": _simpler_where,
     "negative": lambda a: a.inputs[0] if a.primitive is PRIMITIVES["negative"] else None,
     "power": _simpler_power,
 }
@@ -88,19 +273,23 @@ def _softplus(z: Expression) -> Any:
     return np.maximum(z, np.log1p(grown(z)))
 
 
+# Nodes as they are: rules of tracing would make these what they stand for.
+_reciprocal, _log1p = (partial(apply, PRIMITIVES[name]) for name in ("reciprocal", "log1p"))
+
+
 def _lower_logaddexp(a: Expression, b: Expression) -> Any:
     if is_number(a, 0) or is_number(b, 0):
         return _softplus(b if is_number(a, 0) else a)
     apart = np.where(a == b, 0.0, -np.abs(a - b))  # equal infinities are not apart
-    return np.maximum(a, b) + np.log1p(np.exp(apart))
+    return np.maximum(a, b) + _log1p(np.exp(apart))
 
 
 # What runs instead of a primitive: cheaper ones with the same value.
 LOWERED: dict[str, Callable[..., Any]] = {
     "logaddexp": _lower_logaddexp,
     "clip": lambda a, low, high: np.minimum(np.maximum(a, low), high),
-    "expit": lambda a: np.reciprocal(1 + np.exp(-a)),
-    "log_expit": lambda a: np.minimum(a, 0) - np.log1p(np.exp(-np.abs(a))),
+    "expit": lambda a: _reciprocal(1 + np.exp(-a)),
+    "log_expit": lambda a: np.minimum(a, 0) - _log1p(np.exp(-np.abs(a))),
     "straight_through": lambda value, surrogate: value,
     "stop_gradient": lambda value: value,
 }

@@ -3,8 +3,35 @@
 from __future__ import annotations
 
 import math
+from typing import Any, NoReturn
 
-BATCH = "n"  # the symbolic first axis: the rows of a batch
+
+class Rows:
+    """The number of rows, "n" in shapes, which is known only when a program runs."""
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Rows) or (isinstance(other, str) and other == "n")
+
+    def __hash__(self) -> int:
+        return hash("n")
+
+    def __repr__(self) -> str:
+        return "n"
+
+    def _refuse(self, *_: Any, **__: Any) -> NoReturn:
+        raise ValueError(  # NumPy replaces a TypeError by its own
+            "the number of rows is known only when a program runs: write np.zeros_like(z) or "
+            "np.ones_like(z[:, :1]) instead of np.zeros(z.shape), np.mean instead of dividing by "
+            "z.shape[0], and dropout= or input_noise= for noise"
+        )
+
+    __index__ = __int__ = __float__ = __array_ufunc__ = _refuse
+    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __pow__ = __rpow__ = _refuse
+    __truediv__ = __rtruediv__ = __floordiv__ = __rfloordiv__ = __mod__ = __rmod__ = _refuse
+    __lt__ = __le__ = __gt__ = __ge__ = __neg__ = _refuse
+
+
+BATCH: Any = Rows()  # the symbolic first axis: the rows of a batch
 Shape = tuple[int | str, ...]
 
 

@@ -12,12 +12,15 @@ from typing import Any
 
 import numpy as np
 from scipy.sparse import csr_matrix
-from sklearn.metrics import r2_score
+from sklearn.metrics import accuracy_score, r2_score
 from sklearn.utils.metaestimators import available_if
 
+from ..engine.words import shown
 from ..heads import Quantile, for_one_target
 from ..heads.domains import is_number
 from .availability import has, has_scores_alone, known_head, only_with
+from .containers import read_labels, read_numbers
+from .data import check_weights
 from .targets import Classes, Numbers
 
 
@@ -61,6 +64,27 @@ class ClassAnswers(Answers):
         """
         target, answers = self._answered(X, Classes.decode)
         return csr_matrix(answers) if target.are_sparse else answers
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Return the accuracy, the share of samples whose class, or all of whose labels, are right.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+            Inputs.
+        y : array-like of shape (n_samples,) or (n_samples, n_labels)
+            Classes, or a 0/1 matrix of labels.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights.
+
+        Returns
+        -------
+        float
+            The accuracy of `predict`.
+        """
+        predicted, y = self.predict(X), read_labels(y, "y")
+        weights = check_weights(sample_weight, predicted.shape[0])
+        return float(accuracy_score(y, predicted, sample_weight=weights))
 
     @available_if(has("probabilities"))
     def predict_proba(self, X: Any) -> np.ndarray:
@@ -138,7 +162,8 @@ class NumberAnswers(Answers):
             R2 of `predict`, with several quantiles of the one next to the median.
         """
         predicted = self._answers(X, lambda target, raw: target.head.center(raw))
-        return float(r2_score(y, _without_targets_axis(predicted), sample_weight=sample_weight))
+        y, weights = read_numbers(y, "y"), check_weights(sample_weight, len(predicted))
+        return float(r2_score(y, _without_targets_axis(predicted), sample_weight=weights))
 
     def predict(
         self,
@@ -214,7 +239,7 @@ class NumberAnswers(Answers):
     def _instead(self, X: Any, head: Any, asked: dict[str, Any]) -> Any:
         """Give the one answer that `predict` is asked for instead."""
         if len(asked) > 1:
-            words = " and ".join(f"{name}={value!r}" for name, value in asked.items())
+            words = " and ".join(f"{name}={shown(value)}" for name, value in asked.items())
             raise ValueError(f"predict gives one answer at a time, got {words}.")
         ((name, value),) = asked.items()
         what, method = _INSTEAD[name]
@@ -272,7 +297,7 @@ class NumberAnswers(Answers):
         """
         levels = np.ravel(np.asarray(q, np.float64))
         if not (len(levels) and np.all((levels > 0) & (levels < 1)) and np.ndim(q) < 2):
-            raise ValueError(f"q must be a number in (0, 1) or a list of them, got {q!r}")
+            raise ValueError(f"q must be a number in (0, 1) or a list of them, got {shown(q)}")
         quantiles = self._answers(X, lambda target, raw: target.head.quantile(raw, levels.tolist()))
         return _without_targets_axis(quantiles if np.ndim(q) else quantiles[..., 0])
 
@@ -308,7 +333,7 @@ class NumberAnswers(Answers):
             return self.predict_quantiles(X, [head.levels[0], head.levels[-1]])
         coverage = 0.9 if coverage is None else coverage
         if not (is_number(coverage) and 0 < coverage < 1):
-            raise ValueError(f"coverage must be a number in (0, 1), got {coverage!r}")
+            raise ValueError(f"coverage must be a number in (0, 1), got {shown(coverage)}")
         tail = (1 - float(coverage)) / 2
         return self.predict_quantiles(X, [tail, 1 - tail])
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from ..engine.words import shown
 from ..heads import HEADS, Head
 from ..training.solvers import SOLVERS
 
@@ -21,7 +22,7 @@ def has_stochastic_solver(estimator: Any) -> bool:
         return True
     raise AttributeError(
         f"partial_fit is only available for the solvers {', '.join(SOLVERS)}, "
-        f"got solver={estimator.solver!r}."
+        f"got solver={shown(estimator.solver)}."
     )
 
 

@@ -16,6 +16,7 @@ from typing import Any, Self
 
 import sklearn
 
+from ..engine.words import shown
 from ..heads.domains import is_count, is_number
 from ..training.checkpoints import write_checkpoint
 from ..training.warn import warn
@@ -190,7 +191,9 @@ class _Remembering(Callback):
 
 def _refuse_unless(is_right: bool, callback: Any, name: str, words: str, value: Any) -> None:
     if not is_right:
-        raise ValueError(f"{type(callback).__name__} needs {name} to be {words}, got {value!r}.")
+        raise ValueError(
+            f"{type(callback).__name__} needs {name} to be {words}, got {shown(value)}."
+        )
 
 
 class EarlyStopping(_Remembering):

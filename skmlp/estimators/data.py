@@ -1,4 +1,4 @@
-"""Data on its way into a network: checked once, refused in one sentence.
+"""Data on its way into a network: read once, checked, refused in one sentence.
 
 The law: what comes out is a matrix of float32 or float64 rows (dense, or CSR), numeric targets, and
 weights that are zero or positive; `rows` are those of positive weight, since a row of zero weight
@@ -17,7 +17,8 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_array, column_or_1d
 from sklearn.utils.validation import validate_data
 
-FLOATS = (np.float64, np.float32)
+from ..engine.words import shown
+from .containers import FLOATS, name_of_column, place, read_matrix, read_numbers
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,36 +62,32 @@ class Data:
         return not isinstance(self.X, np.ndarray)
 
 
-def check_inputs(estimator: Any, X: Any, **options: Any) -> Any:
+def check_inputs(estimator: Any, X: Any, *, reset: bool = False, y: Any = "no_validation") -> Any:
     """Check inputs as scikit-learn does, and say what is wrong with them in one sentence."""
-    if options.get("reset") is False and _is_as_fitted(estimator, X):
-        y = options.get("y")
-        if y is None or _is_plain_target(y, len(X)):
-            _check_finite(X, "X")
-            if y is None:
-                return X
-            _check_numbers(y, "y", must_be_numbers=False)
-            return X, y
-    array = _plain_array(X)
-    if array is not None:
-        _check_matrix(array, X)
-    y = options.get("y")
-    targets = None if y is None else _plain_array(y)
-    if targets is not None:
-        _check_numbers(targets, "y", must_be_numbers=bool(options.get("y_numeric")))
-        _check_lengths(array, targets)
-    try:
-        checked = validate_data(
-            estimator, X, accept_sparse="csr", dtype=FLOATS, ensure_all_finite=False, **options
-        )
-    except ValueError as error:
-        raise _told_better(error) from None
-    inputs = checked[0] if isinstance(checked, tuple) else checked
-    _check_finite(inputs, "X")
-    if not isinstance(checked, tuple):
-        return checked
-    y = checked[1]
-    return inputs, column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
+    if not reset and _is_as_fitted(estimator, X):
+        check_finite(X, "X")
+        return X
+    read = read_matrix(X)
+    validate_data(estimator, X, y=y, reset=reset, skip_check_array=True)  # names, and how many
+    inputs = check_array(
+        read,
+        accept_sparse="csr",
+        dtype=FLOATS,
+        ensure_all_finite=False,
+        input_name="X",
+        estimator=estimator,
+    )
+    check_finite(inputs, "X", X)
+    return inputs
+
+
+def as_target(y: np.ndarray, given: Any) -> np.ndarray:
+    """Check the shape and the numbers of targets that were read; one column becomes a vector."""
+    if y.ndim not in (1, 2) or 0 in y.shape[1:]:
+        what = f"has {y.ndim} dimensions and shape {y.shape}" if y.ndim else f"is {shown(given)}"
+        raise ValueError(f"y {what}, but it must have an entry or a row of entries a sample.")
+    check_finite(y, "y", given)
+    return column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
 
 
 def stand_in(estimator: BaseEstimator) -> BaseEstimator:
@@ -112,16 +109,20 @@ def read_first_rows(
     reset: bool,
 ) -> tuple[Data, Any]:
     """Check samples, and make the target that they say."""
-    X, y = check_inputs(
-        names, X, y=y, multi_output=True, y_numeric=kind.usual == "numbers", reset=reset
-    )
-    precision = np.dtype(precision or X.dtype)
-    X = within(X, precision, "X")
-    weights = check_weights(sample_weight, X.shape[0])
+    given, X = X, check_inputs(names, X, y=y, reset=reset)
     read = kind.read(y)
+    values = read if isinstance(read, np.ndarray) else read.y
+    if values.shape[0] != X.shape[0]:
+        raise ValueError(
+            "Found input variables with inconsistent numbers of samples: "
+            f"X has {X.shape[0]}, y has {values.shape[0]}."
+        )
+    precision = np.dtype(precision or X.dtype)
+    X = within(X, precision, "X", given)
+    weights = check_weights(sample_weight, X.shape[0])
     target = target_of(read)
-    Y = within(target.encode(read), precision, "y").astype(precision, copy=False)
-    return Data(X, Y, weights, y), target
+    Y = within(target.encode(read), precision, "y", y).astype(precision, copy=False)
+    return Data(X, Y, weights, values), target
 
 
 def read_rows(
@@ -151,96 +152,47 @@ def _is_as_fitted(estimator: Any, X: Any) -> bool:
     )
 
 
-def _is_plain_target(y: Any, n_rows: int) -> bool:
-    """Tell whether validation would return y itself."""
-    return (
-        type(y) is np.ndarray
-        and y.shape == (n_rows,)
-        and y.dtype.kind in "biuf"
-        and y.dtype.isnative
-    )
-
-
-def _check_matrix(array: np.ndarray, X: Any) -> None:
-    if array.ndim != 2:
-        what = "None" if X is None else f"{array.ndim}D array"
-        raise ValueError(
-            f"Expected 2D array, got {what} instead, of shape {array.shape}. Reshape your data to "
-            "one row a sample: X.reshape(-1, 1) for one feature, X.reshape(1, -1) for one sample."
-        )
-    _refuse_complex(array, "X")
-
-
-def _plain_array(values: Any) -> np.ndarray | None:
-    """Return lists, numbers and arrays as an array, anything else as None."""
-    if values is not None and not isinstance(values, (np.ndarray, list, tuple, Real)):
-        return None
-    try:
-        return np.asarray(values)
-    except ValueError:  # rows of different lengths
-        return None
-
-
-def _refuse_complex(array: np.ndarray, name: str) -> None:
-    if array.dtype.kind == "c":
-        raise ValueError(f"Complex data not supported: {name} has dtype {array.dtype}.")
-
-
-def _check_lengths(array: np.ndarray | None, targets: np.ndarray) -> None:
-    if array is not None and targets.ndim and len(array) != len(targets):
-        raise ValueError(
-            "Found input variables with inconsistent numbers of samples: "
-            f"X has {len(array)}, y has {len(targets)}."
-        )
-
-
-def _check_numbers(array: np.ndarray, name: str, *, must_be_numbers: bool) -> None:
-    """Refuse what is not finite or, where it must be, no number."""
-    _refuse_complex(array, name)
-    if array.dtype.kind == "f":
-        _check_finite(array, name)
-    elif must_be_numbers and array.dtype.kind in "OUS":
-        for value in array.flat:
-            try:
-                float(value)
-            except (TypeError, ValueError):
-                raise ValueError(f"{name} contains {value!r}, which is not a number.") from None
-
-
-def _told_better(error: ValueError) -> ValueError:
-    """Return scikit-learn's error, as one sentence where it dumps what it found."""
-    message = str(error)
-    if message.startswith("could not convert string to float"):
-        value = message.partition(": ")[2]
-        return ValueError(f"X contains {value}, which is not a number: encode words first.")
-    if "inhomogeneous" in message:
-        return ValueError("X has rows of different lengths: give every sample the same features.")
-    return error
-
-
-def _check_finite(X: Any, name: str) -> None:
+def check_finite(X: Any, name: str, given: Any = None) -> None:
+    """Refuse what is not finite; a data frame `given` has names for the columns."""
     numbers = X if isinstance(X, np.ndarray) else X.data
+    if numbers.dtype.kind != "f":
+        return
     with np.errstate(all="ignore"):
         if np.isfinite(np.sum(numbers)):
             return
+    found = _first(X, lambda part: ~np.isfinite(part))
+    if found is None:
+        return
+    value, where = found[0], _place_of(X, *found[1:], name, given)
+    if np.isnan(value):
+        cure = ": sklearn.impute.SimpleImputer fills it" if name == "X" else ""
+        raise ValueError(f"Input {name} contains NaN ({value}) in {where}{cure}.")
+    raise ValueError(
+        f"Input {name} contains infinity or a value too large for {numbers.dtype!r} ({value}) "
+        f"in {where}."
+    )
+
+
+def _first(X: Any, test: Callable[[np.ndarray], np.ndarray]) -> tuple[Any, int, int] | None:
+    """Return the first number that passes a test, its row and its column."""
+    numbers = X if isinstance(X, np.ndarray) else X.data
     flat = numbers.reshape(len(numbers), -1) if numbers.ndim else numbers.reshape(1, 1)
     for start in range(0, len(flat), 1 << 16):
-        bad = np.argwhere(~np.isfinite(flat[start : start + (1 << 16)]))
-        if len(bad) == 0:
+        passed = np.argwhere(test(flat[start : start + (1 << 16)]))
+        if not len(passed):
             continue
-        row, column = int(bad[0][0]) + start, int(bad[0][1])
+        row, column = int(passed[0][0]) + start, int(passed[0][1])
         value = flat[row, column]
         if not isinstance(X, np.ndarray):
             column = int(X.indices[row])
             row = int(np.searchsorted(X.indptr, row, side="right")) - 1
-        place = f"row {row}, column {column}" if X.ndim == 2 else f"row {row}"
-        if np.isnan(value):
-            cure = ": sklearn.impute.SimpleImputer fills it" if name == "X" else ""
-            raise ValueError(f"Input {name} contains NaN ({value}) in {place}{cure}.")
-        raise ValueError(
-            f"Input {name} contains infinity or a value too large for {flat.dtype!r} ({value}) "
-            f"in {place}."
-        )
+        return value, row, column
+    return None
+
+
+def _place_of(X: Any, row: int, column: int, name: str, given: Any) -> str:
+    is_column = X.ndim == 1 or (name == "y" and X.shape[1] == 1)
+    return place(row) if is_column else place(row, name_of_column(given, column))
 
 
 def check_weights(sample_weight: Any, n_rows: int) -> np.ndarray | None:
@@ -249,12 +201,8 @@ def check_weights(sample_weight: Any, n_rows: int) -> np.ndarray | None:
         return None
     if isinstance(sample_weight, Real):
         sample_weight = np.full(n_rows, sample_weight)
-    array = _plain_array(sample_weight)
-    if array is not None:
-        _check_numbers(array, "sample_weight", must_be_numbers=True)
-    weights = check_array(
-        sample_weight, ensure_2d=False, dtype=np.float64, input_name="sample_weight"
-    )
+    weights = read_numbers(sample_weight, "sample_weight").astype(np.float64, copy=False)
+    check_finite(weights, "sample_weight", sample_weight)
     if weights.shape != (n_rows,):
         raise ValueError(
             f"sample_weight has shape {weights.shape}, but there are {n_rows} samples: it must "
@@ -289,17 +237,19 @@ def class_weights(
     missing = [name for name in names if name not in class_weight]
     if unknown and missing:
         raise ValueError(
-            f"class_weight={class_weight!r} has no weight for class {missing[0]!r}, but one for "
-            f"{unknown[0]!r}, which is no class: the classes are {names}."
+            f"class_weight={shown(class_weight)} has no weight for class {shown(missing[0])}, but "
+            f"one for {shown(unknown[0])}, which is no class: the classes are {shown(names)}."
         )
     return np.array([float(class_weight.get(name, 1.0)) for name in names])
 
 
-def within(values: Any, dtype: np.dtype[Any], name: str) -> Any:
-    """Check that float64 numbers fit a float32 network."""
+def within(values: Any, dtype: np.dtype[Any], name: str, given: Any = None) -> Any:
+    """Check that float64 numbers fit a float32 network; a data frame `given` has their names."""
     numbers = values if isinstance(values, np.ndarray) else values.data
     if numbers.dtype == np.float64 and dtype == np.float32 and numbers.size:
         extreme = max(numbers.max(), numbers.min(), key=abs)
         if abs(extreme) > np.finfo(dtype).max:
-            raise ValueError(f"{name} contains {extreme:g}, a value too large for {dtype}.")
+            found = _first(values, lambda part: part == extreme)
+            where = "" if found is None else f" in {_place_of(values, *found[1:], name, given)}"
+            raise ValueError(f"{name} contains {extreme:g}{where}, a value too large for {dtype}.")
     return values if isinstance(values, np.ndarray) else values.astype(dtype, copy=False)

@@ -25,6 +25,7 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 
 from ..engine import running
+from ..engine.words import shown
 from ..network import NORMALIZATIONS
 from ..network.network import Network
 from ..training.checkpoints import read_checkpoint
@@ -46,6 +47,7 @@ from .scoring import (
 )
 from .settings import Settings, descriptions_of
 from .starts import Problem, Start, continued, fresh, resumed, streamed
+from .verdict import verdict
 
 _ORDINARY = 1e6  # where parameters and inputs are no larger, what is computed of them is finite
 _NAMES_OF_INPUTS = ("n_features_in_", "feature_names_in_")
@@ -163,7 +165,8 @@ class MultilayerPerceptron(CallbackSupportMixin, FittedNetwork):
         Parameters
         ----------
         X : array-like or sparse matrix of shape (n_samples, n_features)
-            Inputs; float32 and float64 are used as they are, other numbers become float64.
+            Inputs; float32 and float64 are used as they are, other numbers, and text that is one,
+            become float64.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Targets: class labels, a 0/1 matrix of labels, or numbers.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -196,7 +199,8 @@ class MultilayerPerceptron(CallbackSupportMixin, FittedNetwork):
         Warns
         -----
         ConvergenceWarning
-            If training ended before it converged, with the cause and what to change.
+            If training ended before it converged, or if its mean loss on the training data is above
+            that of the best constant; with the cause and what to change.
         RuntimeWarning
             If the loss, a gradient or the parameters were no longer finite. The step is then not
             taken: training goes back to the best parameters so far with a new solver and half the
@@ -261,13 +265,16 @@ class MultilayerPerceptron(CallbackSupportMixin, FittedNetwork):
             if not len(problem.data.rows):
                 raise ValueError("Sample weights must contain at least one non-zero number.")
             start = fresh(problem) if begin is None else begin(problem)
-            outcome, state = self._train(problem, start, _objective(problem, start), watcher)
+            objective = _objective(problem, start)
+            outcome, state = self._train(problem, start, objective, watcher)
+            said = verdict(problem, objective, state.training_rows, outcome, state.progress.n_iter)
             self._publish(problem, start.theta, state, state.finished(), Spares())
             if watcher is not None:
                 watcher.finish()
-            if outcome.kind in ("unconverged", "interrupted"):
-                category = UserWarning if outcome.kind == "interrupted" else ConvergenceWarning
-                warn(str(outcome.problem), category)
+            if outcome.kind == "interrupted":
+                warn(str(outcome.problem), UserWarning)
+            if said is not None or outcome.kind == "unconverged":
+                warn(said or str(outcome.problem), ConvergenceWarning)
         if outcome.kind == "diverged":
             raise ValueError(outcome.problem)
         return self
@@ -386,7 +393,10 @@ class MultilayerPerceptron(CallbackSupportMixin, FittedNetwork):
         else:
             outcome = train_minibatches(course, descent)
         if outcome.kind != "diverged" and not _is_finite(objective, rows, problem.data.X):
-            outcome = course.diverged("the last epoch", "lower learning_rate_init or alpha")
+            culprit = course.culprit(objective, rows)
+            outcome = course.diverged(
+                "the last epoch", "lower learning_rate_init or alpha", culprit
+            )
         return outcome, now() if is_part else course.state()
 
     def _scores(self, problem: Problem, start: Start) -> Callable[[], dict[str, float]] | None:
@@ -404,7 +414,8 @@ class MultilayerPerceptron(CallbackSupportMixin, FittedNetwork):
             return None
         shown = start.theta if state.scale is None else start.theta.copy()
         in_training = copy(self)  # a scorer is given arrays, so there are no names to compare
-        in_training.__dict__.update(_attributes(problem, network.split(shown), state, state))
+        for_metrics = problem._replace(target=problem.target.sorted)
+        in_training.__dict__.update(_attributes(for_metrics, network.split(shown), state, state))
         in_training.__dict__.pop("feature_names_in_", None)
         fitted = Fitted(in_training)
         score = _score(scoring, in_training, problem.target)
@@ -548,7 +559,7 @@ def _check_batches(settings: Settings, n_rows: int) -> None:
     if keeps_statistics and settings.batch_rows(n_rows) == 1:
         raise ValueError(
             f"normalization={name!r} needs 2 samples or more in a batch, got 1 sample (of "
-            f"{n_rows}, with batch_size={settings.batch_size!r}): raise it, or take 'layer'."
+            f"{n_rows}, with batch_size={shown(settings.batch_size)}): raise it, or take 'layer'."
         )
 
 

@@ -20,6 +20,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from ..engine import BATCH, ComputationGraph, Expression, Plan, Program, variable
+from ..engine.words import shown
 from ..network.network import Network, values_of
 from ..training.objective import LossGraph, Objective
 from ..training.state import State
@@ -324,10 +325,10 @@ class FittedNetwork(Answers, BaseEstimator):
         is_number = isinstance(layer, Integral) and not isinstance(layer, bool)
         if not (is_number and -depth <= int(layer) < depth):
             raise ValueError(
-                f"layer={layer!r} is not one of the {depth} hidden layers: give a whole number "
-                f"from {-depth} to {depth - 1}."
+                f"layer={shown(layer)} is not one of the {depth} hidden layers: give a whole "
+                f"number from {-depth} to {depth - 1}."
                 if depth
-                else f"layer={layer!r} does not exist: the network has no hidden layer."
+                else f"layer={shown(layer)} does not exist: the network has no hidden layer."
             )
         return fitted.layer(fitted.checked(X), int(layer) % depth)
 

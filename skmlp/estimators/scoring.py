@@ -16,6 +16,7 @@ import numpy as np
 from sklearn.metrics import get_scorer, get_scorer_names
 from sklearn.model_selection import train_test_split
 
+from ..engine.words import shown
 from ..heads import Head
 from .data import Data
 
@@ -76,7 +77,7 @@ def find_scorer(scoring: Any) -> Any:
         return scoring
     if scoring not in get_scorer_names():
         raise ValueError(
-            f"scoring={scoring!r} is no scorer: give 'loss', a name in "
+            f"scoring={shown(scoring)} is no scorer: give 'loss', a name in "
             "sklearn.metrics.get_scorer_names() or a function of (estimator, X, y)."
         )
     return get_scorer(scoring)
@@ -91,7 +92,7 @@ def scored_by(scorer: Callable[..., Any], estimator: Any) -> Score:
         options = {} if weights is None else {"sample_weight": weights}
         found = scorer(estimator, sample.X, sample.y, **options)
         if not isinstance(found, Real):
-            raise ValueError(f"scoring must return one number, got {found!r} of {scorer!r}.")
+            raise ValueError(f"scoring must return one number, got {shown(found)} of {scorer!r}.")
         return float(found)
 
     return score

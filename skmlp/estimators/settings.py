@@ -17,6 +17,7 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 
+from ..engine.words import shown
 from ..heads import HEADS, Head
 from ..heads.domains import is_count
 from ..network import NORMALIZATIONS, Noise
@@ -52,7 +53,13 @@ def _is_truth(value: Any) -> bool:
 
 
 def _is_real(value: Any) -> bool:
-    return isinstance(value, Real) and not _is_truth(value)
+    if _is_truth(value) or not isinstance(value, Real):
+        return False
+    try:
+        float(value)
+    except OverflowError:  # of an integer
+        return False
+    return True
 
 
 def _number(low: float, high: float, brackets: str) -> Rule:
@@ -266,7 +273,7 @@ class Settings:
             if parameter in given and not rule.allows(given[parameter]):
                 raise ValueError(
                     f"The {parameter!r} parameter of {name} must be {rule.words}, "
-                    f"got {given[parameter]!r}."
+                    f"got {shown(given[parameter])}."
                 )
         said = {parameter: _plain(value) for parameter, value in given.items()}
         units, activations = _hidden_layers(name, said["hidden_layer_sizes"], said["activation"])
@@ -379,7 +386,7 @@ def _hidden_layers(
         raise ValueError(
             f"The 'hidden_layer_sizes' parameter of {estimator} must be a whole "
             "number, a sequence of them, or a string such as '64-32' or '3x256'; "
-            f"hidden_layer_sizes must be > 0, got {sizes!r}."
+            f"hidden_layer_sizes must be > 0, got {shown(sizes)}."
         )
     units = tuple(int(n) for n in units)
     if not isinstance(activation, (list, tuple)):
@@ -387,7 +394,7 @@ def _hidden_layers(
     if len(activation) != len(units):
         raise ValueError(
             f"The 'activation' parameter lists {len(activation)} functions for {len(units)} "
-            f"hidden layers: give one for each, or a single one for all, got {activation!r}."
+            f"hidden layers: give one for each, or a single one for all, got {shown(activation)}."
         )
     return units, tuple(_activation(estimator, a) for a in activation)
 
@@ -409,7 +416,7 @@ def _activation(estimator: str, activation: Any) -> Activation:
     raise ValueError(
         f"The 'activation' parameter of {estimator} must be "
         f"{', '.join(map(repr, known))}, a function, a Layer or a list of them, "
-        f"got {activation!r}."
+        f"got {shown(activation)}."
     )
 
 
@@ -425,13 +432,13 @@ def _noise(said: Mapping[str, Any], n_hidden: int) -> Noise:
         raise ValueError(
             f"The 'dropout' parameter lists {len(rates)} numbers for the inputs and {n_hidden} "
             f"hidden layers: give {n_hidden + 1}, or a single one for all hidden layers, got "
-            f"{given!r}."
+            f"{shown(given)}."
         )
     noise = Noise(rates, input_noise)
     if said["solver"] == FULL_BATCH and (noise.of_inputs or any(rates)):
         raise ValueError(
             f"solver={FULL_BATCH!r} needs an objective that stays the same, and dropout "
-            f"(now {given!r}) and input_noise (now {input_noise!r}) draw it "
+            f"(now {shown(given)}) and input_noise (now {shown(input_noise)}) draw it "
             "anew each time: set both to 0, or solver to 'adam' or 'sgd'."
         )
     return noise
@@ -494,9 +501,8 @@ activation : str, callable, Layer or list, default="relu"
     function of one array made of NumPy and scipy.special calls, where further arguments whose
     default is `skmlp.Learned(start)` are learned for each unit; a layer that is more than that,
     {layers} or a `skmlp.Layer`; or a list with one for each hidden layer. ReLU because it does not
-    saturate. A function is traced once: a random number drawn in it is a constant, and both
-    branches of np.where are computed, so keep both finite, as in np.where(z > 0, z,
-    np.expm1(np.minimum(z, 0))).
+    saturate. A function is traced, not called with numbers: it computes each row of its outputs
+    from that row alone, and draws no random numbers.
 head : str or Head, default="auto"
     What the outputs mean and which loss is minimized: a name in `skmlp.heads` (for numbers {heads
     of numbers}; for classes {heads of classes}), or an instance of a `Head`, which has parameters.

@@ -7,15 +7,17 @@ an estimator before the fit is published.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 from sklearn.metrics import accuracy_score, r2_score
 from sklearn.utils.multiclass import check_classification_targets, type_of_target, unique_labels
 
+from ..engine.words import shown
 from ..heads import AUTOMATIC, HEADS, Head
-from .data import check_weights, class_weights
+from .containers import declared_order, name_of_column, place, read_labels, read_numbers
+from .data import as_target, check_finite, check_weights, class_weights
 from .settings import LOSSES, Settings
 
 
@@ -60,7 +62,7 @@ class Target:
             raise ValueError(
                 f"The 'head' parameter of {settings.estimator} must be 'auto', "
                 f"{', '.join(map(repr, known))} or such a Head, "
-                f"got {settings.head!r}."
+                f"got {shown(settings.head)}."
             )
         if kind not in head.targets:  # the hint is in the words that scikit-learn checks for
             hint = " Only binary classification is supported." if kind == "multiclass" else ""
@@ -77,8 +79,8 @@ class Target:
         if settings.head != "auto" and not isinstance(known, meant):
             name = next(name for name, kind in HEADS.items() if kind is meant)
             raise ValueError(
-                f"loss={settings.loss!r} is head={name!r}, but head={settings.head!r} is asked for "
-                "too: give one of them."
+                f"loss={settings.loss!r} is head={name!r}, but head={shown(settings.head)} is "
+                "asked for too: give one of them."
             )
         return meant() if settings.head == "auto" else known  # type: ignore[return-value]
 
@@ -97,8 +99,8 @@ class Target:
         head = self.find_head(settings, self.kind)  # type: ignore[attr-defined]
         if head != self.head:
             raise ValueError(
-                f"the fitted network has head {self.head!r}, but the 'head' parameter now asks "
-                f"for {head!r}: set warm_start=False or fit a clone."
+                f"the fitted network has head {shown(self.head)}, but the 'head' parameter now "
+                f"asks for {shown(head)}: set warm_start=False or fit a clone."
             )
 
 
@@ -113,9 +115,9 @@ class Numbers(Target):
     kind: str = "numbers"
 
     @staticmethod
-    def read(y: np.ndarray) -> np.ndarray:
-        """Return y: numbers are what they are."""
-        return y
+    def read(y: Any) -> np.ndarray:
+        """Read numbers, and refuse what are none."""
+        return as_target(read_numbers(y, "y"), y)
 
     @classmethod
     def of(cls, settings: Settings, y: np.ndarray) -> Self:
@@ -142,6 +144,11 @@ class Numbers(Target):
         self.head.check_target(Y)
         return Y
 
+    @property
+    def sorted(self) -> Self:
+        """The same: numbers have no order to be answered in."""
+        return self
+
     def strata(self, Y: np.ndarray) -> None:
         """Return the class of each row, for splits that mind it: numbers have none."""
 
@@ -167,11 +174,14 @@ class Labels(NamedTuple):
         The distinct ones; the numbers of the columns of a 0/1 matrix.
     y : ndarray or sparse matrix
         The labels themselves.
+    order : list or None
+        The order of the classes that y declares, lowest first, where it does.
     """
 
     kind: str
     names: np.ndarray
     y: Any
+    order: list[Any] | None = None
 
     @property
     def are_many(self) -> bool:
@@ -191,19 +201,27 @@ class Classes(Target):
         The classes; for labels their numbers.
     are_sparse : bool
         Whether labels came as a sparse matrix, and so are answered.
+    columns : ndarray of int or None
+        The order in which classes and their probabilities are published; None for the head's.
     """
 
     kind: str
     classes: np.ndarray
     are_sparse: bool = False
+    columns: np.ndarray | None = None
     usual: ClassVar[str] = "multiclass"
 
     @staticmethod
     def read(y: Any) -> Labels:
         """Look labels through, and refuse what are none."""
-        if isinstance(y, np.ndarray) and y.ndim == 1 and y.dtype.kind in "biu":
-            names = np.unique(y)  # as scikit-learn has it, in a tenth of the time
-            return Labels("multiclass" if len(names) > 2 else "binary", names, y)
+        given, order, y = y, declared_order(y), read_labels(y, "y")
+        if isinstance(y, np.ndarray):
+            y = as_target(y, given)
+            if y.ndim == 1 and y.dtype.kind in "biu":
+                names = np.unique(y)  # as scikit-learn has it, in a tenth of the time
+                return Labels("multiclass" if len(names) > 2 else "binary", names, y, order)
+        else:
+            check_finite(y, "y")
         kind = type_of_target(y)
         if kind.startswith("continuous"):
             odd = np.ravel(y)[np.ravel(y) != np.floor(np.ravel(y))]
@@ -211,20 +229,12 @@ class Classes(Target):
                 f"Unknown label type: {kind}: y has {odd[0] if len(odd) else y[0]}, but classes "
                 "are whole numbers, truth values or strings; MLPRegressor learns numbers."
             )
-        if kind == "unknown":
-            raise ValueError(
-                f"Unknown label type: {kind}: y has {next(iter(np.ravel(y)))!r} among labels of "
-                "other types; make all of them strings or all of them whole numbers."
-            )
         if kind in ("binary", "multiclass") and y.dtype.kind in "biuf":
-            return Labels(kind, np.unique(y), y)  # there is nothing more to check
+            return Labels(kind, np.unique(y), y, order)  # there is nothing more to check
         check_classification_targets(y)
-        if kind == "multiclass-multioutput":
-            raise ValueError(
-                "Multioutput target data with several classes is not supported: fit one "
-                "classifier a column (sklearn.multioutput.MultiOutputClassifier)."
-            )
-        return Labels(kind, unique_labels(y), y)
+        if y.ndim == 2:
+            _check_labels(y, given, kind)
+        return Labels(kind, unique_labels(y), y, order)
 
     @classmethod
     def of(cls, settings: Settings, labels: Labels, classes: Any = None) -> Self:
@@ -236,13 +246,21 @@ class Classes(Target):
         names = labels.names if classes is None else unique_labels(classes)
         kind = "multiclass" if len(names) > 2 else "binary"
         head = cls.find_head(settings, kind)
+        if head.is_ordered:
+            names = _in_order(names, head, labels.order, classes)
         return cls(head, len(names) if head.is_one_hot else 1, kind, names)
 
     @classmethod
     def of_stream(cls, settings: Settings, classes: Any, labels: Labels) -> Self:
         """Make the target of a stream of its first part, and of the classes that it will have."""
         if classes is None and not labels.are_many:
-            raise ValueError("classes must be passed on the first call to partial_fit.")
+            classes = _by_hand(cls.known_head(settings.head))
+            if classes is None:
+                raise ValueError("classes must be passed on the first call to partial_fit.")
+        if classes is not None:
+            order = declared_order(classes)
+            labels = labels if order is None else labels._replace(order=order)
+            classes = _read_classes(classes)
         return cls.of(settings, labels, classes)
 
     def continued(self, settings: Settings, read: Labels) -> Self:
@@ -250,23 +268,38 @@ class Classes(Target):
         if set(read.names) != set(self.classes):
             raise ValueError(
                 "warm_start can only be used where `y` has the same classes as in the previous "
-                f"call to fit. Previously got {self.classes}, `y` has {read.names}."
+                f"call to fit, {shown(self.classes.tolist())}, but it has "
+                f"{shown(read.names.tolist())}."
             )
+        self._check_order(read.order)
         return super().continued(settings, read)
 
     def streamed(self, settings: Settings, classes: Any, read: Labels) -> Self:
         """Return the target of the next part of a stream: the same."""
-        if classes is not None and not np.array_equal(unique_labels(classes), self.classes):
+        if classes is not None and set(_read_classes(classes)) != set(self.classes):
             raise ValueError(
-                f"classes={classes!r} is not the same as on the last call to partial_fit, "
-                f"was: {self.classes!r}."
+                f"classes={shown(classes)} is not the same as on the last call to partial_fit, "
+                f"was: {shown(self.classes.tolist())}."
             )
+        self._check_order(read.order)
         return super().streamed(settings, classes, read)
+
+    def _check_order(self, order: list[Any] | None) -> None:
+        """Refuse a y that declares another order than was fitted, where the order counts."""
+        if order is None or not self.head.is_ordered or _by_hand(self.head) is not None:
+            return
+        fitted = self.classes.tolist()
+        if [level for level in order if level in fitted] != fitted:
+            raise ValueError(
+                f"y declares the order {shown(order)}, but the estimator was fitted on the order "
+                f"{shown(fitted)}: declare the same, or fit a clone."
+            )
 
     @property
     def published(self) -> dict[str, Any]:
         """The fitted attributes that it stands for."""
-        return {"head_": self.head, "classes_": self.classes}
+        classes = self.classes if self.columns is None else self.classes[self.columns]
+        return {"head_": self.head, "classes_": classes}
 
     def encode(self, labels: Labels) -> np.ndarray:
         """Return labels as columns: one of 0 and 1, or one for each class or label."""
@@ -276,14 +309,16 @@ class Classes(Target):
                 f"fitted on a {self.kind} target."
             )
         if not set(labels.names) <= set(self.classes):
+            odd = next(name for name in labels.names if name not in set(self.classes))
             raise ValueError(
-                f"`y` has classes not in `self.classes_`. `self.classes_` has {self.classes}, "
-                f"`y` has {labels.names}."
+                f"y has the class {shown(odd)}, which is not in classes_, "
+                f"{shown(self.classes.tolist())}."
             )
         if labels.are_many:
             y = labels.y if isinstance(labels.y, np.ndarray) else labels.y.toarray()
             return np.asarray(y) != 0
-        codes = np.searchsorted(self.classes, labels.y)
+        order = np.argsort(self.classes, kind="stable")  # those of an ordered head need not be
+        codes = order[np.searchsorted(self.classes, labels.y, sorter=order)]
         if self.head.is_one_hot:
             return codes[:, None] == np.arange(len(self.classes))
         return codes[:, None] == 1
@@ -294,13 +329,19 @@ class Classes(Target):
         """Multiply the weights of rows by those of their classes."""
         if self.kind == "multilabel":
             raise ValueError(
-                f"class_weight={class_weight!r} is for classes that exclude each other, "
+                f"class_weight={shown(class_weight)} is for classes that exclude each other, "
                 "and y has labels: give sample_weight instead."
             )
         codes = self.codes(Y)
         of_row = class_weights(class_weight, self.classes, codes, weights)[codes]
         with np.errstate(over="ignore"):
             return check_weights(of_row if weights is None else of_row * weights, len(codes))
+
+    @property
+    def sorted(self) -> Self:
+        """The same with its answers in sorted order, which scikit-learn's metrics take for it."""
+        order = np.argsort(self.classes)
+        return self if np.all(np.diff(order) == 1) else replace(self, columns=order)
 
     def strata(self, Y: np.ndarray) -> np.ndarray | None:
         """Return the class of each row, for splits that mind it; labels have none."""
@@ -340,10 +381,15 @@ class Classes(Target):
         elif self.kind == "multilabel":
             p = np.minimum(p, np.nextafter(1, 0, dtype=p.dtype))
         small = p < np.finfo(p.dtype).eps  # has no digits left where it is 1 - p
-        return np.where(small, _positive_exp(self.log_probabilities(raw)), p) if small.any() else p
+        p = np.where(small, _positive_exp(self._log_probabilities(raw)), p) if small.any() else p
+        return p if self.columns is None else p[:, self.columns]
 
     def log_probabilities(self, raw: np.ndarray) -> np.ndarray:
         """Return the logarithms of `probabilities`, from raw outputs."""
+        log_p = self._log_probabilities(raw)
+        return log_p if self.columns is None else log_p[:, self.columns]
+
+    def _log_probabilities(self, raw: np.ndarray) -> np.ndarray:
         log_p = self.head.log_probability(raw)
         if self.kind != "binary" or self.head.is_one_hot:
             return log_p
@@ -357,6 +403,76 @@ class Classes(Target):
         if self.kind != "binary":
             return scores
         return scores[:, -1] - scores[:, 0] if scores.shape[1] > 1 else scores[:, 0]
+
+
+def _check_labels(y: Any, given: Any, kind: str) -> None:
+    """Refuse a matrix that has more in it than 0 and 1."""
+    entries = y if isinstance(y, np.ndarray) else y.data
+    is_odd = np.ones(entries.shape, bool)  # of words, which compare with no number
+    if entries.dtype.kind in "biuf":
+        is_odd = (entries != 0) & (entries != 1)
+    if not np.any(is_odd):
+        return
+    at = np.argwhere(is_odd)[0]
+    row, column = at if entries is y else (y.tocoo().row[at[0]], y.tocoo().col[at[0]])
+    value, where = y[row, column], place(row, name_of_column(given, column))
+    has = f"y has {shown(value)} in {where}"
+    if kind == "multiclass-multioutput":
+        raise ValueError(
+            f"Multioutput target data with several classes is not supported: {has}; fit one "
+            "classifier a column (sklearn.multioutput.MultiOutputClassifier)."
+        )
+    raise ValueError(
+        f"{has}, but a matrix of labels has 0 or 1 (or False and True) in each column: give "
+        "y > 0, or whatever tells yes from no."
+    )
+
+
+def _read_classes(classes: Any) -> np.ndarray:
+    """Read the classes that a stream will have."""
+    read = read_labels(classes, "classes")
+    read = np.ravel(read) if read.shape[1:] == (1,) else read
+    if not isinstance(read, np.ndarray) or read.ndim != 1:
+        raise ValueError(f"classes must be a list of labels, got {shown(classes)}.")
+    check_finite(read, "classes")
+    return read
+
+
+def _by_hand(head: Head | None) -> Any:
+    """Return the order of the classes that an ordered head was given, or None."""
+    return getattr(head, "classes", None) if head is not None and head.is_ordered else None
+
+
+def _in_order(
+    names: np.ndarray, head: Head, declared: list[Any] | None, announced: np.ndarray | None
+) -> np.ndarray:
+    """Return classes in their order: given by hand, declared by y, or that of numbers."""
+    by_hand = _by_hand(head)
+    order = declared if by_hand is None else list(by_hand)
+    found = names.tolist()
+    if order is None:
+        if isinstance(found[0], str):
+            some = ", ".join(map(shown, found[:3])) + (", ..." if len(found) > 3 else "")
+            raise ValueError(
+                f"{type(head).__name__} needs the order of the classes {some}: give it from the "
+                "lowest to the highest, as in head=Ordinal(classes=[...]), or make y an ordered "
+                "pandas Categorical, a polars Enum, or numbers."
+            )
+        if announced is not None and sorted(announced.tolist()) != announced.tolist():
+            raise ValueError(
+                f"classes={shown(announced.tolist())} are numbers in another order than their "
+                f"own, which {type(head).__name__} goes by: sort them, or give that order by hand, "
+                "as in head=Ordinal(classes=[...])."
+            )
+        return names
+    positions = {level: i for i, level in enumerate(order)}
+    for name in found:
+        if name not in positions:
+            raise ValueError(
+                f"{'y' if announced is None else 'classes'} has the class {shown(name)}, which is "
+                f"not in the order that was given, {shown(order)}."
+            )
+    return names[np.argsort([positions[name] for name in found])]
 
 
 def _positive_exp(log_p: np.ndarray) -> np.ndarray:

@@ -6,13 +6,16 @@ Classes come as one column of 0 and 1 for two of them or for each label, or, whe
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any, ClassVar
 
 import numpy as np
 from scipy import special
 
 from ..engine import log_softmax, logsumexp, softmax
+from ..engine.words import shown
 from .domains import ZERO_OR_ONE, Domain, is_number
 from .head import Head, best_constant, mean
 
@@ -150,7 +153,7 @@ class Focal(Softmax):
     def __post_init__(self) -> None:
         """Check the parameter."""
         if not (is_number(self.gamma) and self.gamma >= 0):
-            raise ValueError(f"Focal needs a gamma that is a number >= 0, got {self.gamma!r}")
+            raise ValueError(f"Focal needs a gamma that is a number >= 0, got {shown(self.gamma)}")
 
     def loss(self, raw: Any, y: Any) -> Any:
         """Compute the focal loss."""
@@ -199,8 +202,12 @@ class Hinge(Head):
 class Ordinal(Head):
     """Classes in an order: grades, stages, stars; a score between thresholds that it learns.
 
-    The classes are those of the target, sorted: P(class <= j) = 1 / (1 + exp(score - t_j)), with
-    thresholds t_1 <= t_2 <= ... that are the same for all inputs. Loss: the log loss,
+    P(class <= j) = 1 / (1 + exp(score - t_j)), with thresholds t_1 <= t_2 <= ... that are the same
+    for all inputs. The order is that of `classes`, or the one that the target declares (an ordered
+    Categorical of pandas, an Enum of polars), or that of numbers; strings have none. Levels that
+    never occur in a fit are left out, since no threshold could be learned for them: `classes_` are
+    those that do, in their order; of a stream all that were announced. scikit-learn's metrics of
+    probabilities take columns for sorted by label, so give them numbers. Loss: the log loss,
     -log P(true class). Domain: one-hot y. Link: cumulative logit. Raw outputs: the score, t_1, and
     for each further threshold how far it is above the one before, as log(1 + exp(raw)); `predict`
     is the probability of each class. The class of a sample is the median, which minimizes the
@@ -211,11 +218,14 @@ class Ordinal(Head):
     ----------
     prediction : {"median", "mode"}, default="median"
         Which class is predicted.
+    classes : sequence of labels or None, default=None
+        The classes from the lowest to the highest, for targets that declare no order, or another;
+        a target may lack some, but has no others. By default the order is the target's own.
 
     Raises
     ------
     ValueError
-        If `prediction` is anything else.
+        If `prediction` or `classes` is anything else.
 
     Examples
     --------
@@ -230,16 +240,21 @@ class Ordinal(Head):
     targets: ClassVar[frozenset[str]] = frozenset({"binary", "multiclass"})
     domain: ClassVar[Domain] = ZERO_OR_ONE
     is_one_hot: ClassVar[bool] = True
+    is_ordered: ClassVar[bool] = True
     out_activation: ClassVar[str] = "logistic"
     takes_shares: ClassVar[bool] = True
     prediction: str = "median"
+    classes: Sequence[Any] | None = None
 
     def __post_init__(self) -> None:
-        """Check the parameter."""
+        """Check the parameters, and keep classes as a tuple."""
         if not (isinstance(self.prediction, str) and self.prediction in ("median", "mode")):
             raise ValueError(
-                f"Ordinal needs a prediction that is 'median' or 'mode', got {self.prediction!r}"
+                "Ordinal needs a prediction that is 'median' or 'mode', got "
+                f"{shown(self.prediction)}"
             )
+        if self.classes is not None:
+            object.__setattr__(self, "classes", _distinct_labels(self.classes))
 
     def n_constant(self, n_targets: int) -> int:
         """Return the number of thresholds."""
@@ -287,6 +302,19 @@ class Ordinal(Head):
         thresholds = special.logit(np.clip(reached, _LEAST_PROBABILITY, 1 - _LEAST_PROBABILITY))
         gaps = np.maximum(np.diff(thresholds), _LEAST_PROBABILITY)
         return np.concatenate([[0.0], thresholds[:1], gaps + np.log(-np.expm1(-gaps))])
+
+
+def _distinct_labels(given: Any) -> tuple[Any, ...]:
+    """Return labels in their order, as Python has them."""
+    has_order = not isinstance(given, (str, bytes, Set, Mapping)) and np.ndim(given) == 1
+    labels = [x.item() if isinstance(x, np.generic) else x for x in given] if has_order else []
+    are_labels = all(isinstance(x, (str, Real)) and x == x for x in labels)
+    if not labels or not are_labels or len(set(labels)) < len(labels):
+        raise ValueError(
+            "Ordinal needs classes that are a list of different labels from the lowest to the "
+            f"highest, got {shown(given)}"
+        )
+    return tuple(labels)
 
 
 ROWS: dict[str, type[Head]] = {

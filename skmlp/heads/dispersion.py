@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from ..engine.words import shown
 from .domains import (
     is_number,
 )
@@ -36,7 +37,7 @@ class Dispersed(Head):
         if not (is_word or (is_number(value) and value > 0)):
             raise ValueError(
                 f"{type(self).__name__} needs a {name} that is {others}'constant', 'varying' or a "
-                f"number > 0, got {value!r}"
+                f"number > 0, got {shown(value)}"
             )
 
     def n_raw(self, n_targets: int) -> int:

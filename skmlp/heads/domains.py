@@ -24,8 +24,11 @@ ZERO_OR_ONE = Domain("0 or 1", lambda y: (y == 0) | (y == 1))
 
 
 def is_number(value: Any) -> bool:
-    """Whether a parameter is a finite real number, and no truth value."""
-    return not isinstance(value, (bool, np.bool_)) and isinstance(value, Real) and isfinite(value)
+    """Whether a parameter is a finite real number that a float holds, and no truth value."""
+    try:
+        return not isinstance(value, bool) and isinstance(value, Real) and isfinite(value)
+    except OverflowError:
+        return False
 
 
 def is_count(value: Any) -> bool:

@@ -22,6 +22,7 @@ from scipy.optimize import minimize
 
 from ..engine import BATCH, Program, gradient, variable
 from ..engine.primitives import broadcast_to
+from ..engine.words import shown
 from .domains import NUMBERS, Domain
 
 
@@ -44,6 +45,10 @@ class Head:
     is_one_hot : bool
         Whether classes are encoded as one column each; otherwise two classes are one column of
         0 and 1.
+    is_ordered : bool
+        Whether the columns of classes are in an order that counts. It is the one in `classes`, if
+        the head has such a parameter and it is not None; else the one that y declares, or that of
+        numbers.
     out_activation : str
         The name of the output activation, published as `out_activation_`.
     has_probabilities : bool
@@ -70,6 +75,7 @@ class Head:
     targets: ClassVar[frozenset[str]] = frozenset({"numbers"})
     domain: ClassVar[Domain] = NUMBERS
     is_one_hot: ClassVar[bool] = False
+    is_ordered: ClassVar[bool] = False
     out_activation: ClassVar[str] = "identity"
     has_probabilities: ClassVar[bool] = True
     takes_shares: ClassVar[bool] = False
@@ -130,8 +136,8 @@ class Head:
             return y
         if not self.takes_shares:
             raise ValueError(
-                f"label_smoothing={smoothing!r} makes shares of classes, which {self!r} does not "
-                "take: set label_smoothing=0, or another head, such as 'softmax' for classes."
+                f"label_smoothing={shown(smoothing)} makes shares of classes, which {shown(self)} "
+                "does not take: set label_smoothing=0, or another head, such as 'softmax'."
             )
         classes = y.shape[1] if self.is_one_hot else 2
         return (1.0 - float(smoothing)) * y + float(smoothing) / classes

@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 import numpy as np
 from scipy import stats
 
+from ..engine.words import shown
 from .domains import (
     POSITIVE,
     Domain,
@@ -163,7 +164,7 @@ class StudentT(LocationScale):
     def __post_init__(self) -> None:
         """Check the parameter."""
         if not (is_number(self.df) and self.df > 0):
-            raise ValueError(f"StudentT needs a df that is a number > 0, got {self.df!r}")
+            raise ValueError(f"StudentT needs a df that is a number > 0, got {shown(self.df)}")
 
     def loss(self, raw: Any, y: Any) -> Any:
         """Compute minus the log-likelihood."""

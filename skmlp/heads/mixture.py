@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..engine import log_softmax, logsumexp, softmax
+from ..engine.words import shown
 from .domains import (
     is_count,
 )
@@ -69,7 +70,7 @@ class GaussianMixture(Head):
         if not is_count(self.n_components):
             raise ValueError(
                 "GaussianMixture needs n_components that is a whole number >= 1, "
-                f"got {self.n_components!r}"
+                f"got {shown(self.n_components)}"
             )
 
     def n_raw(self, n_targets: int) -> int:

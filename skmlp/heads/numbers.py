@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..engine.words import shown
 from .domains import is_number
 from .head import (
     Head,
@@ -94,7 +95,7 @@ class Huber(Head):
     def __post_init__(self) -> None:
         """Check the parameter."""
         if not (is_number(self.delta) and self.delta > 0):
-            raise ValueError(f"Huber needs a delta that is a number > 0, got {self.delta!r}")
+            raise ValueError(f"Huber needs a delta that is a number > 0, got {shown(self.delta)}")
 
     def loss(self, raw: Any, y: Any) -> Any:
         """Compute the Huber loss."""

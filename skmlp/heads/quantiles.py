@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..engine.words import shown
 from .head import (
     LIMIT,
     Head,
@@ -53,7 +54,7 @@ class Quantile(Head):
         """Check the levels, and keep several as a tuple."""
         try:
             levels = np.array(self.q, dtype=np.float64)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             levels = np.array([])
         inside = (levels > 0) & (levels < 1)
         if (
@@ -64,7 +65,7 @@ class Quantile(Head):
         ):
             raise ValueError(
                 "Quantile needs a q that is a number in (0, 1) or an increasing list of them, "
-                f"got {self.q!r}"
+                f"got {shown(self.q)}"
             )
         object.__setattr__(
             self, "q", levels.tolist() if levels.ndim == 0 else tuple(levels.tolist())

@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 import numpy as np
 from scipy import special, stats
 
+from ..engine.words import shown
 from .dispersion import Dispersed
 from .domains import (
     NUMBERS,
@@ -165,7 +166,9 @@ class Tweedie(Dispersed):
         """Check the parameters."""
         power, dispersion = self.power, self.dispersion
         if not (is_number(power) and (power == 0 or power >= 1)):
-            raise ValueError(f"Tweedie needs a power that is 0 or a number >= 1, got {power!r}")
+            raise ValueError(
+                f"Tweedie needs a power that is 0 or a number >= 1, got {shown(power)}"
+            )
         if dispersion is None or (isinstance(dispersion, str) and dispersion == "auto"):
             return
         self._check_second("dispersion", "'auto', None, ")
@@ -173,7 +176,7 @@ class Tweedie(Dispersed):
             why = "is Poisson's, whose dispersion is 1" if power == 1 else "has no known density"
             raise ValueError(
                 f"Tweedie of power {power:g} {why}: leave dispersion 'auto' or None, or take a "
-                f"power that is 0, in (1, 2), 2 or 3; got dispersion={dispersion!r}"
+                f"power that is 0, in (1, 2), 2 or 3; got dispersion={shown(dispersion)}"
             )
 
     @property

@@ -12,13 +12,15 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
+from functools import wraps
 from types import MappingProxyType
 from typing import Any, Self
 
 import numpy as np
 from scipy import special
 
-from ..engine import straight_through
+from ..engine import BATCH, evaluate, gradient, straight_through, variable
+from ..engine.words import shown
 
 
 class Learned(float):
@@ -60,7 +62,9 @@ class Learned(float):
     def __new__(cls, start: float) -> Self:
         """Make the number."""
         if not np.isfinite(start):
-            raise ValueError(f"a learned parameter must start at a finite number, got {start!r}")
+            raise ValueError(
+                f"a learned parameter must start at a finite number, got {shown(start)}"
+            )
         return super().__new__(cls, start)
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
@@ -85,6 +89,45 @@ def learned_arguments(activation: Callable[..., Any]) -> dict[str, float]:
     except (TypeError, ValueError):  # a compiled function that tells nothing
         return {}
     return {a.name: float(a.default) for a in arguments if isinstance(a.default, Learned)}
+
+
+_ORDINARY = 1e4  # a pre-activation at which an activation is to be finite
+
+
+def watched_activation(
+    activation: Callable[..., Any], number: int, found: list[str]
+) -> Callable[..., Any]:
+    """Return an activation of arrays that says in `found` where it, or its slope, is not finite.
+
+    It is that of the hidden layer of a number; only ordinary pre-activations count.
+    """
+    name = getattr(activation, "__name__", repr(activation))
+    label = f"np.{name}" if getattr(np, name, None) is activation else name
+
+    @wraps(activation)
+    def watched(z: np.ndarray, **learned: Any) -> np.ndarray:
+        x = variable("z", (BATCH, *z.shape[1:]))
+        outputs = activation(x, **learned)
+        value, slope = evaluate([outputs, *gradient(np.sum(outputs), [x])], {x: z}, z.dtype)
+        for of, numbers in (("", value), ("the slope of ", slope)):
+            wrong = ~np.isfinite(numbers) & (np.abs(z) <= _ORDINARY)
+            if wrong.any():
+                at, number_there = z[wrong][0], numbers[wrong][0]
+                found.append(
+                    f"{of}activation={label} is {number_there} at the pre-activation {at:.3g} in "
+                    f"hidden layer {number}; {_cure(bool(of), float(at), float(number_there))}"
+                )
+        return value
+
+    return watched
+
+
+def _cure(is_slope: bool, at: float, number: float) -> str:
+    if abs(at) > 1 and np.isinf(number):
+        return "scale the inputs (StandardScaler), lower learning_rate_init, or clip z"
+    if is_slope:
+        return "make it finite for every number, as that of np.sqrt(z * z + 1e-6) is"
+    return "make it finite for every number, as np.log1p(np.abs(z)) or np.sqrt(z * z + 1) are"
 
 
 def identity(z: Any) -> Any:

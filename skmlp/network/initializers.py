@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from ..engine.words import shown
 from .activations import ACTIVATIONS, RECOMMENDED_INITIALIZERS
 
 
@@ -104,6 +105,6 @@ def drawn(
     W = draw(rng, inputs, outputs)
     if np.shape(W) != (inputs, outputs) or not np.all(np.isfinite(W)):
         raise ValueError(
-            f"{draw!r} must start with finite numbers of shape {(inputs, outputs)}, got {W!r}"
+            f"{draw!r} must start with finite numbers of shape {(inputs, outputs)}, got {shown(W)}"
         )
     return np.array(W), np.zeros(outputs)

@@ -18,6 +18,7 @@ from scipy.spatial.distance import pdist
 
 from ..engine import stop_gradient
 from ..engine.shapes import shape_text
+from ..engine.words import shown
 from .activations import identity, learned_arguments
 from .initializers import drawn
 from .normalization import NORMALIZATIONS, normalized
@@ -248,7 +249,7 @@ class RadialBasis(Layer):
     def __post_init__(self) -> None:
         """Check the parameter."""
         if not 0 < self.width < np.inf:
-            raise ValueError(f"RadialBasis needs a width that is positive, got {self.width!r}")
+            raise ValueError(f"RadialBasis needs a width that is positive, got {shown(self.width)}")
 
     def parts(self, inputs: int, units: int) -> dict[str, Shape]:
         """Return the shapes of the centers and the log-widths."""
@@ -295,12 +296,12 @@ def checked_parts(layer: Layer, inputs: int, units: int) -> dict[str, Shape]:
     if not (isinstance(said, Mapping) and all(_is_part(*item) for item in said.items())):
         raise ValueError(
             f"{layer!r} must name its parts in a dict of arguments of outputs, beside x, to tuples "
-            f"of whole numbers, such as {{'W': ({inputs}, {units})}}, got {said!r}."
+            f"of whole numbers, such as {{'W': ({inputs}, {units})}}, got {shown(said)}."
         )
     if not isinstance(names, (tuple, list)) or not set(names) <= set(said):
         raise ValueError(
             f"{layer!r} must name in penalized, a tuple, some of its parts "
-            f"({', '.join(map(repr, said))}), got {names!r}."
+            f"({', '.join(map(repr, said))}), got {shown(names)}."
         )
     return {name: tuple(map(int, shape)) for name, shape in said.items()}
 
@@ -341,6 +342,6 @@ def checked_start(layer: Layer, start: Any, shapes: Mapping[str, Shape]) -> Any:
         if array.shape != shape or array.dtype.kind not in "biuf" or not np.isfinite(array).all():
             raise ValueError(
                 f"{layer!r} must start with finite numbers of shape {shape_text(shape)} for "
-                f"{name!r}, got {start[name]!r}."
+                f"{name!r}, got {shown(start[name])}."
             )
     return start

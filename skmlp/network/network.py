@@ -9,6 +9,7 @@ So a part is a stretch of theta, and a view of it an array that the layer comput
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -18,8 +19,9 @@ from typing import Any
 import numpy as np
 
 from ..engine import BATCH, Expression, Plan, aligned, variable
+from ..engine.rules import share
 from ..engine.shapes import shape_text
-from .activations import ACTIVATIONS
+from .activations import ACTIVATIONS, watched_activation
 from .layers import LAYERS, Dense, Layer, Shape, checked_parts, checked_rates, checked_start
 from .occasions import Occasion, Prediction
 
@@ -207,11 +209,29 @@ class Network:
             )
         return h
 
+    def culprit(self, x: Any, parts: Sequence[Mapping[str, Any]]) -> str | None:
+        """Say which activation is first not finite at a finite pre-activation of x, if one is."""
+        found: list[str] = []
+        watched = (
+            f if isinstance(f, Layer) else watched_activation(f, i + 1, found)
+            for i, f in enumerate(self.activations)
+        )
+        with np.errstate(all="ignore"):
+            replace(self, activations=tuple(watched)).layers(x, parts)
+        return found[0] if found else None
+
     def check_rows(self) -> None:
-        """Refuse layers that mix rows: a prediction must not depend on the rows beside it."""
+        """Refuse layers that mix rows, on which a prediction would depend, or draw numbers."""
         for i, (f, parts) in enumerate(zip(self.activations, self.variables(), strict=False)):
             x = variable("x", (BATCH, self.layer_units[i]))
-            plan = Plan([self._outputs(i, x, parts, Prediction())])
+            output, again = (self._outputs(i, x, parts, Prediction()) for _ in range(2))
+            if operator.is_not(*share([output, again])):
+                raise ValueError(
+                    f"hidden layer {i + 1}, {f!r}, must compute the same each time it is called, "
+                    "but it does not, as a function that draws random numbers: take dropout= or "
+                    "input_noise= for noise."
+                )
+            plan = Plan([output])
             if plan.kinds[plan.outputs[0]] not in ("rows", "fixed"):
                 raise ValueError(
                     f"hidden layer {i + 1}, {f!r}, must compute each row of its outputs from that "

@@ -17,6 +17,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from ..engine import running
+from ..engine.words import shown
 from .objective import Objective
 from .schedules import Constant
 from .solvers import Average, Solver, clip_norm, is_finite, minimize_lbfgs
@@ -214,15 +215,20 @@ class Course:
             "interrupted",
         )
 
-    def diverged(self, where: str, cure: str) -> Outcome:
+    def diverged(self, where: str, cure: str, culprit: str | None) -> Outcome:
         """End where nothing is finite any more; with the best parameters, where there are some."""
+        scale = f"scale the inputs (StandardScaler) and numeric targets, or {cure}"
         problem = (
-            f"Solver produced non-finite parameter weights or loss in {where}: scale the inputs "
-            f"(StandardScaler) and numeric targets, or {cure}."
+            f"Solver produced non-finite parameter weights or loss in {where}: {culprit or scale}."
         )
         if self.marks.good_iter == 0:
             raise Diverged(problem)
         return self.ended(f"{problem} The best parameters so far are kept.", "diverged")
+
+    def culprit(self, objective: Objective, rows: np.ndarray) -> str | None:
+        """Say which activation is not finite where it should be, now or at the last epoch's end."""
+        at = (theta for theta in (self.theta, self.marks.last) if np.isfinite(theta).all())
+        return next(filter(None, (objective.culprit(theta, rows) for theta in at)), None)
 
     # -- lines for whoever reads -------------------------------------------------------------------
 
@@ -452,11 +458,14 @@ def train_minibatches(course: Course, descent: Epochs) -> Outcome:
             loss = descent.epoch(len(course.history))
             if not math.isfinite(loss):
                 epoch = f"epoch {course.progress.n_iter + 1}"
+                culprit = course.culprit(descent.objective, descent.order)
                 if course.is_where_it_began or not course.retreat():
-                    return course.diverged(epoch, _lower(first_rate, stopping.retreats))
+                    return course.diverged(
+                        epoch, _lower(first_rate, course.progress.retreats), culprit
+                    )
                 descent.restart()
                 if course.progress.retreats == 1:
-                    _warn_of_retreat(epoch, descent.rate, stopping.retreats)
+                    _warn_of_retreat(epoch, descent.rate, stopping.retreats, culprit)
                 continue
             samples = len(descent.order)
             rate = descent.solver.rate
@@ -497,7 +506,7 @@ def _checked_factor(factor: Callable[[float], float], progress: float) -> float:
     if not 0 <= found < math.inf:
         raise ValueError(
             f"learning_rate must be a function that returns a finite number >= 0, but at progress "
-            f"{progress:g} it returned {found!r}."
+            f"{progress:g} it returned {shown(found)}."
         )
     return float(found)
 
@@ -507,12 +516,13 @@ def _lower(rate: float, retreats: int) -> str:
     return f"lower learning_rate_init (now {rate:g}{tried})"
 
 
-def _warn_of_retreat(epoch: str, rate: float, retreats: int) -> None:
+def _warn_of_retreat(epoch: str, rate: float, retreats: int, culprit: str | None) -> None:
+    to_avoid = "scale the data (StandardScaler), lower learning_rate_init or set max_grad_norm"
     warn(
         f"The loss or the parameters were no longer finite in {epoch}: training goes back to the "
         f"best parameters so far with a new solver and half the rate, {rate:g}, and does so "
-        f"{retreats} times at most. To avoid it, scale the data (StandardScaler), lower "
-        "learning_rate_init or set max_grad_norm.",
+        f"{retreats} times at most. "
+        + (f"The cause: {culprit}." if culprit else f"To avoid it, {to_avoid}."),
         RuntimeWarning,
     )
 
@@ -588,7 +598,8 @@ def train_full_batch(course: Course, objective: Objective, rows: np.ndarray) -> 
         objective.observe(rows)
     loss = float(result.fun)
     if not (math.isfinite(loss) and np.isfinite(theta).all()):
-        return course.diverged(f"iteration {result.nit}", 'use dtype="float64"')
+        culprit = course.culprit(objective, rows)
+        return course.diverged(f"iteration {result.nit}", 'use dtype="float64"', culprit)
     if course.progress.n_iter == 0:  # it started where the gradient is below tol
         course.start_at(loss)
     problem = _lbfgs_problem(result, stopping)

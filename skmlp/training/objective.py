@@ -168,6 +168,7 @@ class LossGraph:
 
 
 _GRAPHS_KEPT = 16
+_ROWS_LOOKED_AT = 1000  # at once, for what is not finite
 
 
 def loss_graph(network: Network, head: Head, n_targets: int, **settings: Any) -> LossGraph:
@@ -356,6 +357,15 @@ class Objective:
     def answers(self, rows: np.ndarray) -> np.ndarray:
         """Compute the raw outputs for some rows with the network as it predicts."""
         return self._forward([self.graph.answers]).run(self._data, rows)[0]
+
+    def culprit(self, theta: np.ndarray, rows: np.ndarray) -> str | None:
+        """Say which activation is not finite at finite pre-activations, if one is."""
+        network, X = self.graph.network, self._data[self.graph.x]
+        parts = network.split(theta)
+        blocks = (
+            rows[start : start + _ROWS_LOOKED_AT] for start in range(0, len(rows), _ROWS_LOOKED_AT)
+        )
+        return next(filter(None, (network.culprit(X[block], parts) for block in blocks)), None)
 
     def _forward(self, outputs: list[Expression]) -> Program:
         """Make a program without gradients, once."""

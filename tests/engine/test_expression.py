@@ -59,6 +59,11 @@ def _assign_masked(z):
     return z
 
 
+def _times(z):
+    z *= 2
+    return z
+
+
 def _add_to(z):
     z += 1
     return z
@@ -82,7 +87,7 @@ REFUSED = {
     "as an index": (lambda z: [1, 2, 3][z], TypeError, "NumPy functions"),
     "range": (range, TypeError, "NumPy functions"),
     "len": (len, TypeError, r"np\.mean"),
-    "number of rows": (lambda z: np.sum(z) / z.shape[0], TypeError, r"np\.mean"),
+    "number of rows": (lambda z: np.sum(z) / z.shape[0], ValueError, r"np\.mean"),
     "loop": (_loop, TypeError, r"z\[:, 0\]"),
     "list": (list, TypeError, r"z\[:, 0\]"),
     "unpack": (_unpack, TypeError, r"z\[:, 0\]"),
@@ -102,29 +107,46 @@ REFUSED = {
     "mean with where": (lambda z: np.mean(z, where=[True] * 3), TypeError, r"\['where'\]"),
     "var with mean": (lambda z: np.var(z, dtype=float), TypeError, r"\['dtype'\]"),
     "clip with out": (lambda z: np.clip(z, 0, 1, out=np.ones((7, 3))), TypeError, r"\['out'\]"),
-    "zeros_like with dtype": (lambda z: np.zeros_like(z, dtype=int), TypeError, "dtype"),
+    "zeros_like with a shape": (lambda z: np.zeros_like(z, shape=(3, 3)), TypeError, "shape"),
     "concatenate with dtype": (
         lambda z: np.concatenate([z, z], axis=1, dtype=int),
         TypeError,
         "dtype",
     ),
     "reshape by columns": (lambda z: np.reshape(z, (-1, 3), order="F"), TypeError, "order"),
-    "sort": (np.sort, TypeError, r"sort cannot.*skmlp\.engine\.FUNCTIONS"),
-    "prod": (np.prod, TypeError, "prod cannot be differentiated"),
-    "median": (np.median, TypeError, "median cannot"),
+    "partition": (
+        lambda z: np.partition(z, 1, axis=1),
+        TypeError,
+        r"partition cannot.*skmlp\.engine\.FUNCTIONS",
+    ),
+    "sort of rows": (lambda z: np.sort(z, axis=0), ValueError, r"np\.sort along axis 0.*axis=1"),
+    "norm of matrices": (lambda z: np.linalg.norm(z, 1), TypeError, r"write axis=1"),
+    "diagonal of einsum": (lambda z: np.einsum("ii", z), ValueError, "a letter for each axis"),
+    "einsum by numbers": (
+        lambda z: np.einsum(z, [0, 1], [0]),
+        TypeError,
+        r"np\.einsum\('ij,jk->ik'",
+    ),
+    "diff with others": (
+        lambda z: np.diff(z, prepend=0, axis=1),
+        TypeError,
+        r"np\.concatenate joins",
+    ),
+    "pieces too many": (lambda z: np.piecewise(z, [z > 0], [0, 1, 2]), ValueError, "got 3"),
+    "nan_to_num in place": (lambda z: np.nan_to_num(z, copy=False), TypeError, "copy=False"),
+    "times in place": (_times, TypeError, r"z = z \* 1"),
+    "half precision": (lambda z: z.astype(np.float16), TypeError, "float16.*dtype="),
+    "a method in place": (lambda z: z.sort(), AttributeError, r"no attribute sort: write np\.sort"),
+    "another method": (lambda z: z.tolist(), AttributeError, "tolist: write it with NumPy"),
+    "median": (np.median, TypeError, r"np\.median.*axis=1"),
     "argmax": (np.argmax, TypeError, "argmax cannot"),
-    "norm": (np.linalg.norm, TypeError, "norm cannot"),
-    "einsum": (lambda z: np.einsum("ij->i", z), TypeError, "einsum cannot"),
-    "remainder": (lambda z: z % 2, TypeError, "remainder cannot"),
-    "floor division": (lambda z: z // 2, TypeError, "floor_divide cannot"),
-    "divmod": (lambda z: divmod(z, 2), TypeError, "divmod cannot"),
+    "truth values subtracted": (lambda z: (z > 0) - (z < 0), TypeError, r"1\.0 \* \(z > 0\)"),
     "shift": (lambda z: z << 1, TypeError, "left_shift cannot"),
-    "two results": (np.modf, TypeError, "modf cannot"),
+    "two results": (np.frexp, TypeError, "frexp cannot"),
     "special function": (special.j0, TypeError, "j0 cannot"),
     "outer": (lambda z: np.add.outer(z, z), TypeError, r"add\.outer.*skmlp\.engine\.FUNCTIONS"),
     "accumulate": (np.multiply.accumulate, TypeError, r"multiply\.accumulate"),
     "at": (lambda z: np.add.at(np.ones(3), 0, z), TypeError, r"add\.at"),
-    "product": (np.multiply.reduce, TypeError, r"multiply\.reduce"),
     "softmax of scipy": (lambda z: special.softmax(z, axis=1), TypeError, r"skmlp\.engine"),
     "log_softmax of scipy": (lambda z: special.log_softmax(z, axis=1), TypeError, r"skmlp\.engine"),
     "logsumexp of scipy": (lambda z: special.logsumexp(z, axis=1), TypeError, r"skmlp\.engine"),
@@ -139,15 +161,13 @@ REFUSED = {
     "where of one": (lambda z: np.where(z > 0), TypeError, r"three arguments"),
     "cumsum of rows": (lambda z: np.cumsum(z, axis=0), TypeError, r"np\.cumsum\(z, axis=1\)"),
     "cumsum of all": (np.cumsum, TypeError, r"np\.cumsum\(z, axis=1\)"),
-    "a method": (lambda z: z.clip(0, 1), AttributeError, r"no attribute clip: write np\.clip\(z, "),
-    "another method": (lambda z: z.astype(float), AttributeError, "astype: write it with NumPy"),
-    "precision": (lambda z: z.dtype, AttributeError, "no attribute dtype"),
     "one row": (lambda z: z[0], IndexError, r"index columns as z\[:, 0\]"),
     "some rows": (lambda z: z[1:], IndexError, r"picks rows of a batch"),
     "rows backwards": (lambda z: z[::-1], IndexError, r"picks rows of a batch"),
     "masked rows": (lambda z: z[z > 0], IndexError, r"np\.where chooses"),
-    "listed columns": (lambda z: z[:, [0, 2]], IndexError, r"np\.concatenate joins"),
-    "array of columns": (lambda z: z[:, np.array([0, 2])], IndexError, r"np\.concatenate joins"),
+    "listed rows": (lambda z: z[[0, 2]], IndexError, "picks rows of a batch"),
+    "listed rows and columns": (lambda z: z[[0, 2], [0, 1]], IndexError, r"np\.concatenate joins"),
+    "no such listed column": (lambda z: z[:, [0, 3]], IndexError, "out of bounds"),
     "a fraction": (lambda z: z[:, 0.5], IndexError, "numbers, slices and None"),
     "too many indices": (lambda z: z[:, 0, 0], IndexError, r"does not fit .* \(n, 3\)"),
     "two ellipses": (lambda z: z[..., ...], IndexError, "numbers, slices and None"),
@@ -246,6 +266,7 @@ B = np.array([[2.0, 1.5, 0.5], [-1.0, 4.0, 2.0]])
 OPERATORS = {
     2: [
         *(operator.add, operator.sub, operator.mul, operator.truediv, operator.matmul),
+        *(operator.mod, operator.floordiv),
         *(operator.lt, operator.le, operator.eq, operator.ne, operator.ge, operator.gt),
     ],
     1: [operator.neg, operator.pos, operator.abs],
@@ -254,7 +275,7 @@ TRUTH = {
     2: [operator.and_, operator.or_, operator.xor],
     1: [operator.invert],
 }
-REFUSED_OPERATORS = [operator.mod, operator.floordiv, operator.lshift, operator.rshift]
+REFUSED_OPERATORS = [operator.lshift, operator.rshift]
 
 
 @pytest.mark.parametrize("function", [*OPERATORS[2], operator.pow], ids=lambda f: f.__name__)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy import sparse, special
 
-from skmlp.engine import BATCH, ComputationGraph, constant, variable
+from skmlp.engine import BATCH, ComputationGraph, constant, gradient, variable
 
 W, X, B, T = 0.8, 1.5, -0.4, 1.0
 
@@ -214,3 +214,28 @@ def test_indices_are_shown_and_name_parts_of_variables():
     assert any("v2[:, ::-1]" in line for line in lines)
     assert 'v3 = index[:, ::-1] (n, 3)"' in ComputationGraph(y).to_dot()
     assert len(set(names)) == len(names)
+
+
+def test_rows_of_several_parameters_have_their_names():
+    both, z = variable("gain1, shift1", (2, 3)), variable("z", (BATCH, 3))
+    graph = ComputationGraph(z * both[0] + both[1] + both[1, 2] + both[:, 1:][0, 0])
+    lines = [line.split("  ")[0] for line in str(graph).splitlines()]
+    assert {"gain1, shift1", "gain1", "shift1", "(gain1, shift1)[1, 2]"} <= set(lines)
+    assert "multiply(z, gain1)" in str(graph)
+    assert re.search(r"shift1 +\(gain1, shift1\)\[1\] ", str(graph))
+    assert '"gain1 = index[0] (3,)"' in graph.to_dot()
+    assert len(set(lines)) == len(lines)
+
+
+def test_axes_lists_and_places_are_shown():
+    z = variable("z", (BATCH, 4))
+    y = np.max(z[:, [1, 0]], axis=1) + np.sum(z.reshape(-1, 2, 2), axis=(1, 2)) + np.sort(z)[:, 0]
+    graph = ComputationGraph(y)
+    for text in ("take(v1, [1, 0])", "max(v3, axis=1)", "axis=(1, 2))", "in_order(z, z, axis=1)"):
+        assert text in str(graph)
+    assert "= max(axis=1) (n,)" in graph.to_dot()
+    assert "[1, 0]" in graph.to_dot()
+    W = variable("W", (2, 3))
+    (slope,) = gradient(np.sum(np.exp(W[1])), [W])
+    assert "embed[1](" in str(ComputationGraph(slope))
+    assert "= embed[1] (2, 3)" in ComputationGraph(slope).to_dot()

@@ -127,10 +127,29 @@ SLOPES = [
     (np.log1p, (0.0,), 0, 1.0),
     (np.expm1, (-INF,), 0, 0.0),
     (np.sqrt, (4.0,), 0, 0.25),
+    (np.power, (0.0, 0.25), 0, 0.0),
+    (np.power, (0.0, 0.25), 1, 0.0),
+    (special.entr, (0.0,), 0, 0.0),
+    (special.rel_entr, (0.0, 0.0), 0, 0.0),
+    (special.rel_entr, (0.0, 0.0), 1, 0.0),
+    (special.rel_entr, (0.0, 2.0), 0, 0.0),
+    (np.remainder, (5.5, 2.0), 0, 1.0),
+    (np.remainder, (-5.5, 2.0), 1, 3.0),
+    (np.fmod, (-5.5, 2.0), 1, 2.0),
+    (np.sinc, (0.0,), 0, 0.0),
+    (np.sinc, (5e-324,), 0, -1.5e-323),
+    (np.sinc, (1e-9,), 0, -(np.pi**2) / 3 * 1e-9),
+    (np.sinc, (0.5,), 0, -4 / np.pi),
+    (np.sinc, (-1.0,), 0, 1.0),
+    (np.nan_to_num, (np.nan,), 0, 0.0),
+    (np.nan_to_num, (-INF,), 0, 0.0),
+    (np.nan_to_num, (1e308,), 0, 1.0),
 ]
 
 
-@pytest.mark.parametrize(("function", "at", "wrt", "expected"), SLOPES, ids=str)
+@pytest.mark.parametrize(
+    ("function", "at", "wrt", "expected"), SLOPES, ids=lambda x: getattr(x, "__name__", str(x))
+)
 def test_slopes_at_the_edges_are_the_mathematical_ones(function, at, wrt, expected):
     assert slope(function, at, wrt) == pytest.approx(expected, rel=1e-9, abs=0.0)
 
@@ -153,6 +172,20 @@ OF_NOTHING = {
         ),
         np.full((2, 3), 5.0),
     ),
+    "the cubic norm of zeros": (
+        lambda z: np.sum(np.linalg.norm(z, 3, axis=1)),
+        np.zeros((2, 3)),
+    ),
+    "the same by hand": (
+        lambda z: np.sum(np.sum(np.abs(z) ** 3, axis=1) ** (1 / 3)),
+        np.zeros((2, 3)),
+    ),
+    "roots of several orders": (
+        lambda z: np.sum(z ** np.array([0.5, 0.0, 0.2])),
+        np.zeros((2, 3)),
+    ),
+    "the product with two zeros": (lambda z: np.sum(np.prod(z, axis=1)), np.eye(3)),
+    "the entropy of no probability": (lambda z: np.sum(special.entr(z)), np.zeros((2, 3))),
     "the length of zeros": (lambda z: np.sum(np.hypot(z, z)), np.zeros((2, 3))),
     "the sum of no probability": (lambda z: np.sum(special.xlogy(z, z)), np.zeros((2, 3))),
 }
@@ -188,3 +221,117 @@ def test_softmax_of_impossible_classes_leaves_the_others():
     z = np.array([[-INF, 0.0, 0.0]])
     np.testing.assert_allclose(softmax(z), [[0, 0.5, 0.5]])
     np.testing.assert_allclose(log_softmax(z), [[-INF, -np.log(2), -np.log(2)]])
+
+
+def test_the_slope_of_a_product_with_a_zero_is_the_product_of_the_others():
+    at = np.array([[0.0, 2.0, 3.0], [2.0, 4.0, 3.0], [5.0, -3.0, 0.0], [0.0, 0.0, 1.0]])
+    z = variable("z", at.shape)
+    (g,) = gradient(np.sum(np.prod(z, axis=1)), [z])
+    expected = [[np.prod(np.delete(row, i)) for i in range(3)] for row in at]
+    np.testing.assert_allclose(evaluate(g, {z: at}), expected)
+
+
+# Written by hand, each a way to overflow where the function itself does not; and written well.
+SIGMOID, TANH = special.expit, np.tanh
+
+
+def softplus(z):
+    return np.logaddexp(0, z)
+
+
+def elu(z):
+    return np.maximum(z, 0) + np.expm1(np.minimum(z, 0))
+
+
+def silu(z):
+    return z * special.expit(z)
+
+
+def log_cosh(z):
+    return np.abs(z) + np.log1p(np.exp(-2 * np.abs(z))) - np.log(2)
+
+
+def density(z):
+    return special.expit(z) * special.expit(-z)
+
+
+def hyperbolic_secant(z):
+    return 2 * np.exp(-np.abs(z)) / (1 + np.exp(-2 * np.abs(z)))
+
+
+BY_HAND = [
+    (lambda z: 1 / (1 + np.exp(-z)), SIGMOID),
+    (lambda z: 1.0 / (np.exp(-z) + 1.0), SIGMOID),
+    (lambda z: np.reciprocal(1 + np.exp(-z)), SIGMOID),
+    (lambda z: (1 + np.exp(-z)) ** -1, SIGMOID),
+    (lambda z: np.divide(1, np.add(1, np.exp(np.negative(z)))), SIGMOID),
+    (lambda z: 1 / (1 + np.e**-z), SIGMOID),
+    (lambda z: 1 / (1 + np.exp(-1 * z)), SIGMOID),
+    (lambda z: 1 / (1 + 1 / np.exp(z)), SIGMOID),
+    (lambda z: np.exp(z) / (1 + np.exp(z)), SIGMOID),
+    (lambda z: np.exp(z) / (np.exp(z) + 1), SIGMOID),
+    (lambda z: np.exp(z / 2) / (np.exp(z / 2) + np.exp(-z / 2)), SIGMOID),
+    (lambda z: 1 - 1 / (1 + np.exp(z)), SIGMOID),
+    (lambda z: np.where(z < 0, np.exp(z) / (1 + np.exp(z)), 1 / (1 + np.exp(-z))), SIGMOID),
+    (lambda z: z / (1 + np.exp(-z)), silu),
+    (lambda z: z * (1 / (1 + np.exp(-z))), silu),
+    (lambda z: z * np.exp(z) / (1 + np.exp(z)), silu),
+    (lambda z: np.exp(z) / (np.exp(z) + 1) * z, silu),
+    (lambda z: z / (1 + np.exp(-1.7 * z)), lambda z: z * special.expit(1.7 * z)),
+    (lambda z: np.exp(-z) / (1 + np.exp(-z)) ** 2, density),
+    (lambda z: np.log(1 + np.exp(z)), softplus),
+    (lambda z: np.log(np.exp(z) + 1), softplus),
+    (lambda z: np.log1p(np.exp(z)), softplus),
+    (lambda z: z + np.log(1 + np.exp(-z)), softplus),
+    (lambda z: -np.log(1 / (1 + np.exp(z))), softplus),
+    (lambda z: -np.log(1 - 1 / (1 + np.exp(-z))), softplus),
+    (lambda z: -np.log1p(-1 / (1 + np.exp(-z))), softplus),
+    (lambda z: z * np.tanh(np.log(1 + np.exp(z))), lambda z: z * np.tanh(softplus(z))),
+    (lambda z: (np.exp(z) - np.exp(-z)) / (np.exp(z) + np.exp(-z)), TANH),
+    (lambda z: (np.exp(2 * z) - 1) / (np.exp(2 * z) + 1), TANH),
+    (lambda z: (1 - np.exp(-2 * z)) / (1 + np.exp(-2 * z)), TANH),
+    (lambda z: 2 / (1 + np.exp(-2 * z)) - 1, TANH),
+    (lambda z: np.sinh(z) / np.cosh(z), TANH),
+    (lambda z: np.log(np.cosh(z)), log_cosh),
+    (lambda z: 1 / np.cosh(z), hyperbolic_secant),
+    (lambda z: 2 / (np.exp(z) + np.exp(-z)), hyperbolic_secant),
+    (lambda z: np.where(z > 0, z, np.exp(z) - 1), elu),
+    (lambda z: np.where(z <= 0, np.expm1(z), z), elu),
+    (lambda z: np.select([z > 0, z <= 0], [z, np.exp(z) - 1]), elu),
+    (lambda z: np.piecewise(z, [z > 0], [lambda z: z, np.expm1]), elu),
+    (lambda z: np.where(z > 1, np.log(z), z - 1), lambda z: np.minimum(z, 1) - 1 + _log_above(z)),
+    (lambda z: np.where(z > 1, np.sqrt(z), 1.0), lambda z: np.sqrt(np.maximum(z, 1))),
+    (lambda z: np.exp(z) / np.sum(np.exp(z), axis=1, keepdims=True), softmax),
+    (lambda z: np.exp(z) / np.exp(z).sum(axis=1)[:, None], softmax),
+    (lambda z: np.log(np.sum(np.exp(z), axis=1)), logsumexp),
+    (lambda z: np.log(np.exp(z) / np.sum(np.exp(z), axis=1, keepdims=True)), log_softmax),
+    (lambda z: np.log(softmax(z)), log_softmax),
+]
+
+
+def _log_above(z):
+    return np.log(np.maximum(z, 1))
+
+
+@pytest.mark.parametrize("dtype", PRECISIONS)
+@pytest.mark.parametrize("position", range(len(BY_HAND)))
+def test_what_is_written_by_hand_is_finite_where_the_function_is(position, dtype):
+    by_hand, well = BY_HAND[position]
+    sizes = [1e-3, 0.3, 1.5, 17.0, 40.0, 89.0, 104.0, 750.0, 1e4]
+    one = np.array([-x for x in sizes] + sizes, dtype)
+    at = np.stack([one, one[::-1], np.roll(one, 5)], axis=1)
+    z = variable("z", ("n", 3))
+    found, expected = (
+        evaluate([y, *gradient(np.sum(y * np.array(1.0)), [z])], {z: at}, dtype)
+        for y in (by_hand(z), well(z))
+    )
+    tolerance = 1e-12 if dtype == "float64" else 3e-5
+    for got, want in zip(found, expected, strict=True):
+        assert np.isfinite(got).all()
+        np.testing.assert_allclose(got, want, rtol=tolerance, atol=tolerance)
+
+
+def test_by_hand_without_a_rule_is_not_finite():
+    z = variable("z", ("n", 1))
+    y = np.exp(z) / (1.5 + np.exp(z))
+    assert np.isnan(evaluate(y, {z: np.array([[1e4]])})).all()
