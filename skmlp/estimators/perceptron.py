@@ -393,7 +393,7 @@ class MultilayerPerceptron(CallbackSupportMixin, FittedNetwork):
         else:
             outcome = train_minibatches(course, descent)
         if outcome.kind != "diverged" and not _is_finite(objective, rows, problem.data.X):
-            culprit = course.culprit(objective, rows)
+            culprit = course.culprit(lambda theta: objective.culprit(theta, rows))
             outcome = course.diverged(
                 "the last epoch", "lower learning_rate_init or alpha", culprit
             )

@@ -225,10 +225,10 @@ class Course:
             raise Diverged(problem)
         return self.ended(f"{problem} The best parameters so far are kept.", "diverged")
 
-    def culprit(self, objective: Objective, rows: np.ndarray) -> str | None:
+    def culprit(self, found_at: Callable[[np.ndarray], str | None]) -> str | None:
         """Say which activation is not finite where it should be, now or at the last epoch's end."""
         at = (theta for theta in (self.theta, self.marks.last) if np.isfinite(theta).all())
-        return next(filter(None, (objective.culprit(theta, rows) for theta in at)), None)
+        return next(filter(None, map(found_at, at)), None)
 
     # -- lines for whoever reads -------------------------------------------------------------------
 
@@ -390,6 +390,10 @@ class Descent:
         self.rate = self.rate if rate is None else rate
         return rate
 
+    def culprit(self, theta: np.ndarray) -> str | None:
+        """Say which activation is not finite at finite pre-activations, if one is."""
+        return self.objective.culprit(theta, self.order)
+
     def restart(self) -> None:
         """Begin anew, at half the rate."""
         self.schedule = replace(self.schedule, rate_init=0.5 * self.schedule.rate_init)
@@ -443,6 +447,9 @@ class Epochs(Protocol):
     def restart(self) -> None:
         """Begin anew, at half the rate."""
 
+    def culprit(self, theta: np.ndarray) -> str | None:
+        """Say which activation is not finite at finite pre-activations, if one is."""
+
 
 def train_minibatches(course: Course, descent: Epochs) -> Outcome:
     """Run a stochastic solver over minibatches until training converges or has to end.
@@ -458,7 +465,7 @@ def train_minibatches(course: Course, descent: Epochs) -> Outcome:
             loss = descent.epoch(len(course.history))
             if not math.isfinite(loss):
                 epoch = f"epoch {course.progress.n_iter + 1}"
-                culprit = course.culprit(descent.objective, descent.order)
+                culprit = course.culprit(descent.culprit)
                 if course.is_where_it_began or not course.retreat():
                     return course.diverged(
                         epoch, _lower(first_rate, course.progress.retreats), culprit
@@ -598,7 +605,7 @@ def train_full_batch(course: Course, objective: Objective, rows: np.ndarray) -> 
         objective.observe(rows)
     loss = float(result.fun)
     if not (math.isfinite(loss) and np.isfinite(theta).all()):
-        culprit = course.culprit(objective, rows)
+        culprit = course.culprit(lambda theta: objective.culprit(theta, rows))
         return course.diverged(f"iteration {result.nit}", 'use dtype="float64"', culprit)
     if course.progress.n_iter == 0:  # it started where the gradient is below tol
         course.start_at(loss)

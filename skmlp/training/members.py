@@ -87,6 +87,11 @@ class Members:
         """Set the rate where nothing improves any more; return it, or None to stop."""
         return self.each(Descent.slow_down)[0]
 
+    def culprit(self, theta: np.ndarray) -> str | None:
+        """Say which activation is not finite at finite pre-activations, if one is."""
+        found = self.each(Descent.culprit, theta.reshape(len(self.descents), -1))
+        return next(filter(None, found), None)
+
     def restart(self) -> None:
         """Begin anew, at half the rate."""
         for descent in self.descents:
