@@ -12,7 +12,8 @@ import skmlp
 PACKAGE = Path(skmlp.__file__).parent
 # From the ground up; the folders of one floor do not know each other, what is not listed is above.
 FLOORS = [{"engine"}, {"heads", "network"}, {"training"}, {"estimators"}, {"tabular"}]
-KNOW_SCIKIT_LEARN = {"estimators", "tabular"}
+# Who knows more than NumPy and SciPy.
+KNOW = {"estimators": {"sklearn"}, "tabular": {"sklearn"}, "engine": {"threadpoolctl"}}
 
 
 def modules():
@@ -66,9 +67,7 @@ def test_imports_point_down(name):
     folder = folder_of(name)
     for kind, imported in imports(MODULES[name]):
         if kind == "package":
-            allowed = {"numpy", "scipy", *sys.stdlib_module_names}
-            if folder in KNOW_SCIKIT_LEARN:
-                allowed |= {"sklearn"}
+            allowed = {"numpy", "scipy", *sys.stdlib_module_names, *KNOW.get(folder, ())}
             assert imported in allowed, f"{name} imports {imported}"
         elif folder_of(imported) != folder:
             below = floor_of(folder_of(imported)) < floor_of(folder)

@@ -16,9 +16,9 @@ import numpy as np
 
 from .expression import Expression, topological
 from .memory import LINE_BYTES
-from .primitives import BROADCAST_TO, CONCATENATE, ROWS
+from .primitives import BROADCAST_TO, CONCATENATE, MATMUL, ROWS
 from .rules import rewritten
-from .shapes import BATCH
+from .shapes import BATCH, size
 
 
 class Plan:
@@ -49,6 +49,9 @@ class Plan:
         Whose memory each stands in.
     last_uses : dict of Expression to int
         Where in the order that memory is read last.
+    largest_products : (int, int)
+        The multiplications of the largest dense product that no number of rows changes, and, for
+        each row, of the largest of the others.
     """
 
     def __init__(self, outputs: Sequence[Expression]) -> None:
@@ -59,6 +62,7 @@ class Plan:
         self.joined = _joined(self.order)
         self.joins = {whole for whole, _ in self.joined.values()}
         self.roots, self.last_uses = _lifetimes(self.order, self.outputs)
+        self.largest_products = _largest_products(self.order)
 
 
 # -- passes over the graph -------------------------------------------------------------------------
@@ -102,6 +106,15 @@ def _lifetimes(
     for output in outputs:
         last_uses[roots[output]] = len(order)
     return roots, last_uses
+
+
+def _largest_products(order: Sequence[Expression]) -> tuple[int, int]:
+    largest = {False: 0, True: 0}  # by whether there are more for more rows
+    for node in order:
+        if node.primitive is MATMUL and not any(x.is_sparse for x in node.inputs):
+            shape = (*node.shape[-2:], node.inputs[0].shape[-1])
+            largest[BATCH in shape] = max(largest[BATCH in shape], size(shape, 1))
+    return largest[False], largest[True]
 
 
 def _row_kinds(order: Sequence[Expression]) -> dict[Expression, str]:

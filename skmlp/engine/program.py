@@ -24,6 +24,7 @@ from .expression import Expression
 from .plan import Plan
 from .shapes import BATCH, concrete, shape_text, size
 from .step import Gathered, Layout, SparseRows, Step
+from .threads import threads_for
 
 BLOCK_NUMBERS = 1 << 15  # a block's widest array holds about so many numbers, to stay in the cache,
 LEAST_BLOCK_ROWS = 256  # but a block has at least so many rows, and as many as that array columns
@@ -35,7 +36,8 @@ KEPT_STEPS = 8  # numbers of rows that a program stays bound to
 def running() -> Iterator[None]:
     """Set NumPy up for programs: numbers that are not finite raise nothing, casts stay small.
 
-    `Program.run` does so itself. Enter it once around many calls of what `Program.bind` returns.
+    `Program.run` does so itself. Enter it, and `threads_for`, once around many calls of what
+    `Program.bind` returns.
     """
     cast_numbers = np.setbufsize(CAST_NUMBERS)
     try:
@@ -130,6 +132,11 @@ class Program:
         widest = max((size(node.shape, 1) for node in self.order if BATCH in node.shape), default=1)
         return max(LEAST_BLOCK_ROWS, BLOCK_NUMBERS // widest, widest)
 
+    def largest_product(self, rows: int) -> int:
+        """Return the multiplications of the largest product for so many rows."""
+        fixed, per_row = self.plan.largest_products
+        return max(fixed, per_row * min(rows, self.block_rows))
+
     def step(self, rows: int) -> Step:
         """Bind the program to a number of rows, or return what was bound to it lately.
 
@@ -178,8 +185,9 @@ class Program:
             An output with a row for every row is a new array; any other is a buffer of the
             program's (or the array given as `into`), written anew by the next run.
         """
-        with running():
-            return self.bind(values or {})(index)
+        total, compute = self._bound(values or {})
+        with running(), threads_for(self.largest_product(len(_taken(total, index)))):
+            return compute(index)
 
     def bind(self, values: Mapping[Expression, Any]) -> Callable[[Any], list[np.ndarray]]:
         """Check values once, to compute the outputs for many batches of their rows.
@@ -194,6 +202,10 @@ class Program:
         callable
             `index -> outputs`, as `run`, to be called inside `running`.
         """
+        return self._bound(values)[1]
+
+    def _bound(self, values: Mapping[Expression, Any]) -> tuple[int, Callable[..., Any]]:
+        """Return the number of rows too."""
         total = self._count_rows(values)
         dtypes = {x: np.dtype(np.int64) if x.is_integer else self.dtype for x in self.inputs}
         loads = {x: _loader(x, values[x], dtypes[x]) for x in self.inputs}
@@ -213,7 +225,7 @@ class Program:
                 np.array(x) if is_rows else x for x, is_rows in zip(results, are_rows, strict=True)
             ]
 
-        return compute
+        return total, compute
 
     def _count_rows(self, values: Mapping[Expression, Any]) -> int:
         missing = [x.label for x in self.inputs if x not in values]

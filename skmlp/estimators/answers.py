@@ -176,8 +176,8 @@ class NumberAnswers(Answers):
     ) -> Any:
         """Predict the target of each sample, or how it is distributed.
 
-        Whatever calls `predict` and hands arguments on, a `Pipeline` or a search, so gets at all
-        answers: of the last three arguments at most one is given, and says which.
+        A `Pipeline`, which hands the arguments of its `predict` on, so gets at all answers. Of the
+        four arguments beside X at most one is given in a call.
 
         Parameters
         ----------
@@ -188,22 +188,28 @@ class NumberAnswers(Answers):
         return_distribution : bool, default=False
             Whether to return `predict_distribution(X)` instead.
         coverage : float, default=None
-            With a number, `predict_interval(X, coverage)` is returned.
+            In (0, 1): `predict_interval(X, coverage)` is returned instead.
         quantiles : float or sequence of float, default=None
-            With levels, `predict_quantiles(X, quantiles)` is returned.
+            Levels in (0, 1): `predict_quantiles(X, quantiles)` is returned instead.
 
         Returns
         -------
         ndarray of shape (n_samples,) or (n_samples, n_outputs)
             Predictions on the scale of the target. A head with several quantiles has one more
             axis for them.
+            With `coverage` the ends of intervals, of shape (n_samples, 2) or (n_samples,
+            n_outputs, 2), the lower first; with `quantiles` an array of shape (n_samples, levels)
+            or (n_samples, n_outputs, levels), without the last axis for a single number; with
+            `return_distribution` a distribution with arrays of shape (n_samples,) or (n_samples,
+            n_outputs).
         ndarray of the same shape
             With `return_std`, the standard deviation of the target of each sample.
 
         Raises
         ------
         ValueError
-            If the head cannot answer what is asked, or if several answers are asked for.
+            If the head cannot answer what is asked, if several answers are asked for, or if
+            `coverage` or a level is not in (0, 1).
 
         Examples
         --------
@@ -240,13 +246,16 @@ class NumberAnswers(Answers):
         """Give the one answer that `predict` is asked for instead."""
         if len(asked) > 1:
             words = " and ".join(f"{name}={shown(value)}" for name, value in asked.items())
-            raise ValueError(f"predict gives one answer at a time, got {words}.")
+            raise ValueError(f"predict gives one answer at a time, got {words}: call it for each.")
         ((name, value),) = asked.items()
         what, method = _INSTEAD[name]
-        answer = getattr(self, method, None)
-        if answer is None:
+        if not hasattr(self, method):
             raise ValueError(f"{name}: {only_with(what, head)}")
-        return answer(X) if name == "return_distribution" else answer(X, value)
+        if name == "return_distribution":
+            return self.predict_distribution(X)
+        if name == "coverage":
+            return self.predict_interval(X, value)
+        return self._quantiles(X, value, name)
 
     @available_if(has("distribution"))
     def predict_distribution(self, X: Any) -> Any:
@@ -295,10 +304,13 @@ class NumberAnswers(Answers):
         ValueError
             If a level is not in (0, 1), or the head does not have it.
         """
-        levels = np.ravel(np.asarray(q, np.float64))
-        if not (len(levels) and np.all((levels > 0) & (levels < 1)) and np.ndim(q) < 2):
-            raise ValueError(f"q must be a number in (0, 1) or a list of them, got {shown(q)}")
-        quantiles = self._answers(X, lambda target, raw: target.head.quantile(raw, levels.tolist()))
+        return self._quantiles(X, q, "q")
+
+    def _quantiles(self, X: Any, q: Any, name: str) -> np.ndarray:
+        """Predict quantiles; errors call the levels by that name."""
+        levels = _levels(q, name)
+        _check_own(known_head(self), levels, f"{name}={shown(q)}")
+        quantiles = self._answers(X, lambda target, raw: target.head.quantile(raw, levels))
         return _without_targets_axis(quantiles if np.ndim(q) else quantiles[..., 0])
 
     @available_if(has("quantiles"))
@@ -310,8 +322,10 @@ class NumberAnswers(Answers):
         X : array-like or sparse matrix of shape (n_samples, n_features)
             Inputs.
         coverage : float, default=None
-            The probability, in (0, 1); the same share is left out on either side. None is 0.9, and
-            for a head with quantiles of its own, `Quantile`, from its lowest level to its highest.
+            The probability, in (0, 1); the same share is left out on either side. None is 0.9, but
+            for a head with quantiles of its own, `Quantile`, from its lowest level to its highest:
+            then the probability is their difference, and what is left out on either side is what
+            those levels say, be it the same or not.
 
         Returns
         -------
@@ -323,19 +337,7 @@ class NumberAnswers(Answers):
         ValueError
             If `coverage` is not in (0, 1), or the head does not have the quantiles.
         """
-        head = known_head(self)
-        if coverage is None and isinstance(head, Quantile):
-            if len(head.levels) < 2:
-                raise ValueError(
-                    f"an interval has two ends, and {head!r} knows one quantile: fit a Quantile of "
-                    "two levels or more, such as Quantile([0.05, 0.95])."
-                )
-            return self.predict_quantiles(X, [head.levels[0], head.levels[-1]])
-        coverage = 0.9 if coverage is None else coverage
-        if not (is_number(coverage) and 0 < coverage < 1):
-            raise ValueError(f"coverage must be a number in (0, 1), got {shown(coverage)}")
-        tail = (1 - float(coverage)) / 2
-        return self.predict_quantiles(X, [tail, 1 - tail])
+        return self._quantiles(X, _ends(known_head(self), coverage), "coverage")
 
 
 # What `predict` may be asked for instead: what the head must have, and the method that answers.
@@ -344,6 +346,46 @@ _INSTEAD = {
     "coverage": ("quantiles", "predict_interval"),
     "quantiles": ("quantiles", "predict_quantiles"),
 }
+
+
+def _levels(q: Any, name: str) -> list[float]:
+    """Return levels in a list, or raise a ValueError that calls them by that name."""
+    try:
+        levels = np.asarray(q, np.float64)
+    except (TypeError, ValueError):
+        levels = np.array([])
+    if not levels.size or levels.ndim > 1 or not np.all((levels > 0) & (levels < 1)):
+        raise ValueError(f"{name} must be a number in (0, 1) or a list of them, got {shown(q)}.")
+    return np.ravel(levels).tolist()
+
+
+def _ends(head: Any, coverage: Any) -> list[float]:
+    """Return the levels of the ends of an interval."""
+    if coverage is None and isinstance(head, Quantile):
+        if len(head.levels) < 2:
+            raise ValueError(
+                f"an interval has two ends, and {head!r} knows one quantile: fit a Quantile of "
+                "two levels or more, such as Quantile([0.05, 0.95])."
+            )
+        return [head.levels[0], head.levels[-1]]
+    coverage = 0.9 if coverage is None else coverage
+    if not (is_number(coverage) and 0 < coverage < 1):
+        raise ValueError(f"coverage must be a number in (0, 1), got {shown(coverage)}.")
+    tail = (1 - float(coverage)) / 2
+    ends = [tail, 1 - tail]
+    _check_own(head, ends, f"coverage={float(coverage):g}")
+    return ends
+
+
+def _check_own(head: Any, levels: list[float], asked: str) -> None:
+    """Refuse levels that a head with levels of its own does not have."""
+    if isinstance(head, Quantile):
+        for level in levels:
+            if not np.isclose(head.levels, level, rtol=0, atol=1e-9).any():
+                raise ValueError(
+                    f"{asked} takes the quantile at {level:g}, but {head!r} knows its own levels "
+                    "alone: ask for those, fit a Quantile with it, or a head with a distribution."
+                )
 
 
 def _distribution(target: Numbers, raw: np.ndarray) -> Any:

@@ -531,7 +531,7 @@ def _is_finite(objective: Objective, rows: np.ndarray, X: Any) -> bool:
     """Tell whether the objective is finite where the last step left theta."""
     if max(_largest(objective.theta), _largest(X)) <= _ORDINARY:
         return True
-    with running():
+    with running(), objective.threads(len(rows)):
         return math.isfinite(objective.predicted(rows))
 
 

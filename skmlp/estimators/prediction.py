@@ -343,7 +343,8 @@ class FittedNetwork(Answers, BaseEstimator):
         weights = data.normalized_weights(rows)[0]
         weights = None if weights is None else weights.astype(theta.dtype)
         objective = Objective(graph, theta, data.X, data.Y, weights, alpha=0.0)
-        objective(rows)
+        with objective.threads(len(rows)):
+            objective(rows)
         names = [f"hidden layer {i}" for i in range(1, network.depth)] + ["output layer"]
         squares = (
             float(sum(np.sum(array**2) for array in parts.values()))

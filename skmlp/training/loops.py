@@ -17,6 +17,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from ..engine import running
+from ..engine.threads import let_go
 from ..engine.words import shown
 from .objective import Objective
 from .schedules import Constant
@@ -118,7 +119,8 @@ class Course:
             self._clock = time.perf_counter()
         if self._watch is not None and not self._has_begun:
             self._has_begun = True
-            self._watch.begin()
+            with let_go():
+                self._watch.begin()
 
     def complete(
         self,
@@ -312,7 +314,8 @@ class Descent:
 
     def epoch(self, epochs_before: int) -> float:
         """Go through all rows once; return the mean objective, NaN as soon as one is not finite."""
-        with running():  # a fit that diverges is told by its loss
+        # A fit that diverges is told by its loss.
+        with running(), self.objective.threads(self.how.batch_size):
             return self._epoch(epochs_before)
 
     def _epoch(self, epochs_before: int) -> float:
@@ -377,7 +380,7 @@ class Descent:
     def over_all_rows(self) -> float:
         """Return the objective of theta, as it stands, over all training rows."""
         n_batches = math.ceil(len(self.order) / self.how.batch_size)
-        with running():
+        with running(), self.objective.threads(len(self.order)):
             return self.objective.predicted(self.order, n_batches)
 
     def after_epoch(self, samples_seen: int) -> None:
@@ -579,21 +582,23 @@ def train_full_batch(course: Course, objective: Objective, rows: np.ndarray) -> 
         theta[...] = x
         with running():
             objective.observe(rows)
-        course.complete(loss, 0, objective=lambda: loss)
+        with let_go():
+            course.complete(loss, 0, objective=lambda: loss)
         if course.progress.ending:
             raise _Over
 
     try:
         if course.is_over:
             return course.ended()
-        result = minimize_lbfgs(
-            evaluate,
-            theta,
-            tol=stopping.tol,
-            max_iter=stopping.max_iter - course.progress.n_iter,
-            max_fun=stopping.max_fun,
-            after_iteration=after_iteration,
-        )
+        with objective.threads(len(rows)):
+            result = minimize_lbfgs(
+                evaluate,
+                theta,
+                tol=stopping.tol,
+                max_iter=stopping.max_iter - course.progress.n_iter,
+                max_fun=stopping.max_fun,
+                after_iteration=after_iteration,
+            )
     except _Over:
         return course.ended()
     except KeyboardInterrupt:

@@ -16,6 +16,7 @@ scale * o, and losses are divided by a number. The parameters of the last layer 
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Self
@@ -23,10 +24,11 @@ from typing import Any, Self
 import numpy as np
 
 from ..engine import BATCH, Expression, Plan, Program, evaluate, filled, gradient, variable
+from ..engine.threads import LEAST, threads_for
 from ..heads import HEADS, Head
 from ..network.network import Network, values_of
 from ..network.occasions import STATISTICS_RATE, Noise, Training
-from .vectors import blas, chunks_of, stretches_in
+from .vectors import CHUNK, blas, chunks_of, stretches_in
 
 
 @dataclass(frozen=True, eq=False)
@@ -297,6 +299,11 @@ class Objective:
     def detach(self) -> None:
         """Let go of the rows, until others are put in place."""
         del self._data, self._compute
+
+    def threads(self, n_rows: int) -> AbstractContextManager[None]:
+        """Set BLAS' threads up for batches of so many rows, and for solvers on theta."""
+        of_theta = LEAST if len(self.theta) > CHUNK else 0  # its inner products are in threads
+        return threads_for(max(of_theta, self.program.largest_product(n_rows)))
 
     def __call__(self, rows: np.ndarray) -> float:
         """Compute the objective over a batch of rows, and its gradient into `gradient`."""

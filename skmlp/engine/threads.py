@@ -1,0 +1,133 @@
+"""Threads of BLAS: held to one where products are too small to gain from more.
+
+The law: whoever computes small products holds BLAS to one thread meanwhile, and the last one who
+lets go puts back what was there, unless somebody has set another number since. Other people's code,
+a callback or a scorer, runs outside (`let_go`).
+
+BLAS cuts a product into as many parts as it has threads and waits for the last of them, which, on a
+machine with other work, waits for its turn: a product of 20 us then takes milliseconds. NumPy and
+SciPy often have a BLAS each, and both are held. Most have one number of threads for the whole
+process, so that products in other Python threads have one too while a hold lasts.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import lru_cache
+from threading import RLock, get_ident
+from typing import Any
+
+import threadpoolctl
+
+# Multiplications in a product. OpenBLAS takes one thread for fewer than LEAST by itself; from MOST
+# on two threads bring more than they may cost (docs/performance.md).
+LEAST = 1 << 19
+MOST = 1 << 25
+
+
+class _Hold:
+    """Who holds BLAS to one thread, and how many threads it had before."""
+
+    def __init__(self) -> None:
+        self.lock = RLock()  # that of a thread which is interrupted while it has it
+        self._depths: dict[int, int] = {}  # by Python thread
+        # By library, and by Python thread where each has a number of its own.
+        self._before: dict[tuple[Any, int | None], int] = {}
+
+    def add(self, thread: int, depth: int) -> None:
+        """Let this thread hold so many times more."""
+        with self.lock:
+            if thread not in self._depths:
+                found = {library: library.get_num_threads() for library in _libraries()}
+                several = {library: number for library, number in found.items() if number > 1}
+                for library, number in several.items():
+                    has_own = getattr(library, "threading_layer", None) == "openmp"
+                    self._before[library, thread if has_own else None] = number
+                _set(dict.fromkeys(several, 1))
+            self._depths[thread] = self._depths.get(thread, 0) + depth
+
+    def remove(self, thread: int, depth: int | None = None) -> int:
+        """Let this thread hold so many times less, or not at all; return how many times less."""
+        with self.lock:
+            held = self._depths.pop(thread, 0)
+            gone = held if depth is None else min(depth, held)
+            if held > gone:
+                self._depths[thread] = held - gone
+            else:
+                self._restore(thread)
+            return gone
+
+    def _restore(self, thread: int) -> None:
+        """Put back what nobody needs held any more, where it is still as it was set."""
+        owners = {thread} if self._depths else {thread, None}
+        free = {key: number for key, number in self._before.items() if key[1] in owners}
+        _set({key[0]: n for key, n in free.items() if key[0].get_num_threads() == 1})
+        for key in free:
+            del self._before[key]
+
+    def forked(self) -> None:
+        """Keep, in a child process, what its only thread holds."""
+        thread = get_ident()
+        self._depths = {t: depth for t, depth in self._depths.items() if t == thread}
+        if not self._depths:
+            self._restore(thread)
+        self.lock.release()
+
+
+_HOLD = _Hold()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_HOLD.lock.acquire,
+        after_in_parent=_HOLD.lock.release,
+        after_in_child=_HOLD.forked,
+    )
+
+
+@lru_cache(1)
+def _libraries() -> list[Any]:
+    """Find the BLAS libraries of this process, once: it takes milliseconds."""
+    return threadpoolctl.ThreadpoolController().select(user_api="blas").lib_controllers
+
+
+def _set(numbers: dict[Any, int]) -> None:
+    """Set libraries' numbers of threads."""
+    for library, number in numbers.items():
+        library.set_num_threads(number)
+    if numbers and _LET_OTHERS_SET is not None:
+        _LET_OTHERS_SET()
+
+
+# From threadpoolctl 3.8 on, whoever sets OpenBLAS' number keeps other Python threads from doing so.
+_LET_OTHERS_SET = getattr(
+    getattr(threadpoolctl, "OpenBLASController", None), "clear_controlling_thread", None
+)
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Hold BLAS to one thread."""
+    thread = get_ident()
+    try:
+        _HOLD.add(thread, 1)
+        yield
+    finally:
+        _HOLD.remove(thread, 1)
+
+
+@contextmanager
+def let_go() -> Iterator[None]:
+    """Let go of BLAS, for other people's code, if this thread holds it."""
+    thread = get_ident()
+    depth = _HOLD.remove(thread)
+    try:
+        yield
+    finally:
+        if depth:
+            _HOLD.add(thread, depth)
+
+
+def threads_for(multiplications: int) -> AbstractContextManager[None]:
+    """Hold BLAS to one thread where the largest product has so many multiplications."""
+    return one_thread() if LEAST <= multiplications < MOST else nullcontext()
