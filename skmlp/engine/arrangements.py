@@ -75,10 +75,8 @@ def _split(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _diff(a: Any, n: int = 1, axis: int = -1, **options: Any) -> Any:
-    if any(option is not np._NoValue for option in options.values()):
-        raise TypeError(
-            "np.diff of an expression takes no prepend and append: np.concatenate joins"
-        )
+    if options:
+        raise TypeError("np.diff of an expression takes no prepend or append: np.concatenate joins")
     at = _axis_within_rows("diff", a, axis)
     before = (slice(None),) * at
     for _ in range(n):
@@ -86,7 +84,7 @@ def _diff(a: Any, n: int = 1, axis: int = -1, **options: Any) -> Any:
     return a
 
 
-def _sort(a: Any, axis: Any = -1, **options: Any) -> Any:
+def _sort(a: Any, axis: Any = -1, kind: Any = None, **options: Any) -> Any:  # noqa: ARG001
     if any(option is not None for option in options.values()):
         raise TypeError(f"np.sort of an expression does not take {sorted(options)}")
     return apply(IN_ORDER, a, a, axis=_axis_within_rows("sort", a, axis))

@@ -109,11 +109,10 @@ def _average(a: Any, axis: Any = None, weights: Any = None, **options: Any) -> A
 
 def _norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
     axes = normalized_axes(axis, x.ndim)
-    if ord not in (None, 2) and len(axes) != 1 and not (ord == "fro" and len(axes) == 2):
-        raise TypeError("np.linalg.norm of an expression is of vectors: write axis=1")
-    if ord in (None, 2, "fro") and (ord != 2 or len(axes) == 1):
+    is_vector = len(axes) == 1
+    if ord is None or (ord == 2 and is_vector) or (ord == "fro" and len(axes) == 2):
         return np.sqrt(np.sum(np.square(x), axis=axes, keepdims=keepdims))
-    if ord == 2:
+    if not is_vector:
         raise TypeError("np.linalg.norm of an expression is of vectors: write axis=1")
     size = np.abs(x)
     if ord in (np.inf, -np.inf):

@@ -469,9 +469,14 @@ def apply(primitive: Primitive, *inputs: Any, **attributes: Any) -> Expression:
 
 
 def topological(
-    outputs: Sequence[Expression], instead: Mapping[Expression, Expression] | None = None
+    outputs: Sequence[Expression],
+    instead: Mapping[Expression, Expression] | None = None,
+    is_leaf: Callable[[Expression], bool] = lambda node: False,
 ) -> list[Expression]:
-    """List every node that `outputs` need, each after its inputs, or after what is read instead."""
+    """List every node that `outputs` need, each after its inputs, or after what is read instead.
+
+    What a leaf needs is left out.
+    """
     instead = instead or {}
     order: list[Expression] = []
     done: set[Expression] = set()
@@ -487,5 +492,6 @@ def topological(
                 continue
             stack.append((node, True))
             inputs = (instead[node],) if node in instead else node.inputs
+            inputs = () if is_leaf(node) else inputs
             stack.extend((x, False) for x in reversed(inputs) if x not in done)
     return order

@@ -31,7 +31,7 @@ from .primitives import (
     is_number,
     straight_through,
 )
-from .shapes import BATCH, broadcast
+from .shapes import BATCH, Shape
 
 # == while tracing =================================================================================
 
@@ -230,27 +230,34 @@ def _guarded(branch: Expression, chosen: Expression, known: Container[Expression
     guarded: dict[Expression, Expression] = {}
     cared_for: set[Expression] = set()
 
-    def visit(node: Expression) -> Expression:
-        primitive = node.primitive
-        if node in guarded or node in known or primitive is None:
-            return guarded.get(node, node)
-        if primitive.name in _CAREFUL:
+    def is_leaf(node: Expression) -> bool:
+        return node in known or not (
+            node.primitive is not None and isinstance(node.primitive.function, np.ufunc)
+        )
+
+    for node in topological([branch], is_leaf=is_leaf):
+        guarded[node], primitive = node, node.primitive
+        if node in known or primitive is None:
+            continue
+        if primitive.name in _CAREFUL or any(x in cared_for for x in node.inputs):
             cared_for.add(node)
-        if node in cared_for or not isinstance(primitive.function, np.ufunc):
-            return node
-        inputs = [visit(x) for x in node.inputs]
-        if any(x in cared_for for x in node.inputs):
-            cared_for.add(node)
+        if is_leaf(node):
+            continue
+        inputs = [guarded[x] for x in node.inputs]
         for at in () if node in cared_for else _RISKY.get(primitive.name, ()):
             x = inputs[at]
-            if x.value is None and broadcast(chosen.shape, x.shape) == x.shape:
+            if x.value is None and _reaches(chosen.shape, x.shape):
                 value = apply(WHERE, chosen, x, 1.5 if primitive.name == "arccosh" else 0.5)
                 inputs[at] = straight_through(value, x)  # what comes back to it is masked already
-        is_changed = any(map(operator.is_not, inputs, node.inputs))
-        guarded[node] = apply(primitive, *inputs) if is_changed else node
-        return guarded[node]
+        if any(map(operator.is_not, inputs, node.inputs)):
+            guarded[node] = apply(primitive, *inputs)
+    return guarded[branch]
 
-    return visit(branch)
+
+def _reaches(shape: Shape, other: Shape) -> bool:
+    """Tell whether arrays of a shape are repeated to another one, which does not change."""
+    pairs = zip(reversed(shape), reversed(other), strict=False)
+    return len(shape) <= len(other) and all(a in (1, b) for a, b in pairs)
 
 
 SIMPLER |= {

@@ -170,7 +170,7 @@ class LossGraph:
 
 
 _GRAPHS_KEPT = 16
-_ROWS_LOOKED_AT = 1000  # at once, for what is not finite
+_ROWS_LOOKED_AT = 10_000  # at once, for what is not finite
 
 
 def loss_graph(network: Network, head: Head, n_targets: int, **settings: Any) -> LossGraph:

@@ -133,7 +133,7 @@ REFUSED = {
         "tanh is a primitive already",
     ),
     "no name": (lambda: register(lambda z: z, None), ValueError, "give name="),
-    "two results": (lambda: register(np.modf, None), ValueError, "modf needs"),
+    "two results": (lambda: register(np.frexp, None), ValueError, "frexp needs"),
 }
 
 
