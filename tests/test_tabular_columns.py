@@ -246,6 +246,11 @@ def test_durations_are_refused_or_made_days(name):
     np.testing.assert_array_equal(Columns.of(X, dates="parts")[1].numbers, [[0.5], [NAN]])
 
 
+def test_dates_are_one_of_two_words():
+    with pytest.raises(ValueError, match='dates must be "refuse" or "parts", got \'keep\''):
+        Columns.of(np.ones((2, 2)), dates="keep")
+
+
 def test_parts_of_dates_stand_where_the_date_stood():
     X = pd.DataFrame({"a": [1, 2], "d": pd.Series([DAY, DAY]), "b": [3, 4]})
     numbers = Columns.of(X, dates="parts")[1].numbers
@@ -271,6 +276,7 @@ def test_parts_of_dates_stand_where_the_date_stood():
             pd.DataFrame({"a": [1.0, NAN, -np.inf]}),
             r"Column 'a' contains infinity \(-inf\) in row 2",
         ),
+        (pd.DataFrame({2020: [np.inf]}), r"Column 2020 contains infinity \(inf\) in row 0"),
         (np.array([[1.0, np.inf]]), r"Column 1 contains infinity \(inf\) in row 0"),
         (np.array([[10**400, "a"]], dtype=object), "Column 0 contains infinity"),
         (pd.DataFrame({"a": [[1], [2]]}), "Column 'a' holds values that are neither"),
