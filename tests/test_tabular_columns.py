@@ -576,6 +576,18 @@ def test_the_order_of_rows_changes_nothing_where_many_are_alike(d, most):
     np.testing.assert_array_equal(*(x[np.lexsort(x.T)] for x in both))
 
 
+@pytest.mark.parametrize("d", [7, 300])  # by tree, by products
+def test_distances_are_exact(d):
+    """Rows of the same coordinates in any order are equally far from equal coordinates."""
+    rng = np.random.default_rng(0)
+    rows = rng.permuted(np.tile(rng.normal(size=d), (500, 1)), axis=1).astype(np.float32)
+    target, queries = rng.normal(size=(500, 1)), np.linspace(-3, 3, 50)[:, None] * np.ones(d)
+    found = [Neighbors.of(x, target).columns(queries) for x in (rows, rows[:, ::-1])]
+    np.testing.assert_array_equal(*found)
+    if d > 8:  # the first of 500 that are equally far: the same for every query
+        np.testing.assert_array_equal(found[0][:, :-1], np.tile(found[0][0, :-1], (50, 1)))
+
+
 def test_draws():
     rng = np.random.default_rng(0)
     X = rng.integers(0, 3, (1000, 3)).astype(float)
