@@ -246,6 +246,11 @@ def test_durations_are_refused_or_made_days(name):
     np.testing.assert_array_equal(Columns.of(X, dates="parts")[1].numbers, [[0.5], [NAN]])
 
 
+def test_dates_are_one_of_two_words():
+    with pytest.raises(ValueError, match='dates must be "refuse" or "parts", got \'keep\''):
+        Columns.of(np.ones((2, 2)), dates="keep")
+
+
 def test_parts_of_dates_stand_where_the_date_stood():
     X = pd.DataFrame({"a": [1, 2], "d": pd.Series([DAY, DAY]), "b": [3, 4]})
     numbers = Columns.of(X, dates="parts")[1].numbers
@@ -271,6 +276,7 @@ def test_parts_of_dates_stand_where_the_date_stood():
             pd.DataFrame({"a": [1.0, NAN, -np.inf]}),
             r"Column 'a' contains infinity \(-inf\) in row 2",
         ),
+        (pd.DataFrame({2020: [np.inf]}), r"Column 2020 contains infinity \(inf\) in row 0"),
         (np.array([[1.0, np.inf]]), r"Column 1 contains infinity \(inf\) in row 0"),
         (np.array([[10**400, "a"]], dtype=object), "Column 0 contains infinity"),
         (pd.DataFrame({"a": [[1], [2]]}), "Column 'a' holds values that are neither"),
@@ -568,6 +574,18 @@ def test_the_order_of_rows_changes_nothing_where_many_are_alike(d, most):
     # else rows that hold the same may change places: some are candidates, some are not
     both = np.hstack([rows, target, one]), np.hstack([rows[order], target[order], other])
     np.testing.assert_array_equal(*(x[np.lexsort(x.T)] for x in both))
+
+
+@pytest.mark.parametrize("d", [7, 300])  # by tree, by products
+def test_distances_are_exact(d):
+    """Rows of the same coordinates in any order are equally far from equal coordinates."""
+    rng = np.random.default_rng(0)
+    rows = rng.permuted(np.tile(rng.normal(size=d), (500, 1)), axis=1).astype(np.float32)
+    target, queries = rng.normal(size=(500, 1)), np.linspace(-3, 3, 50)[:, None] * np.ones(d)
+    found = [Neighbors.of(x, target).columns(queries) for x in (rows, rows[:, ::-1])]
+    np.testing.assert_array_equal(*found)
+    if d > 8:  # the first of 500 that are equally far: the same for every query
+        np.testing.assert_array_equal(found[0][:, :-1], np.tile(found[0][0, :-1], (50, 1)))
 
 
 def test_draws():

@@ -85,23 +85,21 @@ class Columns:
         weights : ndarray of shape (n,), default=None
             Weights of rows; one of weight 0 is no row.
         """
+        if dates not in ("refuse", "parts"):
+            raise ValueError(f'dates must be "refuse" or "parts", got {dates!r}.')
         frame = frame_of(X)
         n = frame.shape[0]
         rows: Any = slice(None) if weights is None else np.flatnonzero(weights)
         if weights is not None and len(rows) == 0:
             raise ValueError("sample_weight is 0 for every row: there is nothing to learn from.")
         asked = _asked(categorical_features, frame)
-        kinds = []
-        for j in range(frame.shape[1]):
-            kind: Kind = "category" if asked is not None and asked[j] else frame.kind(j, rows)
-            if asked is not None and kind == "category" and not asked[j]:
-                kind = "number"  # or else refused by its first value
+        kinds = tuple(_kind(frame, j, rows, asked) for j in range(frame.shape[1]))
+        for j, kind in enumerate(kinds):
             if kind in ("date", "duration") and dates == "refuse":
                 raise _date_error(frame.label(j), kind)
-            kinds.append(kind)
         values = {j: frame.values(j) for j, kind in enumerate(kinds) if kind == "category"}
         vocabularies = tuple(_vocabulary(one, rows) for one in values.values())
-        columns = cls(frame.names, tuple(kinds), vocabularies)
+        columns = cls(frame.names, kinds, vocabularies)
         return columns, columns._table(frame, values, n)
 
     def read(self, X: Any, *, name: str = "Columns") -> Table:
@@ -191,6 +189,14 @@ def _asked(categorical_features: Any, frame: Frame) -> np.ndarray | None:
     return mask
 
 
+def _kind(frame: Frame, j: int, rows: Any, asked: np.ndarray | None) -> Kind:
+    if asked is not None and asked[j]:
+        return "category"
+    kind = frame.kind(j, rows)
+    # What is no category is a number, or will be refused by its first value.
+    return "number" if asked is not None and kind == "category" else kind
+
+
 def _vocabulary(values: Values, rows: Any) -> dict[Any, int]:
     """Return the code of each level that occurs: by falling frequency, then in sorted order."""
     positions = values.positions[rows]
@@ -228,8 +234,9 @@ def _check_kind(kind: Kind, frame: Frame, j: int) -> None:
 
 def _check_values(values: Values, vocabulary: dict[Any, int], label: str) -> None:
     """Refuse a type that no level had in fit, such as 3 for "3": it would be silently unknown."""
-    known = set(map(_family, vocabulary))
-    for value in values.distinct if vocabulary else ():
+    unknown = [value for value in values.distinct if value not in vocabulary]
+    known = set(map(_family, vocabulary)) if unknown else set()
+    for value in unknown if vocabulary else ():
         if _family(value) not in known and not is_missing(value):
             raise ValueError(
                 f"{label} contains {value!r}, but held values of another type in fit, such as "

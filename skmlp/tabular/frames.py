@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from decimal import Decimal
 from numbers import Real
 from typing import Any, Literal, NamedTuple
@@ -37,6 +37,7 @@ class Frame:
     """Columns by position; the makers differ in how these questions are answered."""
 
     names: np.ndarray | None = None
+    labels: Sequence[Any]
     shape: tuple[int, int]
     objects: frozenset[int] = frozenset()  # columns whose type says nothing
 
@@ -58,7 +59,7 @@ class Frame:
 
     def label(self, column: int) -> str:
         """Name a column at the start of a sentence."""
-        return f"Column {column if self.names is None else self.names[column]!r}"
+        return f"Column {self.labels[column]!r}"
 
 
 def frame_of(X: Any) -> Frame:
@@ -89,7 +90,8 @@ def frame_of(X: Any) -> Frame:
 class _Pandas(Frame):
     def __init__(self, X: Any) -> None:
         self.X = X
-        self.names = _names(list(X.columns))
+        self.labels = list(X.columns)
+        self.names = _names(self.labels)
         self.shape = X.shape
         self.dtypes = list(X.dtypes)
         self.objects = frozenset(
@@ -135,7 +137,7 @@ class _Pandas(Frame):
         if hasattr(series.dtype, "categories"):
             codes = series.cat.codes.to_numpy()
             return _tidy(list(series.cat.categories), codes.astype(np.int64))
-        return _hashed(series.factorize, self.label(column))
+        return _values(series.tolist(), self.label(column))
 
     def dates(self, column: int, unit: str) -> np.ndarray:
         series = self.X.iloc[:, column]
@@ -152,7 +154,8 @@ class _Pandas(Frame):
 class _Polars(Frame):
     def __init__(self, X: Any) -> None:
         self.X = X
-        self.names = _names(list(X.columns))
+        self.labels = list(X.columns)
+        self.names = _names(self.labels)
         self.shape = X.shape
         self.dtypes = [str(dtype) for dtype in X.dtypes]
         self.objects = frozenset(j for j, name in enumerate(self.dtypes) if name == "Object")
@@ -181,7 +184,7 @@ class _Polars(Frame):
 
     def values(self, column: int) -> Values:
         series = self.X[:, column]
-        return _hashed(lambda: _positions(series.to_list()), self.label(column))
+        return _values(series.to_list(), self.label(column))
 
     def dates(self, column: int, unit: str) -> np.ndarray:
         series = self.X[:, column]
@@ -196,6 +199,7 @@ class _Array(Frame):
     def __init__(self, X: np.ndarray) -> None:
         self.X = X
         self.shape = (X.shape[0], X.shape[1])
+        self.labels = range(X.shape[1])
         self.objects = frozenset(range(X.shape[1]) if X.dtype.kind == "O" else ())
 
     def kind(self, column: int, rows: np.ndarray | slice) -> Kind:
@@ -212,7 +216,7 @@ class _Array(Frame):
         return np.stack(found, axis=1) if found else np.empty((self.shape[0], 0))
 
     def values(self, column: int) -> Values:
-        return _hashed(lambda: _positions(self.X[:, column].tolist()), self.label(column))
+        return _values(self.X[:, column].tolist(), self.label(column))
 
     def dates(self, column: int, unit: str) -> np.ndarray:
         if self.X.dtype.kind in "Mm":
@@ -244,7 +248,7 @@ def _matrix(X: Any) -> np.ndarray:
     return array
 
 
-def _names(names: list[Any]) -> np.ndarray | None:
+def _names(names: Sequence[Any]) -> np.ndarray | None:
     """Return names as scikit-learn has them: if all are strings, and never of mixed types."""
     types = sorted({type(name).__qualname__ for name in names})
     if len(types) > 1 and "str" in types:
@@ -277,21 +281,16 @@ def _kind_of_objects(values: list[Any]) -> Kind:
     return "date" if is_period else "category"
 
 
-def _positions(values: list[Any]) -> tuple[np.ndarray, list[Any]]:
+def _values(values: list[Any], label: str) -> Values:
     seen: dict[Any, int] = {}
-    positions = [seen.setdefault(value, len(seen)) for value in values]
-    return np.asarray(positions, dtype=np.int64), list(seen)
-
-
-def _hashed(factorize: Callable[[], tuple[np.ndarray, Any]], label: str) -> Values:
     try:
-        positions, distinct = factorize()
+        positions = [seen.setdefault(value, len(seen)) for value in values]
     except TypeError as error:
         raise ValueError(
-            f"{label} holds values that are neither numbers nor categories "
-            f"({error}): give each a column of its own."
+            f"{label} holds values that are neither numbers nor categories ({error}): give each a "
+            "column of its own."
         ) from None
-    return _tidy(list(distinct), np.asarray(positions))
+    return _tidy(list(seen), np.asarray(positions, dtype=np.int64))
 
 
 def _tidy(distinct: list[Any], positions: np.ndarray) -> Values:

@@ -16,7 +16,7 @@ from scipy.spatial import cKDTree
 from .sampling import drawn
 
 _MOST_COLUMNS_OF_A_TREE = 8  # with more, products of matrices are faster
-_BYTES_AT_ONCE = 1 << 24  # of distances
+_BYTES_AT_ONCE = 1 << 24  # of distances, coordinates and targets
 
 
 class _Training(NamedTuple):
@@ -146,7 +146,8 @@ class Neighbors:
     def _columns(self, rows: np.ndarray, training: _Training | None) -> np.ndarray:
         n_columns = self.target.shape[1] * (len(self.counts) + 1) + 1
         columns = np.empty((len(rows), n_columns), dtype=np.float32)
-        step = max(1, _BYTES_AT_ONCE // (8 * max(1, len(self.candidates))))
+        widest = len(self.candidates) + self.target.shape[1] + self.candidates.shape[1]
+        step = max(1, _BYTES_AT_ONCE // (8 * widest))
         for i in range(0, len(rows), step):
             block = slice(i, i + step)
             points = self._points_of(rows[block])
