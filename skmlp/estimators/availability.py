@@ -39,7 +39,7 @@ def has(what: str) -> Callable[[Any], bool]:
         head = known_head(estimator)
         if head is not None and getattr(head, f"has_{what}"):
             return True
-        raise AttributeError(only_with(what, head or estimator.head))
+        raise AttributeError(only_with(what, estimator.head if head is None else head))
 
     return test
 

@@ -177,15 +177,15 @@ class _Remembering(Callback):
     """A callback that remembers something of each fit while that is going on."""
 
     def __init__(self) -> None:
-        self._fits: dict[Any, dict[str, Any]] = {}
+        self._fits: dict[int, dict[str, Any]] = {}  # a subclass may compare, or not hash
 
     def setup(self, estimator: Any, context: Any) -> None:  # noqa: ARG002
         """Begin to remember."""
-        self._fits[estimator] = {}
+        self._fits[id(estimator)] = {}
 
     def teardown(self, estimator: Any, context: Any) -> None:  # noqa: ARG002
         """Forget."""
-        self._fits.pop(estimator, None)
+        self._fits.pop(id(estimator), None)
 
 
 def _refuse_unless(is_right: bool, callback: Any, name: str, words: str, value: Any) -> None:
@@ -245,7 +245,7 @@ class EarlyStopping(_Remembering):
         _refuse_unless(is_count(patience), self, "patience", "a whole number >= 1", patience)
         _refuse_unless(is_number(tol) and tol >= 0, self, "tol", "a number >= 0", tol)
         self._scorer = None
-        if metric not in _COLUMNS:
+        if not (isinstance(metric, str) and metric in _COLUMNS):
             self._scorer = find_scorer(metric)
         self.metric, self.patience, self.tol = metric, patience, tol
         self.data, self.restore_best = data, restore_best
@@ -260,7 +260,7 @@ class EarlyStopping(_Remembering):
         fitted_estimator: Any = None,
     ) -> bool:
         """Compare with the best epoch so far."""
-        fit = self._fits[estimator]
+        fit = self._fits[id(estimator)]
         if context.task_name != "epoch":
             if self.restore_best and "best" in fit:
                 vars(estimator).update(fit["parameters"], best_iter_=fit["epoch"])
@@ -317,11 +317,11 @@ class TimeLimit(_Remembering):
 
     def setup(self, estimator: Any, context: Any) -> None:  # noqa: ARG002
         """Look at the clock."""
-        self._fits[estimator] = {"began": time.monotonic()}
+        self._fits[id(estimator)] = {"began": time.monotonic()}
 
     def on_fit_task_end(self, estimator: Any, context: Any) -> bool:  # noqa: ARG002
         """Look at the clock again."""
-        return time.monotonic() - self._fits[estimator]["began"] >= self.seconds
+        return time.monotonic() - self._fits[id(estimator)]["began"] >= self.seconds
 
 
 class Checkpoint(_Remembering):
@@ -386,13 +386,13 @@ class Checkpoint(_Remembering):
         folder = Path(self.path).resolve().parent
         if not folder.is_dir():
             raise FileNotFoundError(f"Checkpoint needs the folder {str(folder)!r}: make it first.")
-        self._fits[estimator] = {"saved": time.monotonic()}
+        self._fits[id(estimator)] = {"saved": time.monotonic()}
 
     def on_fit_task_end(
         self, estimator: Any, context: Any, *, fitted_estimator: Any = None
     ) -> None:
         """Save where it is time, and what is not saved yet at the end of the fit."""
-        fit = self._fits[estimator]
+        fit = self._fits[id(estimator)]
         if context.task_name == "epoch":
             fit["state"] = fitted_estimator._state
             is_time = (
@@ -464,7 +464,7 @@ class GradientNorms(_Remembering):
     def setup(self, estimator: Any, context: Any) -> None:
         """Begin a new record."""
         super().setup(estimator, context)
-        self.norms_ = self._fits[estimator]["norms"] = {}
+        self.norms_ = self._fits[id(estimator)]["norms"] = {}
 
     def on_fit_task_end(
         self,
@@ -479,7 +479,7 @@ class GradientNorms(_Remembering):
         """Compute the norms, and look at them."""
         if context.task_name != "epoch":
             return
-        fit = self._fits[estimator]
+        fit = self._fits[id(estimator)]
         norms = fitted_estimator._gradient_norms(X, y, (metadata or {}).get("sample_weight"))
         largest = max(norms.values())
         for layer, norm in norms.items():

@@ -34,6 +34,7 @@ from ..training.state import State
 from ..training.warn import warn
 from .callbacks import CallbackSupportMixin, Watcher, with_callbacks
 from .data import Data, read_first_rows, read_rows, stand_in
+from .identity import are_same
 from .prediction import Fitted, FittedNetwork, Spares, published_parameters
 from .scoring import (
     SCORED_ROWS,
@@ -469,9 +470,9 @@ def _traced(
     """Trace the data term of the objective, or return what was traced for the same before."""
     if spares is None:
         return loss_graph(Network(*shape), *head, **options)
-    kept = spares.take("graph")
-    if kept is None or kept[0] != (shape, head, options):
-        kept = (shape, head, options), loss_graph(Network(*shape), *head, **options)
+    kept, asked = spares.take("graph"), (shape, head, options)
+    if kept is None or not are_same(kept[0], asked):
+        kept = asked, loss_graph(Network(*shape), *head, **options)
     spares.give("graph", kept)
     return kept[1]
 

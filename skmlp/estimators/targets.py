@@ -16,6 +16,7 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 
 from ..heads import AUTOMATIC, HEADS, Head
 from .data import check_weights, class_weights
+from .identity import are_same
 from .settings import LOSSES, Settings
 
 
@@ -74,13 +75,14 @@ class Target:
     def _head_of_loss(cls, settings: Settings) -> Head:
         meant = LOSSES[str(settings.loss)]
         known = cls.known_head(settings.head)
-        if settings.head != "auto" and not isinstance(known, meant):
+        is_left_open = isinstance(settings.head, str) and settings.head == "auto"
+        if not (is_left_open or isinstance(known, meant)):
             name = next(name for name, kind in HEADS.items() if kind is meant)
             raise ValueError(
                 f"loss={settings.loss!r} is head={name!r}, but head={settings.head!r} is asked for "
                 "too: give one of them."
             )
-        return meant() if settings.head == "auto" else known  # type: ignore[return-value]
+        return meant() if is_left_open else known  # type: ignore[return-value]
 
     def continued(self, settings: Settings, read: Any) -> Self:  # noqa: ARG002
         """Return the target of a fit that starts from this one's parameters: the same."""
@@ -95,7 +97,7 @@ class Target:
     def check_same_head(self, settings: Settings) -> None:
         """Refuse parameters that ask for another head than the fitted one."""
         head = self.find_head(settings, self.kind)  # type: ignore[attr-defined]
-        if head != self.head:
+        if not are_same(head, self.head):
             raise ValueError(
                 f"the fitted network has head {self.head!r}, but the 'head' parameter now asks "
                 f"for {head!r}: set warm_start=False or fit a clone."

@@ -149,6 +149,7 @@ class Focal(Softmax):
 
     def __post_init__(self) -> None:
         """Check the parameter."""
+        super().__post_init__()
         if not (is_number(self.gamma) and self.gamma >= 0):
             raise ValueError(f"Focal needs a gamma that is a number >= 0, got {self.gamma!r}")
 
@@ -236,6 +237,7 @@ class Ordinal(Head):
 
     def __post_init__(self) -> None:
         """Check the parameter."""
+        super().__post_init__()
         if not (isinstance(self.prediction, str) and self.prediction in ("median", "mode")):
             raise ValueError(
                 f"Ordinal needs a prediction that is 'median' or 'mode', got {self.prediction!r}"

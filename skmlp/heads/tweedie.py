@@ -68,6 +68,7 @@ class Gamma(Dispersed):
 
     def __post_init__(self) -> None:
         """Check the parameter."""
+        super().__post_init__()
         self._check_second("shape")
 
     @property
@@ -163,6 +164,7 @@ class Tweedie(Dispersed):
 
     def __post_init__(self) -> None:
         """Check the parameters."""
+        super().__post_init__()
         power, dispersion = self.power, self.dispersion
         if not (is_number(power) and (power == 0 or power >= 1)):
             raise ValueError(f"Tweedie needs a power that is 0 or a number >= 1, got {power!r}")
