@@ -36,6 +36,16 @@ def plain(value: Any) -> Any:
     return float(value) if isinstance(value, Real) else value
 
 
+def name_of(function: Any) -> str:
+    """Return what a function is called, without its address."""
+    return getattr(function, "__qualname__", None) or repr(function)
+
+
+def told(error: Exception) -> str:
+    """Return what an error says, in the middle of a sentence."""
+    return f"raised {type(error).__name__}: {str(error).rstrip('.')}"
+
+
 def check_declared(kind: type, noun: str) -> None:
     """Refuse a class, as it is defined, that takes what is no field; `dataclass` comes later."""
     own = inspect.get_annotations(kind) if "__init__" in vars(kind) else {}
@@ -71,8 +81,8 @@ def _refuse_hidden(kind: type, noun: str, known: set[str]) -> None:
     if hidden:
         lines = " and ".join(f'"{_as_field(p)}"' for p in hidden)
         raise TypeError(
-            f"{kind.__name__} hides what its __init__ takes, so that two {noun}s which differ would "
-            f'be taken for one: write "@dataclass(frozen=True)" above "class {kind.__name__}" and '
+            f"{kind.__name__} hides what its __init__ takes, so that two such {noun}s would be "
+            f'taken for one: write "@dataclass(frozen=True)" above "class {kind.__name__}" and '
             f"{lines} in it, instead of __init__ (what else that does goes to __post_init__)."
         )
 

@@ -11,6 +11,7 @@ import math
 import os
 import time
 from collections.abc import Callable
+from inspect import signature
 from pathlib import Path
 from typing import Any, Self
 
@@ -20,7 +21,7 @@ from ..heads.domains import is_count, is_number
 from ..training.checkpoints import write_checkpoint
 from ..training.warn import warn
 from .prediction import PARAMETERS
-from .scoring import find_scorer
+from .scoring import find_scorer, one_score
 
 try:  # scikit-learn 1.9 and later
     from sklearn.callback import CallbackSupportMixin, with_callbacks
@@ -100,6 +101,8 @@ class Watcher:
             vars(estimator).pop(name, None)
         if not getattr(estimator, "_skl_callbacks", None):
             return None
+        for callback in estimator._skl_callbacks:
+            _check_hooks(callback)
         context = estimator._init_callback_context(max_subtasks=max_iter)
         weights = {} if sample_weight is None else {"sample_weight": sample_weight}
         return cls(estimator, context, {"X": X, "y": y, "metadata": weights})
@@ -133,6 +136,21 @@ class Watcher:
         self._context.call_on_fit_task_end(
             estimator=self._estimator, **self._given, reconstruction_attributes=dict
         )
+
+
+def _check_hooks(callback: Any) -> None:
+    """Refuse a hook that cannot be called with an estimator and a context, before any is."""
+    for name in ("setup", "on_fit_task_begin", "on_fit_task_end", "teardown"):
+        expected = signature(getattr(callback, name))
+        wanted = [p.name for p in expected.parameters.values() if p.kind is p.KEYWORD_ONLY]
+        try:
+            expected.bind("estimator", "context", **dict.fromkeys(wanted))
+        except TypeError as error:
+            raise TypeError(
+                f"{name} of the callback {type(callback).__name__} must take (estimator, context), "
+                "and after a * what it wants of X, y, metadata and fitted_estimator, got "
+                f"{expected}: {error}."
+            ) from error
 
 
 # == callbacks =====================================================================================
@@ -246,7 +264,10 @@ class EarlyStopping(_Remembering):
         _refuse_unless(is_number(tol) and tol >= 0, self, "tol", "a number >= 0", tol)
         self._scorer = None
         if not (isinstance(metric, str) and metric in _COLUMNS):
-            self._scorer = find_scorer(metric)
+            words = "a column of history_, the name of a scorer or a function of (estimator, X, y)"
+            is_right = isinstance(metric, str) or callable(metric)
+            _refuse_unless(is_right, self, "metric", words, metric)
+            self._scorer = find_scorer(metric, "metric", _COLUMNS)
         self.metric, self.patience, self.tol = metric, patience, tol
         self.data, self.restore_best = data, restore_best
 
@@ -276,7 +297,8 @@ class EarlyStopping(_Remembering):
 
     def _value(self, estimator: Any, X: Any, y: Any) -> float:
         if self._scorer is not None:
-            return float(self._scorer(estimator, *(self.data or (X, y))))
+            X, y = self.data or (X, y)
+            return one_score(self._scorer, estimator, X, y, name="metric")
         column = estimator.history_.get(self.metric)
         if column is None:
             raise ValueError(

@@ -55,8 +55,8 @@ def are_same(a: Any, b: Any) -> bool:
     if isinstance(a, (list, tuple)):
         return len(a) == len(b) and all(map(are_same, a, b))
     if is_dataclass(a) and not isinstance(a, type):
-        if hasattr(a, "__dict__") and are_same(vars(a), vars(b)):
-            return True
+        if not any(map(_slots, type(a).__mro__)) and are_same(vars(a), vars(b)):
+            return True  # the usual case, in a twentieth of the time
         a, b = _kept_by(a), _kept_by(b)
     if isinstance(a, dict):
         return a.keys() == b.keys() and all(are_same(x, b[name]) for name, x in a.items())

@@ -17,6 +17,7 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 from ..heads import AUTOMATIC, HEADS, Head
 from .data import check_weights, class_weights
 from .identity import are_same
+from .names import refusal
 from .settings import LOSSES, Settings
 
 
@@ -57,12 +58,11 @@ class Target:
         head = AUTOMATIC[kind]() if isinstance(asked, str) and asked == "auto" else asked
         head = cls.known_head(head)
         if head is None:
-            known = [name for name, some in HEADS.items() if cls.accepts(some())]
-            raise ValueError(
-                f"The 'head' parameter of {settings.estimator} must be 'auto', "
-                f"{', '.join(map(repr, known))} or such a Head, "
-                f"got {settings.head!r}."
-            )
+            known = ["auto", *(name for name, some in HEADS.items() if cls.accepts(some()))]
+            words = f"{', '.join(map(repr, known))} or such a Head, an instance"
+            if isinstance(settings.head, str) and settings.head in HEADS:
+                words += f", for {'numbers' if cls.usual == 'numbers' else 'classes'}"
+            raise ValueError(refusal(settings.estimator, "head", settings.head, words, known))
         if kind not in head.targets:  # the hint is in the words that scikit-learn checks for
             hint = " Only binary classification is supported." if kind == "multiclass" else ""
             raise ValueError(
@@ -146,6 +146,10 @@ class Numbers(Target):
 
     def strata(self, Y: np.ndarray) -> None:
         """Return the class of each row, for splits that mind it: numbers have none."""
+
+    def lack(self, Y: np.ndarray) -> str:  # noqa: ARG002
+        """Say which classes some rows lack: numbers have none."""
+        return ""
 
     def score(self, raw: np.ndarray, Y: np.ndarray, weights: np.ndarray | None) -> float:
         """Return R2 of raw outputs; NaN where they are not finite."""
@@ -307,6 +311,17 @@ class Classes(Target):
     def strata(self, Y: np.ndarray) -> np.ndarray | None:
         """Return the class of each row, for splits that mind it; labels have none."""
         return None if self.kind == "multilabel" else self.codes(Y)
+
+    def lack(self, Y: np.ndarray) -> str:
+        """Say which classes some rows lack, or which label is the same in all; nothing if none."""
+        codes = self.codes(Y)
+        if self.kind == "multilabel":
+            same = np.flatnonzero(np.ptp(codes, axis=0) == 0)
+            return f"label {self.classes[same[0]]} is the same in every row" if len(same) else ""
+        absent = np.delete(self.classes, np.unique(codes)).tolist()
+        if len(self.classes) == 1:
+            return f"every row is of class {self.classes.tolist()[0]!r}"
+        return f"class {absent[0]!r} is missing" if absent else ""
 
     def score(self, raw: np.ndarray, Y: np.ndarray, weights: np.ndarray | None) -> float:
         """Return the accuracy of raw outputs; NaN where they are not finite."""
