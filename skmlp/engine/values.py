@@ -38,7 +38,7 @@ def plain(value: Any) -> Any:
 
 def name_of(function: Any) -> str:
     """Return what a function is called, without its address."""
-    return getattr(function, "__qualname__", None) or repr(function)
+    return getattr(function, "__name__", None) or repr(function)
 
 
 def told(error: Exception) -> str:

@@ -17,7 +17,7 @@ _WORDS = {
 
 def has_stochastic_solver(estimator: Any) -> bool:
     """Tell whether an estimator can take a stream, or raise an AttributeError that says why not."""
-    if estimator.solver in SOLVERS:
+    if isinstance(estimator.solver, str) and estimator.solver in SOLVERS:
         return True
     raise AttributeError(
         f"partial_fit is only available for the solvers {', '.join(SOLVERS)}, "

@@ -128,6 +128,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "batch_size": "batch minibatchsize minibatch batchsamples",
     },
 }
+_SHORT = 250  # characters, so that the question is not lost among all names
 _ENDS = re.compile(
     "(loss|error|nll|score|scorer|lr|annealing|decay|rate|schedule|scheduler|warmrestarts|restarts|"
     "activation|layer|norm|normalization|initializer|init|regression|distribution|optimizer|1d)$"
@@ -170,7 +171,7 @@ def meant(parameter: str, value: Any, known: Iterable[str]) -> list[str]:
 
 
 def _bare(name: str) -> str:
-    return re.sub(r"[^a-z0-9]", "", name.lower())
+    return re.sub(r"[^a-z0-9]", "", name.rpartition(".")[2].lower())
 
 
 def question(parameter: str, value: Any, known: Iterable[str]) -> str:
@@ -184,6 +185,8 @@ def refusal(owner: str, parameter: str, value: Any, words: str, known: Iterable[
     asked = question(parameter, value, known)
     if parameter == "learning_rate" and is_number(value):
         asked = f"did you mean learning_rate_init={shown(value)}?"
-    if asked:
-        return f"{parameter}={shown(value)} is not known to {owner}; {asked} (It may be {words}.)"
-    return f"The {parameter!r} parameter of {owner} must be {words}, got {shown(value)}."
+    if not asked:
+        return f"The {parameter!r} parameter of {owner} must be {words}, got {shown(value)}."
+    start = f"{parameter}={shown(value)} is not known to {owner}; {asked}"
+    whole = f"{start} (It must be {words}.)"
+    return whole if len(whole) <= _SHORT else f"{start} (help({owner}) lists all there are.)"

@@ -45,8 +45,8 @@ class Parameters(BaseEstimator):
         Parameters
         ----------
         deep : bool, default=True
-            Whether to list those of the head, of a layer and of any other dataclass too, as in
-            `head__delta`.
+            Whether to list those of a head, of a layer and of any other dataclass too, as
+            `head__delta`, where it is given as an instance.
 
         Returns
         -------
@@ -56,8 +56,8 @@ class Parameters(BaseEstimator):
         found = super().get_params(deep)
         if deep:
             for name in super().get_params(deep=False):
-                below = _below(name, found[name])
-                found |= {f"{name}__{x}": value for x, value in _fields(below).items()}
+                below = _fields(found[name])
+                found |= {f"{name}__{x}": value for x, value in below.items()}
         return found
 
     def set_params(self, **params: Any) -> Self:

@@ -84,12 +84,11 @@ def find_scorer(scoring: Any, name: str = "scoring", columns: Sequence[str] = ("
     names = (*columns, *get_scorer_names())
     if scoring not in names:
         asked = question("scoring", scoring, names)
-        may_be = (
-            f"{', '.join(map(repr, columns))}, a name in sklearn.metrics.get_scorer_names() or a "
-            "function of (estimator, X, y)"
+        raise ValueError(
+            f"{name}={shown(scoring)} is no scorer: give {', '.join(map(repr, columns))}, a name "
+            "in sklearn.metrics.get_scorer_names() or a function of (estimator, X, y)"
+            f"{'; ' + asked if asked else '.'}"
         )
-        end = f"; {asked} (It may be {may_be}.)" if asked else f": give {may_be}."
-        raise ValueError(f"{name}={shown(scoring)} is no scorer{end}")
     return get_scorer(scoring)
 
 

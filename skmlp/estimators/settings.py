@@ -521,7 +521,8 @@ activation : str, callable, Layer or list, default="relu"
     np.expm1(np.minimum(z, 0))).
 head : str or Head, default="auto"
     What the outputs mean and which loss is minimized: a name in `skmlp.heads` (for numbers {heads
-    of numbers}; for classes {heads of classes}), or an instance of a `Head`, which has parameters.
+    of numbers}; for classes {heads of classes}), or an instance of a `Head`, which has parameters:
+    `head=Huber(delta=0.5)`, or `head="huber"` and then `set_params(head__delta=0.5)`.
     "auto" goes by the target: linear for numbers, logistic for two classes and for labels, softmax
     for several classes.
 solver : str, default="adam"

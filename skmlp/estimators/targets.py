@@ -59,7 +59,7 @@ class Target:
         head = cls.known_head(head)
         if head is None:
             known = ["auto", *(name for name, some in HEADS.items() if cls.accepts(some()))]
-            words = f"{', '.join(map(repr, known))} or such a Head, an instance"
+            words = f"{', '.join(map(repr, known))} or such a Head"
             if isinstance(settings.head, str) and settings.head in HEADS:
                 words += f", for {'numbers' if cls.usual == 'numbers' else 'classes'}"
             raise ValueError(refusal(settings.estimator, "head", settings.head, words, known))

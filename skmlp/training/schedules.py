@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from ..engine.values import name_of, told
+from ..engine.values import told
 
 SMALLEST_RATE = 1e-6  # where the adaptive schedule gives up, as scikit-learn's
 
@@ -174,7 +174,7 @@ class Checked:
     def _told(self, progress: float, what: str) -> str:
         return (
             "learning_rate must be a function of progress in [0, 1] that returns a finite number "
-            f">= 0, but at progress {progress:g} {name_of(self.schedule)} {what}."
+            f">= 0, but at progress {progress:g} it {what}."
         )
 
 
