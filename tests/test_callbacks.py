@@ -214,7 +214,7 @@ def test_a_scorer_that_raises_leaves_the_estimator_as_it_was(kind):
     model = quick(kind, warm_start=True).fit(X, y)
     before = dict(vars(model))
     count = iter(range(10))
-    with pytest.raises(ZeroDivisionError, match="broken on purpose"):
+    with pytest.raises(ValueError, match="raised ZeroDivisionError: broken on purpose"):
         model.set_params(scoring=broken).fit(X, y)
     assert {**vars(model), "scoring": None} == before
 
@@ -507,3 +507,35 @@ def test_a_convergence_warning_says_which_cause_it_was(parameters, cause):
     X, y = data(MLPRegressor)
     with pytest.warns(ConvergenceWarning, match=cause):
         quick(MLPRegressor, **parameters).fit(X, y)
+
+
+NO_HOOKS = {
+    "nothing": lambda: None,
+    "too much": lambda estimator, context, X, y: None,
+    "by keyword alone": lambda *, estimator, context: None,
+}
+
+
+@protocol
+@pytest.mark.parametrize("hook", ["setup", "on_fit_task_begin", "on_fit_task_end", "teardown"])
+@pytest.mark.parametrize("takes", NO_HOOKS)
+def test_a_hook_that_cannot_be_called_is_told_before_any_is(takes, hook):
+    log = Log()
+    wrong = type("Wrong", (Callback,), {hook: staticmethod(NO_HOOKS[takes])})()
+    X, y = data(MLPRegressor)
+    with pytest.raises(TypeError, match=rf"^{hook} of the callback Wrong must take \(estimator, c"):
+        quick(MLPRegressor, log, wrong).fit(X, y)
+    assert log.calls == []
+
+
+@protocol
+def test_what_a_callback_raises_is_its_own():
+    class PrunedError(Exception):
+        pass
+
+    class Prunes(Callback):
+        def on_fit_task_end(self, estimator, context):  # noqa: ARG002
+            raise PrunedError("now")
+
+    with pytest.raises(PrunedError, match="now"):
+        quick(MLPRegressor, Prunes()).fit(*data(MLPRegressor))

@@ -1989,3 +1989,53 @@ def test_head_without_a_loss_is_told():
         Head().loss(np.zeros((1, 1)), np.zeros((1, 1)))
     with pytest.raises(NotImplementedError, match="Linear has no distribution"):
         Linear().distribution(np.zeros((1, 1)))
+
+
+def with_methods(**methods):
+    return type("Mine", (Plain,), methods)()
+
+
+WRONG = {
+    "a loss for each output": (
+        {"loss": lambda self, raw, y: np.square(raw - y)},
+        r"of shape \(n,\), got <expression square of shape \(n, 2\)>: sum over the outputs",
+    ),
+    "a mean loss": (
+        {"loss": lambda self, raw, y: np.mean(np.square(raw - y))},
+        r"one number for each sample, of shape \(n,\), got <expression divide of shape \(\)>",
+    ),
+    "no loss": ({"loss": lambda self, raw, y: None}, "one number for each sample.* got None"),
+    "an array": ({"loss": lambda self, raw, y: np.ones(40)}, "an array, which raw has no part in"),
+    "an error": ({"loss": lambda self, raw, y: {}["x"]}, r"loss\(raw, y\) .* raised KeyError: 'x'"),
+    "no y": ({"loss": lambda self, raw: raw}, r"loss\(raw, y\) .* raised TypeError: "),
+    "no raw outputs": ({"n_raw": lambda self, n: 0}, r"n_raw\(2\), .* >= 1, got 0"),
+    "None raw outputs": ({"n_raw": lambda self, n: None}, r"n_raw\(2\), .* >= 1, got None"),
+    "half a raw output": ({"n_raw": lambda self, n: 1.5}, r"n_raw\(2\), .* >= 1, got 1\.5"),
+    "many constant": ({"n_constant": lambda self, n: n + 1}, r"n_constant\(2\), .*0 to 2, got 3"),
+    "None constant": ({"n_constant": lambda self, n: None}, r"n_constant\(2\), .* got None"),
+    "a start of one": (
+        {"initial_raw": lambda self, y, weights=None: np.mean(y)},
+        r"initial_raw\(y, weights\) must return 2 finite numbers",
+    ),
+    "a start of NaN": (
+        {"initial_raw": lambda self, y, weights=None: np.array([0.0, np.nan])},
+        r"initial_raw\(y, weights\) must return 2 finite numbers.*nan",
+    ),
+    "no unit": (
+        {"raw_unit": lambda self, y, weights=None: None},
+        r"raw_unit\(y, weights\) must return 2 finite numbers.*None",
+    ),
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_a_fit_tells_what_is_wrong_with_a_head(method, wrong):
+    methods, told = WRONG[wrong]
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(40, 3)), rng.normal(size=(40, 2))
+    model = MLPRegressor(head=with_methods(**methods), initial_output="data")
+    with pytest.raises((ValueError, TypeError), match=rf"^head=Mine\(\): .*{told}") as error:
+        getattr(model, method)(X, y)
+    assert not hasattr(model, "coefs_")
+    assert error.value.__cause__ is not None or "raised" not in told

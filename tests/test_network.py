@@ -362,7 +362,7 @@ def test_pickle_and_clone(activation):
     model = fit(X, y, (5,), activation)
     copy = pickle.loads(pickle.dumps(model))
     np.testing.assert_array_equal(copy.predict(X), model.predict(X))
-    again = fit(X, y, **clone(model).get_params())
+    again = fit(X, y, **clone(model).get_params(deep=False))
     np.testing.assert_array_equal(again.predict(X), model.predict(X))
 
 
@@ -947,11 +947,11 @@ def test_own_initializer_that_draws_something_else_is_told(wrong):
 @pytest.mark.parametrize(
     ("parameters", "known"),
     [
-        ({"weight_init": "he"}, INITIALIZERS),
-        ({"weight_init": None}, INITIALIZERS),
-        ({"activation": "swish"}, KINDS),
-        ({"activation": ["relu", "swish"], "hidden_layer_sizes": (3, 3)}, KINDS),
-        ({"activation": RadialBasis}, KINDS),
+        ({"weight_init": "unknown"}, INITIALIZERS),
+        ({"weight_init": 3}, INITIALIZERS),
+        ({"activation": "unknown"}, KINDS),
+        ({"activation": ["relu", "unknown"], "hidden_layer_sizes": (3, 3)}, KINDS),
+        ({"activation": Multiquadric}, KINDS),
     ],
 )
 def test_unknown_names_are_refused_with_the_known_ones(estimator, parameters, known):
@@ -971,3 +971,38 @@ def test_initializer_draws_finite_weights_of_the_shape_and_the_same_from_the_sam
     assert first.shape == (7, 4)
     assert np.all(np.isfinite(first))
     np.testing.assert_array_equal(first, again)
+
+
+NO_WEIGHTS = {
+    "None": (lambda rng, n, m: None, "got None"),
+    "text": (lambda rng, n, m: "zeros", "got 'zeros'"),
+    "another shape": (lambda rng, n, m: np.zeros((m, n)), r"got shape \(5, 3\)"),
+    "one number": (lambda rng, n, m: 0.1, r"got shape \(\)"),
+    "ragged": (lambda rng, n, m: [[1.0], [2.0, 3.0]], "raised ValueError: .*"),
+    "NaN": (lambda rng, n, m: np.full((n, m), np.nan), "got nan"),
+    "complex": (lambda rng, n, m: np.ones((n, m)) * 1j, "got complex128"),
+    "objects": (lambda rng, n, m: np.ones((n, m), object), "got object"),
+    "an error": (lambda rng, n, m: {}["fan"], "raised KeyError: 'fan'"),
+}
+
+
+@pytest.mark.parametrize("draw", NO_WEIGHTS)
+def test_what_no_weights_are_is_told(draw):
+    X, y = problem()
+    function, told = NO_WEIGHTS[draw]
+    with pytest.raises(ValueError, match=rf"^weight_init=<lambda>.* \(3, 5\), .*{told}\.$"):
+        fit(X, y, (5,), weight_init=function)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, int, bool])
+def test_weights_of_any_real_numbers_are_taken(dtype):
+    X, y = problem()
+    model = fit(X, y, (5,), weight_init=lambda rng, n, m: np.eye(n, m, dtype=dtype), max_iter=1)
+    assert model.coefs_[0].dtype == X.dtype
+
+
+def test_a_function_that_does_not_take_what_draws_weights_is_refused_before_any_work():
+    X, y = problem()
+    told = r"'weight_init' .* function of \(rng, inputs, outputs\), got <lambda>\(shape\): too many"
+    with pytest.raises(ValueError, match=told):
+        fit(X, y, weight_init=lambda shape: np.zeros(shape) + 1)

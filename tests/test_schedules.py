@@ -152,6 +152,46 @@ def test_scikit_learns_schedules_are_for_sgd_alone_as_there(schedule, solver):
         assert set(ours.history_["learning_rate"]) == {0.01}
 
 
+NO_RATES = [None, "0.5", 1j, [0.5], np.array([0.5]), np.array([0.5, 1.0]), -1, math.nan]
+
+
+@pytest.mark.parametrize("warmup", [0.0, 0.5])
+@pytest.mark.parametrize("bad", NO_RATES, ids=repr)
+def test_what_is_no_rate_is_told_before_the_first_step(bad, warmup):
+    X, y = data(MLPRegressor)
+    model = quick(learning_rate=lambda progress: bad, warmup=warmup)
+    with pytest.raises(ValueError, match=r"^learning_rate must .* at progress 0 .*returned"):
+        model.fit(X, y)
+    assert not hasattr(model, "coefs_")
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("rate", [0.5, np.float32(0.5), np.array(0.5), True, 1])
+def test_a_rate_of_any_kind_of_number_is_taken(rate):
+    X, y = data(MLPRegressor)
+    found = [quick(learning_rate=lambda progress, r=r: r).fit(X, y) for r in (rate, float(rate))]
+    for ours, theirs in zip(*map(parameters_of, found), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_what_a_schedule_raises_is_told_and_chained():
+    X, y = data(MLPRegressor)
+    with pytest.raises(ValueError, match=r"learning_rate must .*raised ZeroDivisionError") as told:
+        quick(learning_rate=lambda progress: 1 / progress).fit(X, y)
+    assert isinstance(told.value.__cause__, ZeroDivisionError)
+
+
+@pytest.mark.parametrize(
+    "schedule", [lambda: 1.0, lambda epoch, rate: rate, lambda *, progress: progress]
+)
+def test_a_schedule_that_does_not_take_progress_alone_is_refused_before_any_work(schedule):
+    X, y = data(MLPRegressor)
+    with pytest.raises(
+        ValueError, match=r"'learning_rate' .* function of \(progress\), got <lambda>"
+    ):
+        quick(learning_rate=schedule).fit(X, y)
+
+
 @pytest.mark.parametrize("bad", [-1.0, math.nan, math.inf])
 def test_a_schedule_that_returns_no_rate_is_refused(bad):
     X, y = data(MLPRegressor)

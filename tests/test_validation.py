@@ -1,6 +1,8 @@
 """Validation, scores and stopping: what every epoch is worth, and which parameters are kept."""
 
 import warnings
+from fractions import Fraction
+from inspect import signature
 
 import numpy as np
 import pandas as pd
@@ -9,12 +11,20 @@ from scipy import sparse
 from sklearn import config_context
 from sklearn.datasets import make_classification, make_regression
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.metrics import accuracy_score, get_scorer, r2_score
+from sklearn.metrics import (
+    accuracy_score,
+    brier_score_loss,
+    get_scorer,
+    log_loss,
+    r2_score,
+    top_k_accuracy_score,
+)
 from sklearn.model_selection import GroupShuffleSplit
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skmlp import MLPClassifier, MLPRegressor
+from skmlp.callbacks import EarlyStopping
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 KINDS = [MLPClassifier, MLPRegressor]
@@ -315,6 +325,147 @@ def test_a_score_that_is_no_number_and_a_name_that_is_none_are_refused():
     assert not hasattr(model, "coefs_")
     with pytest.raises(ValueError, match="'accuracies' is no scorer"):
         quick(MLPRegressor, scoring="accuracies").fit(X, y, X_val=X_val, y_val=y_val)
+
+
+@pytest.mark.parametrize("number", [np.asarray(0.5), np.float32(0.5), Fraction(1, 2), True, 1])
+def test_a_score_of_any_kind_of_number_is_taken(number):
+    X, y, X_val, y_val = data(MLPRegressor)
+    model = quick(MLPRegressor, scoring=lambda estimator, X, y: number)
+    assert set(model.fit(X, y, X_val=X_val, y_val=y_val).validation_scores_) == {float(number)}
+
+
+@pytest.mark.parametrize(
+    "found", [None, [0.5], np.ones(1), np.ones(2), {"a": 1.0}, "good", 1j, np.array(None)], ids=repr
+)
+@pytest.mark.parametrize("where", ["scoring", "callback"])
+def test_what_is_no_score_is_told_with_the_function(where, found):
+    X, y, _, _ = data(MLPRegressor)
+
+    def odd(estimator, X, y):  # noqa: ARG001
+        return found
+
+    model = quick(MLPRegressor, **({"scoring": odd} if where == "scoring" else {}))
+    if where == "callback":
+        pytest.importorskip("sklearn.callback")
+        model.set_callbacks(EarlyStopping(odd))
+    name = {"scoring": "scoring", "callback": "metric"}[where]
+    told = rf"^{name} must return one number, got .* of .*odd\(estimator, X, y\)\.$"
+    with pytest.raises(ValueError, match=told):
+        model.fit(X, y)
+    assert not hasattr(model, "coefs_")
+
+
+def test_what_a_scorer_raises_is_told_and_chained():
+    X, y, _, _ = data(MLPClassifier)
+
+    def odd(estimator, X, y):  # noqa: ARG001
+        return X["age"]
+
+    for scoring, kind in ((odd, IndexError), ("f1", ValueError)):
+        with pytest.raises(ValueError, match=f"^scoring must .*raised {kind.__name__}: ") as told:
+            quick(MLPClassifier, scoring=scoring).fit(X, y)
+        assert isinstance(told.value.__cause__, kind)
+
+
+@pytest.mark.parametrize("metric", [accuracy_score, lambda y, predicted: 0.0, lambda: 0.0])
+def test_a_metric_is_no_scorer_and_refused_before_any_work(metric):
+    X, y, _, _ = data(MLPRegressor)
+    told = r"'scoring' .* function of \(estimator, X, y\), got .*make_scorer makes a scorer"
+    with pytest.raises(ValueError, match=told):
+        quick(MLPRegressor, scoring=metric).fit(X, y)
+
+
+def lacking(kind):
+    """Rows of three classes, or of two, and rows to validate on that lack one of them."""
+    X, y, X_val, y_val = data(MLPClassifier)
+    if kind == "three":
+        return X, y, X_val[y_val != "b"], y_val[y_val != "b"]
+    y, y_val = (np.where(each == "a", 0, 1) for each in (y, y_val))
+    return X, y, X_val[y_val == int(kind)], y_val[y_val == int(kind)]
+
+
+WITH_LABELS = {  # scikit-learn's own metrics, told all classes
+    "neg_log_loss": lambda y, p, names: -log_loss(y, p, labels=names),
+    "top_k_accuracy": lambda y, p, names: top_k_accuracy_score(y, p, labels=names),
+}
+if "labels" in signature(brier_score_loss).parameters:
+    WITH_LABELS["neg_brier_score"] = lambda y, p, names: -brier_score_loss(y, p, labels=names)
+
+
+@pytest.mark.parametrize("scoring", WITH_LABELS)
+@pytest.mark.parametrize("is_weighted", [True, False])
+def test_scores_of_rows_that_lack_a_class_are_computed_with_all(is_weighted, scoring):
+    X, y, X_val, y_val = lacking("three")
+    w = weights(len(y_val)) + 1 if is_weighted else None
+    model = quick(MLPClassifier, scoring=scoring)
+    # the rows that train on have all classes; of the last epoch, with the last parameters
+    model.fit(X, y, X_val=X_val, y_val=y_val, sample_weight_val=w)
+    p, names = model.predict_proba(X_val), model.classes_
+    metric = WITH_LABELS[scoring]
+    if is_weighted:
+        repeated = np.repeat(np.arange(len(y_val)), w.astype(int))
+        y_val, p = y_val[repeated], p[repeated]
+    np.testing.assert_allclose(model.validation_scores_[-1], metric(y_val, p, names), rtol=1e-9)
+
+
+@pytest.mark.filterwarnings("ignore:.*class.*:UserWarning")
+@pytest.mark.parametrize(
+    ("scoring", "kind", "missing"),
+    [
+        ("roc_auc", "0", "class 1"),
+        ("roc_auc", "1", "class 0"),
+        ("average_precision", "0", "class 1"),
+        ("average_precision", "three", "class 'b'"),
+        ("roc_auc_ovr", "three", "class 'b'"),
+    ],
+)
+def test_a_score_that_cannot_be_computed_names_the_class_before_any_work(scoring, kind, missing):
+    X, y, X_val, y_val = lacking(kind)
+    random = np.random.RandomState(0)
+    model = quick(MLPClassifier, scoring=scoring, random_state=random)
+    told = rf"scoring='{scoring}' cannot be computed on the validation rows, where {missing} is mis"
+    with pytest.raises(ValueError, match=told):
+        model.fit(X, y, X_val=X_val, y_val=y_val)
+    assert not hasattr(model, "coefs_")
+
+
+def test_a_rare_class_that_stays_in_training_is_named():
+    X, y, _, _ = data(MLPClassifier)
+    y = np.r_[["rare"], y[1:]]
+    model = quick(MLPClassifier, early_stopping=True, scoring="roc_auc_ovr")
+    with pytest.raises(ValueError, match="where class 'rare' is missing"):
+        model.fit(X, y)
+    for scoring in ("neg_log_loss", "balanced_accuracy", "f1_macro", "loss", None):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            assert np.isfinite(model.set_params(scoring=scoring).fit(X, y).validation_scores_).all()
+
+
+def test_a_label_that_is_the_same_in_every_row_is_named():
+    X, y, X_val, y_val = data(MLPClassifier)
+    Y, Y_val = (np.c_[each == "a", each == "b"].astype(int) for each in (y, y_val))
+    rows = y_val != "b"
+    with pytest.raises(ValueError, match="where label 1 is the same in every row"):
+        quick(MLPClassifier, scoring="roc_auc").fit(X, Y, X_val=X_val[rows], y_val=Y_val[rows])
+
+
+def test_a_part_of_a_stream_may_lack_a_class():
+    X, y, _, _ = data(MLPClassifier)
+    model = quick(MLPClassifier, scoring="neg_log_loss")
+    model.partial_fit(X[y == "a"], y[y == "a"], classes=["a", "b", "c"])
+    assert np.isfinite(model.history_["score"]).all()
+
+
+def test_a_scorer_is_asked_no_more_often_where_no_class_is_missing():
+    X, y, X_val, y_val = data(MLPClassifier)
+    asked = []
+
+    def counted(estimator, X, y):  # noqa: ARG001
+        asked.append(len(y))
+        return 0.5
+
+    quick(MLPClassifier, scoring=counted, max_iter=4).fit(X, y, X_val=X_val, y_val=y_val)
+    assert len(asked) == 8
 
 
 def test_the_score_that_stops_is_the_one_asked_for():

@@ -18,7 +18,7 @@ _WORDS = {
 
 def has_stochastic_solver(estimator: Any) -> bool:
     """Tell whether an estimator can take a stream, or raise an AttributeError that says why not."""
-    if estimator.solver in SOLVERS:
+    if isinstance(estimator.solver, str) and estimator.solver in SOLVERS:
         return True
     raise AttributeError(
         f"partial_fit is only available for the solvers {', '.join(SOLVERS)}, "
@@ -40,7 +40,7 @@ def has(what: str) -> Callable[[Any], bool]:
         head = known_head(estimator)
         if head is not None and getattr(head, f"has_{what}"):
             return True
-        raise AttributeError(only_with(what, head or estimator.head))
+        raise AttributeError(only_with(what, estimator.head if head is None else head))
 
     return test
 

@@ -11,6 +11,7 @@ import math
 import os
 import time
 from collections.abc import Callable
+from inspect import signature
 from pathlib import Path
 from typing import Any, Self
 
@@ -21,7 +22,7 @@ from ..heads.domains import is_count, is_number
 from ..training.checkpoints import write_checkpoint
 from ..training.warn import warn
 from .prediction import PARAMETERS
-from .scoring import find_scorer
+from .scoring import find_scorer, one_score
 
 try:  # scikit-learn 1.9 and later
     from sklearn.callback import CallbackSupportMixin, with_callbacks
@@ -101,6 +102,8 @@ class Watcher:
             vars(estimator).pop(name, None)
         if not getattr(estimator, "_skl_callbacks", None):
             return None
+        for callback in estimator._skl_callbacks:
+            _check_hooks(callback)
         context = estimator._init_callback_context(max_subtasks=max_iter)
         weights = {} if sample_weight is None else {"sample_weight": sample_weight}
         return cls(estimator, context, {"X": X, "y": y, "metadata": weights})
@@ -134,6 +137,21 @@ class Watcher:
         self._context.call_on_fit_task_end(
             estimator=self._estimator, **self._given, reconstruction_attributes=dict
         )
+
+
+def _check_hooks(callback: Any) -> None:
+    """Refuse a hook that cannot be called with an estimator and a context, before any is."""
+    for name in ("setup", "on_fit_task_begin", "on_fit_task_end", "teardown"):
+        expected = signature(getattr(callback, name))
+        wanted = [p.name for p in expected.parameters.values() if p.kind is p.KEYWORD_ONLY]
+        try:
+            expected.bind("estimator", "context", **dict.fromkeys(wanted))
+        except TypeError as error:
+            raise TypeError(
+                f"{name} of the callback {type(callback).__name__} must take (estimator, context), "
+                "and after a * what it wants of X, y, metadata and fitted_estimator, got "
+                f"{expected}: {error}."
+            ) from error
 
 
 # == callbacks =====================================================================================
@@ -178,15 +196,15 @@ class _Remembering(Callback):
     """A callback that remembers something of each fit while that is going on."""
 
     def __init__(self) -> None:
-        self._fits: dict[Any, dict[str, Any]] = {}
+        self._fits: dict[int, dict[str, Any]] = {}  # a subclass may compare, or not hash
 
     def setup(self, estimator: Any, context: Any) -> None:  # noqa: ARG002
         """Begin to remember."""
-        self._fits[estimator] = {}
+        self._fits[id(estimator)] = {}
 
     def teardown(self, estimator: Any, context: Any) -> None:  # noqa: ARG002
         """Forget."""
-        self._fits.pop(estimator, None)
+        self._fits.pop(id(estimator), None)
 
 
 def _refuse_unless(is_right: bool, callback: Any, name: str, words: str, value: Any) -> None:
@@ -248,8 +266,11 @@ class EarlyStopping(_Remembering):
         _refuse_unless(is_count(patience), self, "patience", "a whole number >= 1", patience)
         _refuse_unless(is_number(tol) and tol >= 0, self, "tol", "a number >= 0", tol)
         self._scorer = None
-        if metric not in _COLUMNS:
-            self._scorer = find_scorer(metric)
+        if not (isinstance(metric, str) and metric in _COLUMNS):
+            words = "a column of history_, the name of a scorer or a function of (estimator, X, y)"
+            is_right = isinstance(metric, str) or callable(metric)
+            _refuse_unless(is_right, self, "metric", words, metric)
+            self._scorer = find_scorer(metric, "metric", _COLUMNS)
         self.metric, self.patience, self.tol = metric, patience, tol
         self.data, self.restore_best = data, restore_best
 
@@ -263,7 +284,7 @@ class EarlyStopping(_Remembering):
         fitted_estimator: Any = None,
     ) -> bool:
         """Compare with the best epoch so far."""
-        fit = self._fits[estimator]
+        fit = self._fits[id(estimator)]
         if context.task_name != "epoch":
             if self.restore_best and "best" in fit:
                 vars(estimator).update(fit["parameters"], best_iter_=fit["epoch"])
@@ -279,7 +300,8 @@ class EarlyStopping(_Remembering):
 
     def _value(self, estimator: Any, X: Any, y: Any) -> float:
         if self._scorer is not None:
-            return float(self._scorer(estimator, *(self.data or (X, y))))
+            X, y = self.data or (X, y)
+            return one_score(self._scorer, estimator, X, y, name="metric")
         column = estimator.history_.get(self.metric)
         if column is None:
             raise ValueError(
@@ -320,11 +342,11 @@ class TimeLimit(_Remembering):
 
     def setup(self, estimator: Any, context: Any) -> None:  # noqa: ARG002
         """Look at the clock."""
-        self._fits[estimator] = {"began": time.monotonic()}
+        self._fits[id(estimator)] = {"began": time.monotonic()}
 
     def on_fit_task_end(self, estimator: Any, context: Any) -> bool:  # noqa: ARG002
         """Look at the clock again."""
-        return time.monotonic() - self._fits[estimator]["began"] >= self.seconds
+        return time.monotonic() - self._fits[id(estimator)]["began"] >= self.seconds
 
 
 class Checkpoint(_Remembering):
@@ -389,13 +411,13 @@ class Checkpoint(_Remembering):
         folder = Path(self.path).resolve().parent
         if not folder.is_dir():
             raise FileNotFoundError(f"Checkpoint needs the folder {str(folder)!r}: make it first.")
-        self._fits[estimator] = {"saved": time.monotonic()}
+        self._fits[id(estimator)] = {"saved": time.monotonic()}
 
     def on_fit_task_end(
         self, estimator: Any, context: Any, *, fitted_estimator: Any = None
     ) -> None:
         """Save where it is time, and what is not saved yet at the end of the fit."""
-        fit = self._fits[estimator]
+        fit = self._fits[id(estimator)]
         if context.task_name == "epoch":
             fit["state"] = fitted_estimator._state
             is_time = (
@@ -467,7 +489,7 @@ class GradientNorms(_Remembering):
     def setup(self, estimator: Any, context: Any) -> None:
         """Begin a new record."""
         super().setup(estimator, context)
-        self.norms_ = self._fits[estimator]["norms"] = {}
+        self.norms_ = self._fits[id(estimator)]["norms"] = {}
 
     def on_fit_task_end(
         self,
@@ -482,7 +504,7 @@ class GradientNorms(_Remembering):
         """Compute the norms, and look at them."""
         if context.task_name != "epoch":
             return
-        fit = self._fits[estimator]
+        fit = self._fits[id(estimator)]
         norms = fitted_estimator._gradient_norms(X, y, (metadata or {}).get("sample_weight"))
         largest = max(norms.values())
         for layer, norm in norms.items():

@@ -35,11 +35,14 @@ from ..training.state import State
 from ..training.warn import warn
 from .callbacks import CallbackSupportMixin, Watcher, with_callbacks
 from .data import Data, read_first_rows, read_rows, stand_in
+from .identity import are_same
+from .parameters import Parameters
 from .prediction import Fitted, FittedNetwork, Spares, published_parameters
 from .scoring import (
     SCORED_ROWS,
     Score,
     ValidationSplit,
+    check_score,
     mean_loss,
     sample_of,
     scored_by,
@@ -137,17 +140,13 @@ class Given(NamedTuple):
     classes: Any = None
 
 
-class MultilayerPerceptron(CallbackSupportMixin, FittedNetwork):
+class MultilayerPerceptron(CallbackSupportMixin, Parameters, FittedNetwork):
     """What classifier and regressor share: everything but their targets and answers.
 
     A subclass has a constructor, and says in `_kind` what its targets are.
     """
 
     _kind: ClassVar[Any]  # Classes or Numbers
-
-    def _keep(self, parameters: dict[str, Any]) -> None:
-        """Set the parameters of the constructor, as they were given."""
-        self.__dict__.update((name, x) for name, x in parameters.items() if name != "self")
 
     @with_callbacks
     def fit(
@@ -194,7 +193,7 @@ class MultilayerPerceptron(CallbackSupportMixin, FittedNetwork):
             If it comes before one epoch is complete; after that the last complete epoch is kept,
             with a warning.
         Exception
-            Whatever a callback or a scorer raises; the estimator is then as it was before.
+            Whatever a callback raises; the estimator is then as it was before.
 
         Warns
         -----
@@ -368,7 +367,7 @@ class MultilayerPerceptron(CallbackSupportMixin, FittedNetwork):
             settings.stopping(is_part=is_part),
             len(rows),
             loss_unit=1.0 if state.scale is None else state.scale.loss,
-            scores=self._scores(problem, start),
+            scores=self._scores(problem, start, is_part=is_part),
             watch=watcher,
             report=print if settings.verbose else None,
         )
@@ -399,7 +398,9 @@ class MultilayerPerceptron(CallbackSupportMixin, FittedNetwork):
             )
         return outcome, now() if is_part else course.state()
 
-    def _scores(self, problem: Problem, start: Start) -> Callable[[], dict[str, float]] | None:
+    def _scores(
+        self, problem: Problem, start: Start, *, is_part: bool
+    ) -> Callable[[], dict[str, float]] | None:
         """Make what scores the network in training, where that is asked for."""
         data, network, state = problem.data, problem.network, start.state
         scoring, given = problem.settings.scoring, problem.validation
@@ -419,6 +420,10 @@ class MultilayerPerceptron(CallbackSupportMixin, FittedNetwork):
         in_training.__dict__.pop("feature_names_in_", None)
         fitted = Fitted(in_training)
         score = _score(scoring, in_training, problem.target)
+        if callable(scoring) and not is_part:
+            for where, sample in (("validation rows", validation), ("training rows", training)):
+                if sample is not None:
+                    check_score(score, sample, where, problem.target.lack(sample.Y), self.scoring)
 
         def scores() -> dict[str, float]:
             if state.scale is not None:
@@ -479,9 +484,9 @@ def _traced(
     """Trace the data term of the objective, or return what was traced for the same before."""
     if spares is None:
         return loss_graph(Network(*shape), *head, **options)
-    kept = spares.take("graph")
-    if kept is None or kept[0] != (shape, head, options):
-        kept = (shape, head, options), loss_graph(Network(*shape), *head, **options)
+    kept, asked = spares.take("graph"), (shape, head, options)
+    if kept is None or not are_same(kept[0], asked):
+        kept = asked, loss_graph(Network(*shape), *head, **options)
     spares.give("graph", kept)
     return kept[1]
 
@@ -546,7 +551,7 @@ def _score(scoring: Any, in_training: BaseEstimator, target: Any) -> Score:
         return lambda raw, sample: target.score(raw, sample.Y, sample.weights)
     if scoring == "loss":
         return lambda raw, sample: -mean_loss(target.head, raw, sample)
-    return scored_by(scoring, in_training)
+    return scored_by(scoring, in_training, target.published.get("classes_"))
 
 
 # -- checks ----------------------------------------------------------------------------------------

@@ -8,18 +8,25 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable
+import re
+import warnings
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from numbers import Real
 from typing import Any, NamedTuple
 
 import numpy as np
+from sklearn import config_context
 from sklearn.metrics import get_scorer, get_scorer_names
 from sklearn.model_selection import train_test_split
 
+from ..engine.values import name_of, told
 from ..engine.words import shown
 from ..heads import Head
 from .data import Data
+from .names import question
 
+_UNDEFINED = re.compile("(Only one|No positive) class", re.IGNORECASE)  # as scikit-learn warns
 SCORED_ROWS = 10_000  # of the training rows at most, evenly spaced, as HistGradientBoosting's
 
 
@@ -71,31 +78,86 @@ def mean_loss(head: Head, raw: np.ndarray, sample: Sample) -> float:
         return float(np.average(head.loss(raw, sample.Y), weights=sample.weights))
 
 
-def find_scorer(scoring: Any) -> Any:
+def find_scorer(scoring: Any, name: str = "scoring", columns: Sequence[str] = ("loss",)) -> Any:
     """Return the scorer that a name or a callable stands for."""
     if not isinstance(scoring, str) or scoring == "loss":
         return scoring
-    if scoring not in get_scorer_names():
+    names = (*columns, *get_scorer_names())
+    if scoring not in names:
+        asked = question("scoring", scoring, names)
         raise ValueError(
-            f"scoring={shown(scoring)} is no scorer: give 'loss', a name in "
-            "sklearn.metrics.get_scorer_names() or a function of (estimator, X, y)."
+            f"{name}={shown(scoring)} is no scorer: give {', '.join(map(repr, columns))}, a name "
+            "in sklearn.metrics.get_scorer_names() or a function of (estimator, X, y)"
+            f"{'; ' + asked if asked else '.'}"
         )
     return get_scorer(scoring)
 
 
-def scored_by(scorer: Callable[..., Any], estimator: Any) -> Score:
-    """Make a score of a scorer and of the estimator that it is to look at."""
+def scored_by(scorer: Callable[..., Any], estimator: Any, classes: Any = None) -> Score:
+    """Make a score of a scorer and of the estimator that it is to look at.
+
+    A scorer of scikit-learn's that fails on rows which lack some of the classes is told all.
+    """
     takes_weights = _takes_weights(scorer)
 
     def score(raw: np.ndarray, sample: Sample) -> float:  # noqa: ARG001, it looks for itself
         weights = sample.weights if takes_weights else None
-        options = {} if weights is None else {"sample_weight": weights}
-        found = scorer(estimator, sample.X, sample.y, **options)
-        if not isinstance(found, Real):
-            raise ValueError(f"scoring must return one number, got {shown(found)} of {scorer!r}.")
-        return float(found)
+        options: dict[str, Any] = {} if weights is None else {"sample_weight": weights}
+        try:
+            return one_score(scorer, estimator, sample.X, sample.y, **options)
+        except ValueError:
+            if classes is None or not hasattr(scorer, "set_score_request"):
+                raise
+            with suppress(Exception), config_context(enable_metadata_routing=True):
+                options["labels"] = classes
+                return one_score(scorer, estimator, sample.X, sample.y, **options)
+            raise
 
     return score
+
+
+def one_score(
+    scorer: Callable[..., Any],
+    estimator: Any,
+    X: Any,
+    y: Any,
+    *,
+    name: str = "scoring",
+    **options: Any,
+) -> float:
+    """Return the one number that a scorer finds, or say what is wrong with it."""
+    needed, called = f"{name} must return one number", f"{name_of(scorer)}(estimator, X, y)"
+    try:
+        found = scorer(estimator, X, y, **options)
+    except Warning:  # where the user has made errors of them
+        raise
+    except Exception as error:
+        raise ValueError(f"{needed}, but {called} {told(error)}.") from error
+    number = found if isinstance(found, Real) else np.asarray(found)
+    if isinstance(number, np.ndarray) and (number.ndim or number.dtype.kind not in "biuf"):
+        raise ValueError(f"{needed}, got {shown(found)} of {called}.")
+    return float(number)
+
+
+def check_score(score: Score, sample: Sample, where: str, lack: str, scoring: Any) -> None:
+    """Refuse a score that cannot be computed on rows which lack a class, before any work."""
+    if not lack:
+        return
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        cause: BaseException | None = None
+        try:
+            problems = ["it is NaN"] if math.isnan(score(sample.Y, sample)) else []
+        except ValueError as error:
+            cause = error.__cause__ or error
+            problems = [str(cause)]
+    problems += [str(w.message) for w in caught if _UNDEFINED.search(str(w.message))]
+    if problems:
+        raise ValueError(
+            f"scoring={shown(scoring)} cannot be computed on the {where}, where {lack} "
+            f"({problems[-1].rstrip('.')}): give X_val and y_val with every class, raise "
+            "validation_fraction, or set scoring='loss'."
+        ) from cause
 
 
 def _takes_weights(scorer: Callable[..., Any]) -> bool:

@@ -11,12 +11,14 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from inspect import signature
 from numbers import Integral, Real
 from textwrap import wrap
 from typing import Any, NamedTuple, Self
 
 import numpy as np
 
+from ..engine.values import name_of, plain
 from ..engine.words import shown
 from ..heads import HEADS, Head
 from ..heads.domains import is_count
@@ -29,6 +31,7 @@ from ..training.loops import Stepping
 from ..training.schedules import SCHEDULES, Constant, ends_at_zero, schedule_of
 from ..training.solvers import SOLVERS, Solver
 from ..training.state import Stopping
+from .names import refusal
 from .scoring import find_scorer
 
 FULL_BATCH = "lbfgs"  # the solver that goes over all samples at once
@@ -42,10 +45,19 @@ Activation = Callable[..., Any] | Layer
 
 
 class Rule(NamedTuple):
-    """What a value must be: a test, and the words for it."""
+    """What a value must be: a test, the words for it, and the names that it may have."""
 
     allows: Callable[[Any], bool]
     words: str
+    names: tuple[str, ...] = ()
+
+
+def _named(*names: str) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, str) and value in names
+
+
+def _listed_names(names: Iterable[str]) -> str:
+    return ", ".join(map(repr, names))
 
 
 def _is_truth(value: Any) -> bool:
@@ -76,10 +88,7 @@ def _number(low: float, high: float, brackets: str) -> Rule:
 
 
 def _one_of(*names: str) -> Rule:
-    return Rule(
-        lambda value: isinstance(value, str) and value in names,
-        f"one of {', '.join(map(repr, names))}",
-    )
+    return Rule(_named(*names), f"one of {_listed_names(names)}", names)
 
 
 def _is_precision(value: Any) -> bool:
@@ -90,7 +99,9 @@ def _is_precision(value: Any) -> bool:
 
 
 def _or_none(rule: Rule) -> Rule:
-    return Rule(lambda value: value is None or rule.allows(value), f"None or {rule.words}")
+    return rule._replace(
+        allows=lambda value: value is None or rule.allows(value), words=f"None or {rule.words}"
+    )
 
 
 def _is_list(value: Any) -> bool:
@@ -114,19 +125,18 @@ ZERO_OR_MORE = _number(0, np.inf, "[)")
 DECAY = _number(0, 1, "[)")
 
 RULES: dict[str, Rule] = {
-    "loss": Rule(
-        lambda value: value is None or (isinstance(value, str) and value in LOSSES),
-        f"None or one of {', '.join(map(repr, LOSSES))}",
-    ),
+    "loss": _or_none(_one_of(*LOSSES)),
     "solver": _one_of(FULL_BATCH, *SOLVERS),
     "alpha": ZERO_OR_MORE,
     "batch_size": Rule(
         lambda value: is_count(value) or (isinstance(value, str) and value == "auto"),
         "a whole number >= 1 or 'auto'",
+        ("auto",),
     ),
     "learning_rate": Rule(
         lambda value: callable(value) or (isinstance(value, str) and value in SCHEDULES),
-        f"one of {', '.join(map(repr, SCHEDULES))}, or a function of progress in [0, 1]",
+        f"one of {_listed_names(SCHEDULES)}, or a function of progress in [0, 1]",
+        tuple(SCHEDULES),
     ),
     "learning_rate_init": POSITIVE,
     "power_t": ZERO_OR_MORE,
@@ -172,30 +182,33 @@ RULES: dict[str, Rule] = {
         lambda value: (
             callable(value) or (isinstance(value, str) and value in ("auto", *INITIALIZERS))
         ),
-        f"'auto', one of {', '.join(map(repr, INITIALIZERS))}, or a function of (rng, inputs, "
-        "outputs)",
+        f"'auto', one of {_listed_names(INITIALIZERS)}, or a function of (rng, inputs, outputs)",
+        ("auto", *INITIALIZERS),
     ),
-    "initial_output": Rule(
-        lambda value: value is None or (isinstance(value, str) and value == "data"),
-        "None or 'data'",
-    ),
+    "initial_output": _or_none(Rule(_named("data"), "'data'", ("data",))),
     "dropout": Rule(
         _are_rates,
         "a number in [0, 1), for the hidden layers, or one for the inputs and one for each hidden "
         "layer",
     ),
     "input_noise": ZERO_OR_MORE,
-    "normalization": Rule(
-        lambda value: value is None or (isinstance(value, str) and value in NORMALIZATIONS),
-        f"None or one of {', '.join(map(repr, NORMALIZATIONS))}",
-    ),
+    "normalization": _or_none(_one_of(*NORMALIZATIONS)),
     "residual": TRUTH,
     "label_smoothing": DECAY,
     "class_weight": Rule(
-        _is_class_weight, "None, 'balanced' or a dict of classes and weights, numbers >= 0"
+        _is_class_weight,
+        "None, 'balanced' or a dict of classes and weights, numbers >= 0",
+        ("balanced",),
     ),
     "dtype": Rule(_is_precision, "None, 'float32' or 'float64'"),
 }
+# What functions of the user's are called with, and what else may have been meant.
+CALLED_WITH = {
+    "learning_rate": "progress",
+    "weight_init": "rng, inputs, outputs",
+    "scoring": "estimator, X, y",
+}
+HINTS = {"scoring": "; sklearn.metrics.make_scorer makes a scorer of a metric"}
 
 
 # == what they say =================================================================================
@@ -271,11 +284,10 @@ class Settings:
         given = {parameter: known[parameter] for parameter in _entries() if parameter in known}
         for parameter, rule in RULES.items():
             if parameter in given and not rule.allows(given[parameter]):
-                raise ValueError(
-                    f"The {parameter!r} parameter of {name} must be {rule.words}, "
-                    f"got {shown(given[parameter])}."
-                )
-        said = {parameter: _plain(value) for parameter, value in given.items()}
+                raise ValueError(refusal(name, parameter, given[parameter], *rule[1:]))
+        for parameter, arguments in CALLED_WITH.items():
+            _check_signature(parameter, given[parameter], arguments)
+        said = {parameter: plain(value) for parameter, value in given.items()}
         units, activations = _hidden_layers(name, said["hidden_layer_sizes"], said["activation"])
         solver = SOLVERS.get(said["solver"])
         own = {
@@ -307,16 +319,28 @@ class Settings:
         return (
             self.solver,
             tuple(self.solver_options.items()),
-            self.schedule,
+            *vars(self.schedule).values(),
+            type(self.schedule),
             self.max_grad_norm,
             self.averaging,
         )
 
     def shape(self, inputs: int, head: Head, n_targets: int) -> tuple[Any, ...]:
         """Return what a `Network` for so many inputs, a head and its targets is made of."""
-        units = (inputs, *self.hidden_units, head.n_raw(n_targets))
-        constant = head.n_constant(n_targets)
-        return units, self.activations, constant, self.normalization, self.residual
+        n_raw: Any = head.n_raw(n_targets)
+        constant: Any = head.n_constant(n_targets)
+        if not is_count(n_raw):
+            raise ValueError(
+                f"head={head!r}: n_raw({n_targets}), the number of raw outputs, must be a whole "
+                f"number >= 1, got {n_raw!r}."
+            )
+        if not ((is_count(constant) or constant == 0) and constant <= n_raw):
+            raise ValueError(
+                f"head={head!r}: n_constant({n_targets}), how many raw outputs are a bias alone, "
+                f"must be a whole number from 0 to {n_raw}, got {constant!r}."
+            )
+        units = (inputs, *self.hidden_units, int(n_raw))
+        return units, self.activations, int(constant), self.normalization, self.residual
 
     def batch_rows(self, n_rows: int) -> int:
         """Return the number of rows of a step; lbfgs takes all of them."""
@@ -364,15 +388,22 @@ class Settings:
         )
 
 
-def _plain(value: Any) -> Any:
-    """Return a number as Python's own: NumPy's small integers overflow in sums."""
-    if value is None or type(value) in (bool, int, float, str):
-        return value
-    if isinstance(value, np.bool_):
-        return bool(value)
-    if isinstance(value, Integral):
-        return int(value)
-    return float(value) if isinstance(value, Real) else value
+def _check_signature(parameter: str, function: Any, arguments: str) -> None:
+    """Refuse a function that cannot be called with these arguments, before it is."""
+    if not callable(function):
+        return
+    try:
+        expected = signature(function)
+    except (TypeError, ValueError):  # something compiled does not tell
+        return
+    names = arguments.split(", ")
+    try:
+        expected.bind(*names)
+    except TypeError as error:
+        raise ValueError(
+            f"The {parameter!r} parameter must be a function of ({arguments}), got "
+            f"{name_of(function)}{expected}: {error}{HINTS.get(parameter, '')}."
+        ) from error
 
 
 def _hidden_layers(
@@ -413,11 +444,8 @@ def _activation(estimator: str, activation: Any) -> Activation:
     known: dict[str, Activation] = {**ACTIVATIONS, **LAYERS}
     if isinstance(activation, str) and activation in known:
         return known[activation]
-    raise ValueError(
-        f"The 'activation' parameter of {estimator} must be "
-        f"{', '.join(map(repr, known))}, a function, a Layer or a list of them, "
-        f"got {shown(activation)}."
-    )
+    words = f"{_listed_names(known)}, a function, a Layer or a list of them"
+    raise ValueError(refusal(estimator, "activation", activation, words, known))
 
 
 def _output_activation(estimator: str, activation: Any) -> Activation | None:
@@ -505,7 +533,8 @@ activation : str, callable, Layer or list, default="relu"
     from that row alone, and draws no random numbers.
 head : str or Head, default="auto"
     What the outputs mean and which loss is minimized: a name in `skmlp.heads` (for numbers {heads
-    of numbers}; for classes {heads of classes}), or an instance of a `Head`, which has parameters.
+    of numbers}; for classes {heads of classes}), or an instance of a `Head`, which has parameters:
+    `head=Huber(delta=0.5)`, or `head="huber"` and then `set_params(head__delta=0.5)`.
     "auto" goes by the target: linear for numbers, logistic for two classes and for labels, softmax
     for several classes.
 solver : str, default="adam"

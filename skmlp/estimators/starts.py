@@ -24,7 +24,7 @@ from ..training.checkpoints import Expected, Saved
 from ..training.objective import LossGraph, OutputScale
 from ..training.state import State
 from .data import Data
-from .identity import identity_of
+from .identity import are_same, identity_of
 from .prediction import Fitted
 from .scoring import ValidationSplit
 from .settings import Settings
@@ -151,7 +151,7 @@ def continued(problem: Problem, earlier: Fitted) -> Start:
 def streamed(problem: Problem, earlier: Fitted) -> Start:
     """Go on where the stream was; where the solver's parameters have changed, with a new one."""
     theta, state, settings = packed(problem, earlier), earlier.state, problem.settings
-    if state.solver is None or state.settings != settings.stream:
+    if state.solver is None or not are_same(state.settings, settings.stream):
         return continued(problem, earlier)
     if state.raw is not None and state.average is not None:
         # Who edits coefs_ edits the model; who does not goes on behind their average.

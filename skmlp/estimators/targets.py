@@ -18,6 +18,8 @@ from ..engine.words import shown
 from ..heads import AUTOMATIC, HEADS, Head
 from .containers import declared_order, name_of_column, place, read_labels, read_numbers
 from .data import as_target, check_finite, check_weights, class_weights
+from .identity import are_same
+from .names import refusal
 from .settings import LOSSES, Settings
 
 
@@ -58,12 +60,11 @@ class Target:
         head = AUTOMATIC[kind]() if isinstance(asked, str) and asked == "auto" else asked
         head = cls.known_head(head)
         if head is None:
-            known = [name for name, some in HEADS.items() if cls.accepts(some())]
-            raise ValueError(
-                f"The 'head' parameter of {settings.estimator} must be 'auto', "
-                f"{', '.join(map(repr, known))} or such a Head, "
-                f"got {shown(settings.head)}."
-            )
+            known = ["auto", *(name for name, some in HEADS.items() if cls.accepts(some()))]
+            words = f"{', '.join(map(repr, known))} or such a Head"
+            if isinstance(settings.head, str) and settings.head in HEADS:
+                words += f", for {'numbers' if cls.usual == 'numbers' else 'classes'}"
+            raise ValueError(refusal(settings.estimator, "head", settings.head, words, known))
         if kind not in head.targets:  # the hint is in the words that scikit-learn checks for
             hint = " Only binary classification is supported." if kind == "multiclass" else ""
             raise ValueError(
@@ -76,13 +77,14 @@ class Target:
     def _head_of_loss(cls, settings: Settings) -> Head:
         meant = LOSSES[str(settings.loss)]
         known = cls.known_head(settings.head)
-        if settings.head != "auto" and not isinstance(known, meant):
+        is_left_open = isinstance(settings.head, str) and settings.head == "auto"
+        if not (is_left_open or isinstance(known, meant)):
             name = next(name for name, kind in HEADS.items() if kind is meant)
             raise ValueError(
                 f"loss={settings.loss!r} is head={name!r}, but head={shown(settings.head)} is "
                 "asked for too: give one of them."
             )
-        return meant() if settings.head == "auto" else known  # type: ignore[return-value]
+        return meant() if is_left_open else known  # type: ignore[return-value]
 
     def continued(self, settings: Settings, read: Any) -> Self:  # noqa: ARG002
         """Return the target of a fit that starts from this one's parameters: the same."""
@@ -97,7 +99,7 @@ class Target:
     def check_same_head(self, settings: Settings) -> None:
         """Refuse parameters that ask for another head than the fitted one."""
         head = self.find_head(settings, self.kind)  # type: ignore[attr-defined]
-        if head != self.head:
+        if not are_same(head, self.head):
             raise ValueError(
                 f"the fitted network has head {shown(self.head)}, but the 'head' parameter now "
                 f"asks for {shown(head)}: set warm_start=False or fit a clone."
@@ -151,6 +153,10 @@ class Numbers(Target):
 
     def strata(self, Y: np.ndarray) -> None:
         """Return the class of each row, for splits that mind it: numbers have none."""
+
+    def lack(self, Y: np.ndarray) -> str:  # noqa: ARG002
+        """Say which classes some rows lack: numbers have none."""
+        return ""
 
     def score(self, raw: np.ndarray, Y: np.ndarray, weights: np.ndarray | None) -> float:
         """Return R2 of raw outputs; NaN where they are not finite."""
@@ -346,6 +352,17 @@ class Classes(Target):
     def strata(self, Y: np.ndarray) -> np.ndarray | None:
         """Return the class of each row, for splits that mind it; labels have none."""
         return None if self.kind == "multilabel" else self.codes(Y)
+
+    def lack(self, Y: np.ndarray) -> str:
+        """Say which classes some rows lack, or which label is the same in all; nothing if none."""
+        codes = self.codes(Y)
+        if self.kind == "multilabel":
+            same = np.flatnonzero(np.ptp(codes, axis=0) == 0)
+            return f"label {self.classes[same[0]]} is the same in every row" if len(same) else ""
+        absent = np.delete(self.classes, np.unique(codes)).tolist()
+        if len(self.classes) == 1:
+            return f"every row is of class {self.classes.tolist()[0]!r}"
+        return f"class {absent[0]!r} is missing" if absent else ""
 
     def score(self, raw: np.ndarray, Y: np.ndarray, weights: np.ndarray | None) -> float:
         """Return the accuracy of raw outputs; NaN where they are not finite."""

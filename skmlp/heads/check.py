@@ -172,7 +172,7 @@ def _is_a_value(head: Head, case: Case) -> bool:  # noqa: ARG001
     """Equal to its copies, hashable: what clone and GridSearchCV need."""
     try:
         is_same = copy.deepcopy(head) == head and hash(head) == hash(copy.deepcopy(head))
-    except TypeError as error:
+    except (TypeError, ValueError) as error:  # of lists, and of arrays
         raise AssertionError(
             f"{head}: its fields must be hashable, tuples instead of lists: {error}"
         ) from error

@@ -152,6 +152,7 @@ class Focal(Softmax):
 
     def __post_init__(self) -> None:
         """Check the parameter."""
+        super().__post_init__()
         if not (is_number(self.gamma) and self.gamma >= 0):
             raise ValueError(f"Focal needs a gamma that is a number >= 0, got {shown(self.gamma)}")
 
@@ -248,6 +249,7 @@ class Ordinal(Head):
 
     def __post_init__(self) -> None:
         """Check the parameters, and keep classes as a tuple."""
+        super().__post_init__()
         if not (isinstance(self.prediction, str) and self.prediction in ("median", "mode")):
             raise ValueError(
                 "Ordinal needs a prediction that is 'median' or 'mode', got "

@@ -103,6 +103,7 @@ class NegativeBinomial(Dispersed):
 
     def __post_init__(self) -> None:
         """Check the parameter."""
+        super().__post_init__()
         self._check_second("dispersion")
 
     @property

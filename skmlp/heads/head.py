@@ -14,14 +14,15 @@ parameters for each of k targets has raw outputs in blocks: raw[:, i*k:(i+1)*k] 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from scipy.optimize import minimize
 
 from ..engine import BATCH, Program, gradient, variable
 from ..engine.primitives import broadcast_to
+from ..engine.values import check_declared, check_made, plain
 from ..engine.words import shown
 from .domains import NUMBERS, Domain
 
@@ -32,7 +33,9 @@ class Head:
 
     A subclass defines `loss` with NumPy and scipy.special functions, and `predict` where the raw
     outputs are not the prediction themselves; `skmlp.check_head` tells what is wrong with it. With
-    fields of its own it is a `@dataclass(frozen=True)`.
+    parameters of its own it is a `@dataclass(frozen=True)` whose fields they are: by them heads are
+    compared and shown, and set from outside, `set_params(head__delta=0.5)`. Numbers of NumPy in
+    them become Python's.
 
     Attributes
     ----------
@@ -79,6 +82,22 @@ class Head:
     out_activation: ClassVar[str] = "identity"
     has_probabilities: ClassVar[bool] = True
     takes_shares: ClassVar[bool] = False
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Refuse a class with parameters that are no fields."""
+        super().__init_subclass__(**options)
+        check_declared(cls, "head")
+
+    def __new__(cls, *given: Any, **named: Any) -> Self:
+        """Make a head of a class that is a dataclass, if it has parameters."""
+        check_made(cls, "head", is_given=bool(given or named))
+        return object.__new__(cls)
+
+    def __post_init__(self) -> None:
+        """Turn numbers into Python's own."""
+        for field in fields(self):
+            if hasattr(self, field.name):
+                object.__setattr__(self, field.name, plain(getattr(self, field.name)))
 
     @property
     def positive_only(self) -> bool:

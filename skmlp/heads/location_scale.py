@@ -163,6 +163,7 @@ class StudentT(LocationScale):
 
     def __post_init__(self) -> None:
         """Check the parameter."""
+        super().__post_init__()
         if not (is_number(self.df) and self.df > 0):
             raise ValueError(f"StudentT needs a df that is a number > 0, got {shown(self.df)}")
 

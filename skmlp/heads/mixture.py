@@ -67,6 +67,7 @@ class GaussianMixture(Head):
 
     def __post_init__(self) -> None:
         """Check the parameter."""
+        super().__post_init__()
         if not is_count(self.n_components):
             raise ValueError(
                 "GaussianMixture needs n_components that is a whole number >= 1, "

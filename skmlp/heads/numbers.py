@@ -94,6 +94,7 @@ class Huber(Head):
 
     def __post_init__(self) -> None:
         """Check the parameter."""
+        super().__post_init__()
         if not (is_number(self.delta) and self.delta > 0):
             raise ValueError(f"Huber needs a delta that is a number > 0, got {shown(self.delta)}")
 

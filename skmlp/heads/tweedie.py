@@ -69,6 +69,7 @@ class Gamma(Dispersed):
 
     def __post_init__(self) -> None:
         """Check the parameter."""
+        super().__post_init__()
         self._check_second("shape")
 
     @property
@@ -164,6 +165,7 @@ class Tweedie(Dispersed):
 
     def __post_init__(self) -> None:
         """Check the parameters."""
+        super().__post_init__()
         power, dispersion = self.power, self.dispersion
         if not (is_number(power) and (power == 0 or power >= 1)):
             raise ValueError(

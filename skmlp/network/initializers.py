@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ..engine.words import shown
+from ..engine.values import name_of, told
 from .activations import ACTIVATIONS, RECOMMENDED_INITIALIZERS
 
 
@@ -101,10 +101,28 @@ def drawn(
             (2.0 if activation is ACTIVATIONS["logistic"] else 6.0) / (inputs + outputs)
         )
         return rng.uniform(-bound, bound, (inputs, outputs)), rng.uniform(-bound, bound, outputs)
-    draw = INITIALIZERS[weight_init] if isinstance(weight_init, str) else weight_init
-    W = draw(rng, inputs, outputs)
-    if np.shape(W) != (inputs, outputs) or not np.all(np.isfinite(W)):
-        raise ValueError(
-            f"{draw!r} must start with finite numbers of shape {(inputs, outputs)}, got {shown(W)}"
-        )
-    return np.array(W), np.zeros(outputs)
+    if isinstance(weight_init, str):
+        return INITIALIZERS[weight_init](rng, inputs, outputs), np.zeros(outputs)
+    return _checked(weight_init, rng, inputs, outputs), np.zeros(outputs)
+
+
+def _checked(
+    draw: Callable[..., Any], rng: np.random.RandomState, inputs: int, outputs: int
+) -> np.ndarray:
+    """Return the weights that a function of the user's draws, or say what is wrong with them."""
+    start = (
+        f"weight_init={name_of(draw)}, a function of (rng, inputs, outputs), must start with "
+        f"finite numbers of shape {(inputs, outputs)}, "
+    )
+    try:
+        found = draw(rng, inputs, outputs)
+        W = np.array(found)
+    except Exception as error:
+        raise ValueError(f"{start}but it {told(error)}.") from error
+    if W.dtype.kind not in "biuf":
+        raise ValueError(f"{start}got {W.dtype.name if W.shape else repr(found)}.")
+    if W.shape != (inputs, outputs):
+        raise ValueError(f"{start}got shape {W.shape}.")
+    if not np.all(np.isfinite(W)):
+        raise ValueError(f"{start}got {W[~np.isfinite(W)][0]}.")
+    return W

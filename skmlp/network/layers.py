@@ -11,13 +11,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from scipy.spatial.distance import pdist
 
 from ..engine import stop_gradient
 from ..engine.shapes import shape_text
+from ..engine.values import check_declared, check_made, plain
 from ..engine.words import shown
 from .activations import identity, learned_arguments
 from .initializers import drawn
@@ -77,6 +78,16 @@ class Layer:
     # Of `Dense`: parts that no gradient moves, which training observes, and what rows are called.
     observed: Sequence[str] = ()
     rows: Mapping[str, Mapping[str, float]] = MappingProxyType({})
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Refuse a class with parameters that are no fields."""
+        super().__init_subclass__(**options)
+        check_declared(cls, "layer")
+
+    def __new__(cls, *given: Any, **named: Any) -> Self:
+        """Make a layer of a class that is a dataclass, if it has parameters."""
+        check_made(cls, "layer", is_given=bool(given or named))
+        return object.__new__(cls)
 
     def parts(self, inputs: int, units: int) -> Mapping[str, Shape]:
         """Return the shape of each part by its name, which is an argument of `outputs`."""
@@ -248,7 +259,9 @@ class RadialBasis(Layer):
 
     def __post_init__(self) -> None:
         """Check the parameter."""
-        if not 0 < self.width < np.inf:
+        object.__setattr__(self, "width", plain(self.width))
+        is_number = isinstance(self.width, (int, float)) and not isinstance(self.width, bool)
+        if not (is_number and 0 < self.width < np.inf):
             raise ValueError(f"RadialBasis needs a width that is positive, got {shown(self.width)}")
 
     def parts(self, inputs: int, units: int) -> dict[str, Shape]:

@@ -18,7 +18,6 @@ import numpy as np
 
 from ..engine import running
 from ..engine.threads import let_go
-from ..engine.words import shown
 from .objective import Objective
 from .schedules import Constant
 from .solvers import Average, Solver, clip_norm, is_finite, minimize_lbfgs
@@ -369,7 +368,7 @@ class Descent:
                 return math.nan
             if factor is not None:
                 progress = min(1.0, (seen + start) / planned)
-                solver.rate = self.rate * _checked_factor(factor, progress)
+                solver.rate = self.rate * factor(progress)
             penalty = penalized_step() if max_norm is None else clipped_step(max_norm)
             if average is not None and math.isfinite(penalty):
                 average.update(theta)
@@ -509,16 +508,6 @@ def _shuffled(order: np.ndarray, shuffle: Callable[[np.ndarray], None]) -> np.nd
     places = np.arange(len(order))
     shuffle(places)
     return order[places]
-
-
-def _checked_factor(factor: Callable[[float], float], progress: float) -> float:
-    found = factor(progress)
-    if not 0 <= found < math.inf:
-        raise ValueError(
-            f"learning_rate must be a function that returns a finite number >= 0, but at progress "
-            f"{progress:g} it returned {shown(found)}."
-        )
-    return float(found)
 
 
 def _lower(rate: float, retreats: int) -> str:

@@ -25,6 +25,7 @@ import numpy as np
 
 from ..engine import BATCH, Expression, Plan, Program, evaluate, filled, gradient, variable
 from ..engine.threads import LEAST, threads_for
+from ..engine.values import told
 from ..heads import HEADS, Head
 from ..network.network import Network, values_of
 from ..network.occasions import STATISTICS_RATE, Noise, Training
@@ -53,8 +54,9 @@ class OutputScale:
     @classmethod
     def of(cls, head: Head, y: np.ndarray, weights: np.ndarray | None) -> Self:
         """Measure it on encoded targets; where raw outputs have no unit, losses keep theirs."""
-        start = np.asarray(head.initial_raw(y, weights), np.float64)
-        unit = np.asarray(head.raw_unit(y, weights), np.float64)
+        n_raw = head.n_raw(y.shape[1])
+        start = _numbers_of(head, "initial_raw", head.initial_raw(y, weights), n_raw)
+        unit = _numbers_of(head, "raw_unit", head.raw_unit(y, weights), n_raw)
         if np.all(unit == 1):
             return cls(start, unit, 1.0)
         raw, target = variable("raw", (BATCH, len(start))), variable("y", (BATCH, y.shape[1]))
@@ -75,6 +77,35 @@ class OutputScale:
         W /= self.raw
         b -= self.start
         b /= self.raw
+
+
+def _numbers_of(head: Head, method: str, found: Any, n_raw: int) -> np.ndarray:
+    """Return what a head says of each raw output, or say in a sentence what is wrong with it."""
+    numbers = np.asarray(found)
+    is_right = numbers.shape == (n_raw,) and numbers.dtype.kind in "biuf"
+    if not (is_right and np.all(np.isfinite(numbers))):
+        raise ValueError(
+            f"head={head!r}: {method}(y, weights) must return {n_raw} finite numbers, one for each "
+            f"raw output, got {found!r}; skmlp.check_head tells more."
+        )
+    return numbers.astype(np.float64)
+
+
+def checked_loss(head: Head, raw: Expression, y: Expression) -> Expression:
+    """Trace a head's loss, or say in a sentence what is wrong with it."""
+    must = f"head={head!r}: loss(raw, y) must return one number for each sample, of shape (n,)"
+    try:
+        loss = head.loss(raw, y)
+    except NotImplementedError:
+        raise
+    except Exception as error:
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(f"{must}, but it {told(error)}.") from error
+    if isinstance(loss, Expression) and loss.shape == (BATCH,):
+        return loss
+    found = "an array, which raw has no part in" if isinstance(loss, np.ndarray) else repr(loss)
+    cure = ": sum over the outputs, np.sum(..., axis=1)" if np.ndim(loss) == 2 else ""
+    raise ValueError(f"{must}, got {found}{cure}; skmlp.check_head tells more.")
 
 
 class LossGraph:
@@ -135,12 +166,7 @@ class LossGraph:
         """Return the raw outputs and the total loss for an occasion."""
         output = self.network.layers(self.x, self.parameters, occasion)[-1]
         raw = (self.start + self.unit * output if self.has_scale else output).named("raw")
-        loss = self._head.loss(raw, self._target)
-        if getattr(loss, "shape", None) != (BATCH,):
-            raise ValueError(
-                f"{type(self._head).__name__}.loss must return one number for each sample, of "
-                f"shape (n,), got {loss!r}"
-            )
+        loss = checked_loss(self._head, raw, self._target)
         loss.named("loss")
         return raw, np.sum(self.w * loss if self.is_weighted else loss)
 

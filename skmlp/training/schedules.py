@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
+from ..engine.values import told
+
 SMALLEST_RATE = 1e-6  # where the adaptive schedule gives up, as scikit-learn's
 
 Factor = Callable[[float], float]  # of progress in [0, 1]: what learning_rate_init is multiplied by
@@ -139,7 +141,7 @@ def schedule_of(
     learning_rate: str | Factor, rate_init: float, power_t: float, warmup: float, *, by_epochs: bool
 ) -> Constant:
     """Make a schedule."""
-    found = SCHEDULES[learning_rate] if isinstance(learning_rate, str) else learning_rate
+    found = SCHEDULES[learning_rate] if isinstance(learning_rate, str) else Checked(learning_rate)
     kind: type[Constant] = Constant
     factor: Factor | None = None
     if not isinstance(found, type):
@@ -147,6 +149,33 @@ def schedule_of(
     elif by_epochs:
         kind = found
     return kind(rate_init, power_t, _warmed_up(factor, warmup) if warmup > 0 else factor)
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A schedule of the user's, whose every factor is looked at."""
+
+    schedule: Callable[[float], Any]
+
+    def __call__(self, progress: float) -> float:
+        """Return the factor, or say in a sentence what is wrong with it."""
+        try:
+            found = self.schedule(progress)
+        except Exception as error:
+            raise ValueError(self._told(progress, told(error))) from error
+        try:
+            is_right = not getattr(found, "ndim", 0) and bool(0 <= found < math.inf)
+        except (TypeError, ValueError):
+            is_right = False
+        if not is_right:
+            raise ValueError(self._told(progress, f"returned {found!r}"))
+        return float(found)
+
+    def _told(self, progress: float, what: str) -> str:
+        return (
+            "learning_rate must be a function of progress in [0, 1] that returns a finite number "
+            f">= 0, but at progress {progress:g} it {what}."
+        )
 
 
 def _warmed_up(factor: Factor | None, warmup: float) -> Factor:
