@@ -11,7 +11,7 @@ array([0, 0, 0])
 from . import activations as activations
 from . import callbacks as callbacks
 from .engine import check_gradient
-from .estimators import MLPClassifier, MLPRegressor
+from .estimators import MLPClassifier, MLPRegressor, input_sensitivities
 from .heads import Head, check_head
 from .network import Layer
 from .network.activations import Learned
@@ -26,4 +26,5 @@ __all__ = [
     "MLPRegressor",
     "check_gradient",
     "check_head",
+    "input_sensitivities",
 ]

@@ -60,12 +60,16 @@ class _Hold:
             return gone
 
     def _restore(self, thread: int) -> None:
-        """Put back what nobody needs held any more, where it is still as it was set."""
+        """Put back what nobody needs held any more, where it is still as it was set.
+
+        Where that is refused, since another Python thread has limits, a later hold tries again.
+        """
         owners = {thread} if self._depths else {thread, None}
         free = {key: number for key, number in self._before.items() if key[1] in owners}
         _set({key[0]: n for key, n in free.items() if key[0].get_num_threads() == 1})
-        for key in free:
-            del self._before[key]
+        for library, owner in free:
+            if library.get_num_threads() > 1:
+                del self._before[library, owner]
 
     def forked(self) -> None:
         """Keep, in a child process, what its only thread holds."""

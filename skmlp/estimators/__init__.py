@@ -2,5 +2,6 @@
 
 from .classifier import MLPClassifier
 from .regressor import MLPRegressor
+from .sensitivities import input_sensitivities
 
-__all__ = ["MLPClassifier", "MLPRegressor"]
+__all__ = ["MLPClassifier", "MLPRegressor", "input_sensitivities"]
