@@ -237,7 +237,10 @@ class MLPRegressor(RegressorMixin, MultilayerPerceptron):
         ValueError
             If a level is not in (0, 1), or the head does not have it.
         """
-        levels = np.ravel(np.asarray(q, np.float64))
+        try:
+            levels = np.ravel(np.asarray(q, np.float64))
+        except (TypeError, ValueError, OverflowError):
+            levels = np.array([])
         if not (len(levels) and np.all((levels > 0) & (levels < 1)) and np.ndim(q) < 2):
             raise ValueError(f"q must be a number in (0, 1) or a list of them, got {shown(q)}")
         quantiles = self._answers(X, lambda target, raw: target.head.quantile(raw, levels.tolist()))

@@ -432,7 +432,7 @@ def _read_classes(classes: Any) -> np.ndarray:
     """Read the classes that a stream will have."""
     read = read_labels(classes, "classes")
     read = np.ravel(read) if read.shape[1:] == (1,) else read
-    if not isinstance(read, np.ndarray) or read.ndim != 1:
+    if not isinstance(read, np.ndarray) or read.ndim != 1 or not len(read):
         raise ValueError(f"classes must be a list of labels, got {shown(classes)}.")
     check_finite(read, "classes")
     return read
