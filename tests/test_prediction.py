@@ -29,7 +29,8 @@ def fitted(name):
         return MLPRegressor((4,), head=name, max_iter=2, random_state=0).fit(X, np.exp(X[:, :2])), X
     names = np.array(["no", "perhaps", "yes"] if "multiclass" in kind.targets else ["no", "yes"])
     y = names[rng.integers(0, len(names), 30)]
-    return MLPClassifier((4,), head=name, max_iter=2, random_state=0).fit(X, y), X
+    head = kind(classes=names) if kind.is_ordered else name
+    return MLPClassifier((4,), head=head, max_iter=2, random_state=0).fit(X, y), X
 
 
 @unconverged

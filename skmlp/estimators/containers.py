@@ -38,7 +38,7 @@ _SENTENCES = {
     "complex": "Complex data not supported: {name} contains {value} in {place}.",
     "large": "{name} contains {value} in {place}, too large for float64.",
     "thing": "{name} contains {value} in {place}: each value of this argument must be a number, or "
-    "a string that is a number, not a {type}.",
+    "a string that is a number, not of type {type}.",
 }
 _FURTHER = {
     ("word", "X"): ": encode words first, as sklearn.preprocessing.OneHotEncoder does",
@@ -79,9 +79,10 @@ class Problem(NamedTuple):
         """The value in words."""
         if self.what not in ("date", "span"):
             return shown(self.value)
-        if isinstance(self.value, (np.datetime64, np.timedelta64)):  # NumPy shows no hours
-            return str(self.value.astype(f"{self.value.dtype.kind}8[us]").item())
-        return str(self.value)
+        value = self.value
+        if isinstance(value, (np.datetime64, np.timedelta64)) and not np.isnat(value):
+            value = value.astype(f"{value.dtype.kind}8[us]").item()  # NumPy's spans are in one unit
+        return str(value)
 
 
 # == containers ====================================================================================
@@ -127,9 +128,23 @@ def array_of(values: Any, name: str) -> np.ndarray:
             f"{name} is an array of records with fields {', '.join(array.dtype.names or ())}: make "
             "columns of them, as numpy.lib.recfunctions.structured_to_unstructured does."
         )
+    _refuse_complex(array, name)
+    return array.astype(object) if array.dtype.kind == "T" else array
+
+
+def _entries_of(values: Any, name: str) -> np.ndarray:
+    """Return an array that has an entry, or a row of them, for each sample."""
+    array = array_of(values, name)
+    if not array.ndim:
+        raise ValueError(
+            f"{name} is {shown(values)}, but it must have an entry or a row of entries a sample."
+        )
+    return array
+
+
+def _refuse_complex(array: Any, name: str) -> None:
     if array.dtype.kind == "c":
         raise ValueError(f"Complex data not supported: {name} has dtype {array.dtype}.")
-    return array.astype(object) if array.dtype.kind == "T" else array
 
 
 def _refuse_masked(values: Any, name: str) -> None:
@@ -163,11 +178,10 @@ def _uneven(values: Any, name: str) -> str:
 
 def read_matrix(X: Any) -> Any:
     """Return inputs as a matrix of numbers, an array or sparse; what is one already as it is."""
-    if issparse(X):
-        return X
     if is_table(X):
         return _matrix_of_table(X)
-    array = array_of(X, "X")
+    array = X if issparse(X) else array_of(X, "X")
+    _refuse_complex(array, "X")
     if array.dtype == object and not array.ndim:
         what = "None" if X is None else f"a {type(X).__name__}"
         lazy = " (X.collect() of what is lazy)" if hasattr(X, "collect") else ""
@@ -179,7 +193,7 @@ def read_matrix(X: Any) -> Any:
             f"your data to one row a sample: {one} for one feature, X.reshape(1, -1) for one "
             "sample."
         )
-    return array if array.dtype.kind in "biuf" else _stacked(enumerate(array.T), "X")
+    return array if array.dtype.kind in "biuf" else _stacked(enumerate(array.T), len(array), "X")
 
 
 def _matrix_of_table(X: Any) -> Any:
@@ -188,7 +202,7 @@ def _matrix_of_table(X: Any) -> Any:
         return X if hasattr(X, "iterrows") else np.asarray(X)
     if dtypes and all(getattr(dtype, "fill_value", None) == 0 for dtype in dtypes):
         return X.sparse.to_coo()
-    return _stacked(columns_of(X), "X")
+    return _stacked(columns_of(X), len(X), "X")
 
 
 def _is_of_numbers(dtype: Any) -> bool:
@@ -205,17 +219,17 @@ def read_numbers(values: Any, name: str) -> np.ndarray:
             f"{name} is sparse, and is read as dense numbers alone: give {name}.toarray()."
         )
     if is_table(values):
-        return _stacked(columns_of(values), name)
-    array = array_of(values, name)
-    if array.dtype.kind in "biuf" or not array.ndim:
+        return _stacked(columns_of(values), len(values), name)
+    array = _entries_of(values, name)
+    if array.dtype.kind in "biuf":
         return array
     if array.ndim == 1:
-        return _stacked([(None, values)], name)[:, 0]
+        return _stacked([(None, values)], len(array), name)[:, 0]
     flat = array.reshape(len(array), -1)
-    return _stacked(enumerate(flat.T), name).reshape(array.shape)
+    return _stacked(enumerate(flat.T), len(array), name).reshape(array.shape)
 
 
-def _stacked(columns: Iterable[tuple[Any, Any]], name: str) -> np.ndarray:
+def _stacked(columns: Iterable[tuple[Any, Any]], n_rows: int, name: str) -> np.ndarray:
     """Read columns, and stack them."""
     named = [(label, _read(array_of(column, name)), column) for label, column in columns]
     problems = [(label, found, at) for label, found, at in named if isinstance(found, Problem)]
@@ -226,10 +240,7 @@ def _stacked(columns: Iterable[tuple[Any, Any]], name: str) -> np.ndarray:
         raise found.error(name, label, has_dt=hasattr(column, "dt"))
     arrays = [array for _, array, _ in named]
     dtype = np.result_type(*arrays) if arrays else np.dtype(np.float64)
-    stacked = np.empty(
-        (len(arrays[0]) if arrays else 0, len(arrays)),
-        dtype if dtype in FLOATS else np.float64,
-    )
+    stacked = np.empty((n_rows, len(arrays)), dtype if dtype in FLOATS else np.float64)
     for i, array in enumerate(arrays):
         stacked[:, i] = array
     return stacked
@@ -250,6 +261,8 @@ def _not_numbers(words: Sequence[tuple[Any, Problem]], name: str) -> str:
 
 def _read(array: np.ndarray) -> np.ndarray | Problem:
     """Return one column as numbers, or its first value that is none."""
+    if array.ndim > 1:
+        return Problem("thing", 0, array[0])
     kind = array.dtype.kind
     if kind in "biuf" or not array.size:
         return array if kind in "biuf" else array.astype(np.float64)
@@ -323,12 +336,13 @@ def read_labels(values: Any, name: str) -> Any:
     if not is_table(values):
         return _of_one_type(values, name)
     read = [_of_one_type(column, name, label) for label, column in columns_of(values)]
-    return np.column_stack(read) if read else np.empty((len(values), 0))
+    stacked = np.column_stack(read) if read else np.empty((len(values), 0))
+    return _of_one_type(stacked, name) if stacked.dtype == object else stacked
 
 
 def _of_one_type(values: Any, name: str, label: Any = None) -> np.ndarray:
     """Return labels of one type, or say which are none; `label` names the one column."""
-    array = array_of(values, name)
+    array = _entries_of(values, name)
     if array.dtype.kind in "biufU" or not array.size:
         return array
     columns = array.shape[1] if array.ndim == 2 else None
@@ -348,9 +362,10 @@ def _of_one_type(values: Any, name: str, label: Any = None) -> np.ndarray:
         problem = Problem(kinds[odd], row, items[odd])
         raise problem.error(name, column, has_dt=hasattr(values, "dt"))
     beside = "" if kinds[odd] == "thing" else f" beside {shown(items[0])} in {place(*at(0))}"
+    codes = ", such as y.cat.codes" if hasattr(values, "cat") else ""
     raise ValueError(
         f"Unknown label type: unknown: {name} has {shown(items[odd])} in {place(row, column)}"
-        f"{beside}; make all labels strings, or all of them whole numbers or truth values."
+        f"{beside}; make all labels strings, or all of them whole numbers or truth values{codes}."
     )
 
 

@@ -83,9 +83,11 @@ def check_inputs(estimator: Any, X: Any, *, reset: bool = False, y: Any = "no_va
 
 def as_target(y: np.ndarray, given: Any) -> np.ndarray:
     """Check the shape and the numbers of targets that were read; one column becomes a vector."""
-    if y.ndim not in (1, 2) or 0 in y.shape[1:]:
-        what = f"has {y.ndim} dimensions and shape {y.shape}" if y.ndim else f"is {shown(given)}"
-        raise ValueError(f"y {what}, but it must have an entry or a row of entries a sample.")
+    if y.ndim > 2 or 0 in y.shape[1:]:
+        raise ValueError(
+            f"y has {y.ndim} dimensions and shape {y.shape}, but it must have an entry or a row of "
+            "entries a sample."
+        )
     check_finite(y, "y", given)
     return column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
 

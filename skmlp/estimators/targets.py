@@ -317,7 +317,7 @@ class Classes(Target):
         if not set(labels.names) <= set(self.classes):
             odd = next(name for name in labels.names if name not in set(self.classes))
             raise ValueError(
-                f"y has the class {shown(odd)}, which is not in classes_, "
+                f"`y` has classes not in `self.classes_`: {shown(odd)} is none of "
                 f"{shown(self.classes.tolist())}."
             )
         if labels.are_many:
@@ -449,7 +449,7 @@ def _read_classes(classes: Any) -> np.ndarray:
     """Read the classes that a stream will have."""
     read = read_labels(classes, "classes")
     read = np.ravel(read) if read.shape[1:] == (1,) else read
-    if not isinstance(read, np.ndarray) or read.ndim != 1:
+    if not isinstance(read, np.ndarray) or read.ndim != 1 or not len(read):
         raise ValueError(f"classes must be a list of labels, got {shown(classes)}.")
     check_finite(read, "classes")
     return read
@@ -468,7 +468,7 @@ def _in_order(
     order = declared if by_hand is None else list(by_hand)
     found = names.tolist()
     if order is None:
-        if isinstance(found[0], str):
+        if isinstance(found[0], str) and len(found) > 1:
             some = ", ".join(map(shown, found[:3])) + (", ..." if len(found) > 3 else "")
             raise ValueError(
                 f"{type(head).__name__} needs the order of the classes {some}: give it from the "

@@ -16,6 +16,7 @@ from skmlp.engine import (
     gradient,
     log_softmax,
     logsumexp,
+    row_numbers,
     softmax,
     stop_gradient,
     straight_through,
@@ -125,6 +126,10 @@ CASES = {
         (lambda a: take(a, np.array([[2, 0], [1, 1]])), [(3, 2)]),
         (lambda a: take(np.sin(a), np.array([3, 3, 0])) * 2, [(4,)]),
         (lambda a: np.take(a, [0, 1], axis=0), [(3, 2, 2)]),
+    ],
+    "row_numbers": [
+        (lambda a, b: take(a, row_numbers(np.floor(np.clip(b, 0.1, 0.9)))) * 2, [(3, 2), (4,)]),
+        (lambda a, b: take(a, row_numbers(np.floor(np.exp(-b * b)))) + 1, [(3, 2), (BATCH, 2)]),
     ],
     "add_rows": [(lambda a: take(a, np.array([2, 0, 2])) ** 2, [(3, 2)])],
     "index": [
