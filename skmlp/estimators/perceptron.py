@@ -275,9 +275,8 @@ class MultilayerPerceptron(CallbackSupportMixin, FittedNetwork):
     def _stream(self, X: Any, y: Any, sample_weight: Any, classes: Any = None) -> Self:
         """Go through one part of a stream, once."""
         settings, earlier = Settings.of(self), None
+        settings.check_stream()
         target_of = partial(self._kind.of_stream, settings, classes)
-        if settings.early_stopping:
-            raise ValueError("partial_fit does not support early_stopping=True")
         if hasattr(self, "coefs_"):
             earlier = Fitted(self)
             target_of = partial(earlier.target.streamed, settings, classes)
