@@ -90,7 +90,7 @@ def check_inputs(estimator: Any, X: Any, **options: Any) -> Any:
     if not isinstance(checked, tuple):
         return checked
     y = checked[1]
-    return inputs, column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
+    return inputs, column_or_1d(y) if y.ndim == 2 and y.shape[1] == 1 else y
 
 
 def stand_in(estimator: BaseEstimator) -> BaseEstimator:

@@ -22,7 +22,7 @@ from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator
-from sklearn.exceptions import ConvergenceWarning
+from sklearn.exceptions import ConvergenceWarning, DataConversionWarning
 
 from ..engine import running
 from ..network import NORMALIZATIONS
@@ -312,15 +312,16 @@ class MultilayerPerceptron(CallbackSupportMixin, FittedNetwork):
         data, target = read_first_rows(
             names, *given[:3], self._kind, target_of, precision, reset=earlier is None
         )
+        _warn_of_column(given.y, data)
         if settings.class_weight is not None:
             weights = target.weigh(settings.class_weight, data.Y, data.weights)
             data = replace(data, weights=weights)
-        _check_batches(settings, len(data.rows))
         validation = _validation(settings, names, given, target, data.Y.dtype)
         split = None
         if settings.early_stopping and validation is None and len(data.rows):  # or refused as such
             strata = target.strata(data.Y)
-            split = ValidationSplit(data.rows, strata, settings.validation_fraction)
+            split = ValidationSplit(data, strata, settings.validation_fraction)
+        _check_batches(settings, len(data.rows) if split is None else split.n_training)
         has_scale = settings.initial_output == "data"
         if earlier is not None:
             has_scale = earlier.state.scale is not None
@@ -549,6 +550,15 @@ def _check_batches(settings: Settings, n_rows: int) -> None:
         raise ValueError(
             f"normalization={name!r} needs 2 samples or more in a batch, got 1 sample (of "
             f"{n_rows}, with batch_size={settings.batch_size!r}): raise it, or take 'layer'."
+        )
+
+
+def _warn_of_column(y: Any, data: Data) -> None:
+    if np.ndim(data.y) == 1 and np.ndim(y) == 2:
+        warn(
+            "A column-vector y was passed when a 1d array was expected. Please change the shape of "
+            "y to (n_samples, ), for example using ravel().",
+            DataConversionWarning,
         )
 
 
