@@ -20,7 +20,7 @@ from ..heads.domains import is_count, is_number
 from ..training.checkpoints import write_checkpoint
 from ..training.warn import warn
 from .prediction import PARAMETERS
-from .scoring import find_scorer
+from .scoring import NotFiniteError, find_scorer
 
 try:  # scikit-learn 1.9 and later
     from sklearn.callback import CallbackSupportMixin, with_callbacks
@@ -276,7 +276,10 @@ class EarlyStopping(_Remembering):
 
     def _value(self, estimator: Any, X: Any, y: Any) -> float:
         if self._scorer is not None:
-            return float(self._scorer(estimator, *(self.data or (X, y))))
+            try:
+                return float(self._scorer(estimator, *(self.data or (X, y))))
+            except NotFiniteError:
+                return math.nan
         column = estimator.history_.get(self.metric)
         if column is None:
             raise ValueError(

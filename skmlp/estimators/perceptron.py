@@ -34,7 +34,7 @@ from ..training.state import State
 from ..training.warn import warn
 from .callbacks import CallbackSupportMixin, Watcher, with_callbacks
 from .data import Data, read_first_rows, read_rows, stand_in
-from .prediction import Fitted, FittedNetwork, Spares, published_parameters
+from .prediction import ORDINARY, Fitted, FittedNetwork, Spares, published_parameters
 from .scoring import (
     SCORED_ROWS,
     Score,
@@ -47,7 +47,6 @@ from .scoring import (
 from .settings import Settings, descriptions_of
 from .starts import Problem, Start, continued, fresh, resumed, streamed
 
-_ORDINARY = 1e6  # where parameters and inputs are no larger, what is computed of them is finite
 _NAMES_OF_INPUTS = ("n_features_in_", "feature_names_in_")
 
 ATTRIBUTES = """coefs_ : list of ndarray of shape (inputs, outputs)
@@ -355,6 +354,7 @@ class MultilayerPerceptron(CallbackSupportMixin, FittedNetwork):
         _warn_of_clipped_batches(settings, len(rows))
         if watcher is not None and watcher.wants_identity:
             state = replace(state, identity=problem.identity)
+        is_finite = _finiteness(objective, rows, problem.data.X)
         course = Course(
             theta,
             state,
@@ -364,6 +364,7 @@ class MultilayerPerceptron(CallbackSupportMixin, FittedNetwork):
             scores=self._scores(problem, start),
             watch=watcher,
             report=print if settings.verbose else None,
+            is_finite=is_finite,
         )
         descent = None
         if settings.solver is not None:
@@ -386,7 +387,7 @@ class MultilayerPerceptron(CallbackSupportMixin, FittedNetwork):
             outcome = train_full_batch(course, objective, rows)
         else:
             outcome = train_minibatches(course, descent)
-        if outcome.kind != "diverged" and not _is_finite(objective, rows, problem.data.X):
+        if outcome.kind != "diverged" and not is_finite():
             outcome = course.diverged("the last epoch", "lower learning_rate_init or alpha")
         return outcome, now() if is_part else course.state()
 
@@ -517,12 +518,19 @@ def _reused(spares: Spares, problem: Problem, start: Start) -> tuple[Objective, 
     return kept, start._replace(theta=kept.theta)
 
 
-def _is_finite(objective: Objective, rows: np.ndarray, X: Any) -> bool:
-    """Tell whether the objective is finite where the last step left theta."""
-    if max(_largest(objective.theta), _largest(X)) <= _ORDINARY:
-        return True
-    with running():
-        return math.isfinite(objective.predicted(rows))
+def _finiteness(objective: Objective, rows: np.ndarray, X: Any) -> Callable[[], bool]:
+    """Make what tells whether the objective is finite where theta stands."""
+    depth, dtype = objective.graph.network.depth, objective.theta.dtype
+    ordinary = min(ORDINARY, float(np.finfo(dtype).max) ** (1 / (3 * depth + 3)))
+    is_ordinary = _largest(X) <= ordinary
+
+    def is_finite() -> bool:
+        if is_ordinary and _largest(objective.theta) <= ordinary:
+            return True
+        with running():
+            return math.isfinite(objective.predicted(rows))
+
+    return is_finite
 
 
 def _largest(numbers: Any) -> float:

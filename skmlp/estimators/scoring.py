@@ -59,6 +59,10 @@ def evenly_spaced(rows: np.ndarray, most: int) -> np.ndarray:
     return rows[np.linspace(0, len(rows) - 1, most).astype(int)]
 
 
+class NotFiniteError(ValueError):
+    """An answer that a fitted network does not give, since it is no finite number."""
+
+
 # == scores ========================================================================================
 
 Score = Callable[[np.ndarray, Sample], float]  # of raw outputs for the rows of a sample
@@ -89,7 +93,10 @@ def scored_by(scorer: Callable[..., Any], estimator: Any) -> Score:
     def score(raw: np.ndarray, sample: Sample) -> float:  # noqa: ARG001, it looks for itself
         weights = sample.weights if takes_weights else None
         options = {} if weights is None else {"sample_weight": weights}
-        found = scorer(estimator, sample.X, sample.y, **options)
+        try:
+            found = scorer(estimator, sample.X, sample.y, **options)
+        except NotFiniteError:
+            return math.nan
         if not isinstance(found, Real):
             raise ValueError(f"scoring must return one number, got {found!r} of {scorer!r}.")
         return float(found)

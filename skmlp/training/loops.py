@@ -56,6 +56,8 @@ class Outcome:
 class Course:
     """A fit on its way: what the end of an epoch means, for both trainers.
 
+    `is_finite` tells whether the objective of theta, as it stands, is finite on all training rows.
+
     Attributes
     ----------
     shown : ndarray of shape (n_parameters,)
@@ -73,8 +75,10 @@ class Course:
         scores: Scores | None = None,
         watch: Watch | None = None,
         report: Report | None = None,
+        is_finite: Callable[[], bool] = lambda: True,
     ) -> None:
         self.theta, self.stopping, self._n_rows = theta, stopping, n_rows
+        self._is_finite = is_finite
         self._state, self._scores, self._watch, self._report = state, scores, watch, report
         self._loss_unit = loss_unit
         marks = state.marks or Marks.at_start(theta, -state.progress.best_loss)
@@ -161,6 +165,9 @@ class Course:
     def _keep(self, now: Progress, seen: dict[str, float], raw: np.ndarray, merit: float) -> None:
         _, history, was = self._done
         is_best, is_good = merit > was.merit, now.loss < was.good_loss
+        restores = self.stopping.restore_best
+        if restores and now.score is not None:
+            is_best = is_best and self._is_finite()  # a score may be of other rows, or of classes
         if is_best:
             now = replace(now, best_iter=len(history) + 1)
         marks = Marks(
@@ -169,7 +176,7 @@ class Course:
             good=was.last if is_good else was.good,
             good_iter=was.last_iter if is_good else was.good_iter,
             good_loss=now.loss if is_good else was.good_loss,
-            kept=self.shown if is_best or not self.stopping.restore_best else was.kept,
+            kept=was.kept if restores and now.best_iter and not is_best else self.shown,
             merit=merit if is_best else was.merit,
         )
         self._done = (now, history.after(seen), marks)
@@ -198,7 +205,8 @@ class Course:
     def ended(self, problem: str | None = None, kind: str = "") -> Outcome:
         """Give theta the parameters to keep, and tell how it ended."""
         marks = self.marks
-        use_good = kind == "diverged" and not self.stopping.restore_best
+        has_best = self.stopping.restore_best and self.progress.best_iter > 0
+        use_good = kind == "diverged" and not has_best
         self.theta[...] = marks.good if use_good else marks.kept
         return Outcome(problem, kind)
 
@@ -218,7 +226,10 @@ class Course:
         )
         if self.marks.good_iter == 0:
             raise ValueError(problem)
-        return self.ended(f"{problem} The best parameters so far are kept.", "diverged")
+        outcome = self.ended(f"{problem} The best parameters so far are kept.", "diverged")
+        if not self._is_finite():
+            raise ValueError(problem)
+        return outcome
 
     # -- lines for whoever reads -------------------------------------------------------------------
 
