@@ -32,6 +32,7 @@ from ..training.loops import Course, Descent, Outcome, train_full_batch, train_m
 from ..training.objective import LossGraph, Objective, loss_graph
 from ..training.state import State
 from ..training.warn import warn
+from .baseline import why_worse_than_constant
 from .callbacks import CallbackSupportMixin, Watcher, with_callbacks
 from .data import Data, read_first_rows, read_rows, stand_in
 from .prediction import ORDINARY, Fitted, FittedNetwork, Spares, published_parameters
@@ -264,9 +265,12 @@ class MultilayerPerceptron(CallbackSupportMixin, FittedNetwork):
             self._publish(problem, start.theta, state, state.finished(), Spares())
             if watcher is not None:
                 watcher.finish()
-            if outcome.kind in ("unconverged", "interrupted"):
-                category = UserWarning if outcome.kind == "interrupted" else ConvergenceWarning
-                warn(str(outcome.problem), category)
+            if outcome.kind == "interrupted":
+                warn(str(outcome.problem), UserWarning)
+            elif outcome.kind != "diverged":
+                why = why_worse_than_constant(problem, Fitted(self), state) or outcome.problem
+                if why is not None:
+                    warn(why, ConvergenceWarning)
         if outcome.kind == "diverged":
             raise ValueError(outcome.problem)
         return self
