@@ -50,7 +50,7 @@ CAUSES = {  # a model, X, y, the cause and the cure
         quick(solver="sgd", max_grad_norm=1.0),
         frame,
         y,
-        r"column 'Lot Area' of X has a standard deviation of [\d.]+e\+04: scale X, .* StandardScaler",
+        r"column 'Lot Area' of X has a standard deviation of [\d.]+e\+04: scale X, .*StandardSc",
     ),
     "inputs far from 0": (
         quick(max_iter=5),
@@ -66,7 +66,12 @@ CAUSES = {  # a model, X, y, the cause and the cure
         r'y has a mean of 1.8e\+05: set initial_output="data"',
     ),
     "small target": (quick(), X, 1e-6 * y, "y has a standard deviation of .*initial_output"),
-    "both": (quick(), 15 * X, 1e7 * y, "column . of X has .* and y has .*Scaler and set initial"),
+    "both": (
+        quick(),
+        15 * X,
+        1e7 + 1e7 * y,
+        "of X has .* and y has .*Scaler and set initial",
+    ),
     "rate": (quick(learning_rate_init=50.0), X, y, r"learning_rate_init \(now 50\): lower it"),
     "too short": (quick(max_iter=2), X, y + 2, "ended with max_iter=2: raise max_iter"),
     "at rest": (quick(max_iter=2, learning_rate="cosine"), X, y + 2, "max_iter=2: raise max_iter"),

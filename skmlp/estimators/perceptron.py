@@ -196,7 +196,8 @@ class MultilayerPerceptron(CallbackSupportMixin, FittedNetwork):
         Warns
         -----
         ConvergenceWarning
-            If training ended before it converged, with the cause and what to change.
+            If training ended before it converged, or with a larger loss on training rows than the
+            best constant has, with the cause and what to change.
         RuntimeWarning
             If the loss, a gradient or the parameters were no longer finite. The step is then not
             taken: training goes back to the best parameters so far with a new solver and half the
