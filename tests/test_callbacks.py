@@ -488,16 +488,19 @@ def rising(t):
 
 CAUSES = [
     ({"max_iter": 2}, "2 epochs are too few to tell more: raise max_iter"),
-    ({"max_iter": 20}, "the loss still improves: raise max_iter, or learning_rate_init"),
+    (
+        {"max_iter": 20},
+        "the loss still improves: raise max_iter, or learning_rate_init, with early_stopping=True",
+    ),
     (
         {"max_iter": 40, "learning_rate": rising, "learning_rate_init": 0.3},
         "the loss goes up and down: lower learning_rate_init",
     ),
     (
         {"max_iter": 8, "early_stopping": True},
-        "the validation score still improves: raise max_iter",
+        "the validation score still improves: raise max_iter, or learning_rate_init\\.",
     ),
-    ({"max_iter": 3, "solver": "lbfgs"}, "raise max_iter \\(now 3\\)"),
+    ({"max_iter": 3, "solver": "lbfgs"}, "raise max_iter \\(now 3\\).*, with early_stopping=True"),
     ({"max_fun": 4, "max_iter": 100, "solver": "lbfgs"}, "raise max_fun \\(now 4\\)"),
 ]
 
@@ -539,3 +542,26 @@ def test_what_a_callback_raises_is_its_own():
 
     with pytest.raises(PrunedError, match="now"):
         quick(MLPRegressor, Prunes()).fit(*data(MLPRegressor))
+
+
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+def test_a_convergence_warning_goes_by_the_validation_score_where_there_is_one(solver):
+    X, y = data(MLPRegressor)
+    noise = np.random.RandomState(0).normal(size=len(y))
+    model = quick(MLPRegressor, solver=solver, max_iter=40, tol=0)
+    with pytest.warns(ConvergenceWarning, match="and so does the validation score: raise max_iter"):
+        model.fit(X, y, X_val=X, y_val=y)
+    with pytest.warns(ConvergenceWarning, match="set early_stopping=True, which stops") as caught:
+        model.fit(X, noise, X_val=X, y_val=-noise)
+    assert f"was best in epoch {model.best_iter_}:" in str(caught[0].message)
+    assert "raise max_iter" not in str(caught[0].message)
+
+
+@protocol
+@unconverged
+def test_a_column_of_targets_is_warned_of_once_however_often_a_callback_looks_at_it():
+    X, y = data(MLPRegressor)
+    model = quick(MLPRegressor, GradientNorms())
+    with pytest.warns(UserWarning, match="column-vector") as caught:
+        model.fit(X, y[:, None])
+    assert len([w for w in caught if "column-vector" in str(w.message)]) == 1

@@ -393,7 +393,7 @@ OF_HEADS = {
     "negative_binomial": {"dispersion": 0.5},
     "gaussian_mixture": {"n_components": 2},
     "focal": {"gamma": 1.0},
-    "ordinal": {"prediction": "mode"},
+    "ordinal": {"prediction": "mode", "classes": (1, 0)},
 }
 
 

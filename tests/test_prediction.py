@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import sparse
 
@@ -192,3 +193,138 @@ def test_a_subclass_predicts_however_it_is_compared(members):
     expected = MLPRegressor((4,), max_iter=1, random_state=0).fit(X, X[:, 0]).predict(X)
     np.testing.assert_array_equal(model.predict(X), expected)
     np.testing.assert_array_equal(model.predict(X), expected)
+
+
+# -------------------- inputs that are too large
+
+
+ASKED = {
+    "predict": lambda model, X: model.predict(X),
+    "predict_proba": lambda model, X: model.predict_proba(X),
+    "predict_log_proba": lambda model, X: model.predict_log_proba(X),
+    "decision_function": lambda model, X: model.decision_function(X),
+    "predict_quantiles": lambda model, X: model.predict_quantiles(
+        X, getattr(model.head_, "levels", (0.1, 0.5, 0.9))
+    ),
+    "predict_distribution": lambda model, X: model.predict(X, return_std=True)[0],
+}
+HUGE = [1e3, 1e8, 1e30, 1e150, 1e160, 1e300, 1e308]
+
+
+def with_one_huge(X, row, size):
+    X = X.copy()
+    X[row] /= np.max(np.abs(X[row]))
+    X[row] *= size
+    return X
+
+
+@unconverged
+@pytest.mark.parametrize("size", HUGE)
+@pytest.mark.parametrize("name", HEADS)
+def test_an_answer_is_finite_or_refused_in_a_sentence_that_names_the_row(name, size):
+    model, X = fitted(name)
+    huge, column = with_one_huge(X, 7, size), int(np.argmax(np.abs(X[7])))
+    for method, ask in ASKED.items():
+        is_count = name in ("poisson", "negative_binomial")  # SciPy's quantiles of 1e150 never end
+        if not hasattr(model, method) or (is_count and method == "predict_quantiles"):
+            continue
+        try:
+            found = ask(model, huge)
+        except ValueError as error:
+            told = f"no finite answer in row 7 of X, whose largest number is {size:.3g} in column"
+            assert f"{told} {column}: " in str(error)  # noqa: PT017
+            assert size > 1e8 or method == "predict_quantiles"  # which a head may not have so far
+        else:
+            others = np.arange(len(X)) != 7
+            np.testing.assert_array_equal(found[others], ask(model, X)[others])
+            assert found.dtype.kind != "f" or np.isfinite(found).all()
+
+
+@unconverged
+@pytest.mark.parametrize("head", [name for name in HEADS if "numbers" not in HEADS[name].targets])
+def test_a_class_is_that_of_the_direction_however_far_or_refused(head):
+    """A linear network's class along a ray is settled long before 1e4."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(60, 3))
+    n = 3 if "multiclass" in HEADS[head].targets else 2
+    y = np.argmax(X[:, :n], axis=1) if n == 3 else (X[:, 0] > 0).astype(int)
+    model = MLPClassifier((), head=head, max_iter=50, random_state=0).fit(X, y)
+    settled, refused = model.predict(1e4 * X), 0
+    assert len(set(settled)) > 1
+    for size in HUGE[1:]:
+        for i in range(len(X)):
+            try:
+                assert model.predict(with_one_huge(X, i, size))[i] == settled[i]
+            except ValueError:
+                refused += size == 1e308
+    assert refused <= len(X)
+
+
+def test_without_the_check_a_row_that_overflows_is_the_first_class_in_silence(monkeypatch):
+    X, y = np.array([[1.0, 1.0], [-1.0, -1.0]]), np.array(["first", "second"])
+    model = MLPClassifier((), head="softmax", solver="lbfgs", alpha=0, random_state=0).fit(X, y)
+    model.coefs_[0][...] = [[-2, 2], [2, -2]]
+    with pytest.raises(ValueError, match=r"row 1 of X, whose largest number is 1.7e\+308 in"):
+        model.predict([[0.0, 1.0], [1.7e308, 1.7e308]])
+    monkeypatch.setattr(prediction.Fitted, "_check_finite", lambda *arguments: None)
+    assert list(model.predict([[0.0, 1.0], [1.7e308, 1.7e308]])) == ["first", "first"]
+
+
+class Naive(type(HEADS["softmax"]())):
+    """Probabilities that overflow where the raw outputs do not."""
+
+    def predict(self, raw):
+        return np.exp(raw) / np.sum(np.exp(raw), axis=1, keepdims=True)
+
+
+@dataclass(frozen=True)
+class Rooted(Linear):
+    """A prediction that is not finite for some raw outputs."""
+
+    def predict(self, raw):
+        return np.sqrt(raw)
+
+
+def test_a_head_of_ones_own_that_is_not_finite_is_named():
+    X = np.linspace(-1, 1, 20)[:, None]
+    classes = MLPClassifier((), head=Naive(), solver="lbfgs", random_state=0).fit(X, X[:, 0] > 0)
+    with pytest.raises(
+        ValueError, match=r"row 1 of X, and in 1 more, whose largest number is 1e\+05"
+    ):
+        classes.predict([[0.5], [1e5], [-1e5]])
+    numbers = MLPRegressor((), head=Rooted(), solver="lbfgs", random_state=0).fit(X, X[:, 0])
+    with pytest.raises(ValueError, match=r"the head Rooted\(\), is not finite there"):
+        numbers.predict(X)
+
+
+@unconverged
+def test_the_column_of_a_frame_is_named_and_sparse_rows_are_refused_too():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(30, 3))
+    model = MLPRegressor((4,), "identity", max_iter=2, random_state=0)
+    frame = pd.DataFrame(X, columns=["rooms", "Lot Area", "age"])
+    model.fit(frame, X[:, 0])
+    frame.loc[3, "Lot Area"] = 1.7e308
+    model.coefs_[0][...] = 9
+    with pytest.raises(ValueError, match=r"row 3 of X, .* is 1.7e\+308 in column 'Lot Area'"):
+        model.predict(frame)
+    model = MLPRegressor((4,), "identity", max_iter=2, random_state=0).fit(X, X[:, 0])
+    model.coefs_[0][...] = 9
+    with pytest.raises(ValueError, match=r"row 3 of X, .* in column 1: check its unit"):
+        model.predict(sparse.csr_array(frame.to_numpy()))
+    model.coefs_[0][...] = 1e200
+    model.coefs_[1][...] = 1e200
+    with pytest.raises(ValueError, match=r"row 0 of X, and in 29 more.*parameters are as large as"):
+        model.predict(X)
+
+
+@unconverged
+@pytest.mark.parametrize("scoring", [None, "loss", "neg_log_loss", "accuracy"])
+def test_answers_that_overflow_in_training_are_no_score(scoring):
+    """Rows to validate on that are too large for the network: no epoch is the best by them."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(40, 3))
+    model = MLPClassifier((9,), max_iter=3, random_state=0, scoring=scoring)
+    model.fit(X, X[:, 0] > 0, X_val=np.full((4, 3), 1.7e308), y_val=[False, True, True, False])
+    assert not np.isfinite(model.validation_scores_).any()
+    assert np.isfinite(model.predict_proba(X)).all()

@@ -248,6 +248,7 @@ def check(case, task):
         found = outputs(model, X)
     assert np.isfinite(found).all(), found
     assert all(np.isfinite(part).all() for part in [*model.coefs_, *model.intercepts_])
+    check_far_from_the_data(model)
     lengths = {len(column) for column in model.history_.values()}
     assert lengths == {max(1, model.n_iter_)}
     assert len(model.loss_curve_) == max(1, model.n_iter_)
@@ -255,6 +256,20 @@ def check(case, task):
     with np.errstate(all="ignore"):
         np.testing.assert_array_equal(outputs(pickle.loads(pickle.dumps(model)), X), found)
     return "fitted"
+
+
+def check_far_from_the_data(model):
+    """Whatever the inputs, answers are finite, or refused in a sentence."""
+    sizes = 10.0 ** np.arange(0, 309, 28)
+    far = np.outer(sizes, np.random.RandomState(0).normal(size=model.n_features_in_))
+    try:
+        with np.errstate(all="ignore"):
+            found = outputs(model, far)
+    except ValueError as error:
+        words = ("The network has no finite answer in row", "a value too large for float32")
+        assert any(some in str(error) for some in words)  # noqa: PT017
+    else:
+        assert np.isfinite(found).all()
 
 
 quiet = {"deadline": None, "suppress_health_check": list(HealthCheck), "database": None}

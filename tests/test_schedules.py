@@ -211,13 +211,17 @@ def test_a_schedule_that_comes_to_rest_has_not_failed_to_converge(schedule):
 
 @unconverged
 @pytest.mark.parametrize("solver", SOLVERS)
-@pytest.mark.parametrize("extra", [{"learning_rate": "cosine"}, {"averaging": 0.8}])
+@pytest.mark.parametrize(
+    "extra",
+    [{"learning_rate": lambda t: 1 - t / 2, "warmup": 0.5}, {"warmup": 0.5}, {"averaging": 0.8}],
+)
 def test_steps_of_a_stream_are_the_epochs_of_a_fit(extra, solver):
     X, y = data(MLPRegressor)
     settings = {"solver": solver, "shuffle": False, "max_iter": 4} | extra
     fitted, stream = quick(**settings).fit(X, y), quick(**settings)
     for _ in range(4):
-        stream.partial_fit(X, y)
+        stream = stream.partial_fit(X, y)
+        stream = stream if callable(stream.learning_rate) else pickle.loads(pickle.dumps(stream))
     np.testing.assert_allclose(parameters_of(stream), parameters_of(fitted), rtol=1e-12)
     assert stream.history_ == fitted.history_
     assert stream.best_iter_ == fitted.best_iter_ == 4
@@ -231,6 +235,47 @@ def test_another_rate_starts_a_streams_solver_anew():
     stream.partial_fit(X, y)
     assert stream.history_["learning_rate"] == [0.5, 0.5]
     assert len(stream.loss_curve_) == 3
+
+
+def spent(progress):
+    return max(0.0, 0.5 - progress)
+
+
+TO_REST = [*OF_PROGRESS, lambda t: 0.003 * (1 - t), spent, lambda t: 0]
+WITHOUT_END = [name for name in SCHEDULES if name not in OF_PROGRESS]
+WITHOUT_END += [lambda t: 1, np.cos, lambda t: 1e-3, lambda t: max(0.1, 1 - t)]
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+@pytest.mark.parametrize("schedule", TO_REST)
+@pytest.mark.parametrize("before", ["nothing", "fit", "stream"])
+def test_a_stream_refuses_a_schedule_that_comes_to_rest(before, schedule, solver):
+    X, y = data(MLPRegressor)
+    model = quick(solver=solver, n_iter_no_change=np.inf)
+    if before == "fit":
+        model.set_params(learning_rate="cosine").fit(X, y).set_params(learning_rate=schedule)
+    elif before == "stream":
+        model.partial_fit(X, y)
+    model.set_params(learning_rate=schedule, warmup=0.2)
+    kept = dict(vars(model))
+    name = repr(schedule) if isinstance(schedule, str) else schedule.__name__
+    with pytest.raises(ValueError, match=f"learning_rate={name} comes to rest after max_iter=5"):
+        model.partial_fit(X, y)
+    assert vars(model) == kept
+    with pytest.raises(ValueError, match="'constant', 'invscaling', 'adaptive'"):
+        model.partial_fit("no data, as the refusal comes first", y)
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+@pytest.mark.parametrize("schedule", WITHOUT_END)
+def test_a_stream_goes_on_learning_after_max_iter_calls(schedule, solver):
+    X, y = data(MLPRegressor)
+    stream = quick(solver=solver, learning_rate=schedule, warmup=0.5, max_iter=4)
+    for _ in range(12):
+        before = None if not hasattr(stream, "coefs_") else parameters_of(stream)
+        stream.partial_fit(X, y)
+        assert before is None or not np.array_equal(before, parameters_of(stream))
+    assert all(rate > 0 for rate in stream.history_["learning_rate"])
 
 
 # -------------------- solvers

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from scipy import sparse
 from sklearn import config_context
+from sklearn.base import clone
 from sklearn.datasets import make_classification, make_regression
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import (
@@ -123,8 +124,58 @@ def test_two_rows_are_set_aside_where_no_share_of_each_class_can_be(y):
     ],
 )
 def test_the_count_of_a_validation_set_too_small_is_true(y, fraction, told):
-    with pytest.raises(ValueError, match=f"validation_fraction={told}, but it takes 2"):
+    with pytest.raises(ValueError, match=f"validation_fraction={told}, but it takes 2") as caught:
         set_aside(y, validation_fraction=fraction)
+    small, large = "too small", "No sample is left to train on"
+    assert (small in str(caught.value)) == (len(y) < 4)
+    assert (large in str(caught.value)) == (len(y) == 4)
+    assert ("raise validation_fraction" in str(caught.value)) == (len(y) == 3)
+    assert ("lower validation_fraction" in str(caught.value)) == (len(y) == 4)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_rows_of_zero_weight_are_not_counted_as_samples(kind):
+    X, y, *_ = data(kind)
+    model = quick(kind, early_stopping=True)
+    with pytest.raises(ValueError, match=r"0\.1 of 2 samples of positive weight is 1, but"):
+        model.fit(X, y, np.arange(len(y)) < 2)
+
+
+def test_a_batch_is_counted_among_the_rows_that_stay_to_train_on():
+    model = quick(MLPRegressor, early_stopping=True, normalization="batch", batch_size="auto")
+    with pytest.raises(
+        ValueError, match=r"needs 2 samples or more in a batch, got 1 sample \(of 1"
+    ):
+        model.set_params(validation_fraction=0.5).fit(np.eye(3), np.arange(3.0))
+
+
+# -------------------- a warning of the data
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("solver", SOLVERS)
+@pytest.mark.parametrize("way", ["set aside", "given", "given, scored"])
+def test_a_column_of_targets_is_warned_of_once_a_fit(way, solver, kind):
+    X, y, X_val, y_val = data(kind)
+    columns = {"y": y[:, None]} | ({} if way == "set aside" else {"y_val": y_val[:, None]})
+    given = {"y": y} | ({} if way == "set aside" else {"X_val": X_val, "y_val": y_val})
+    scoring = {"scoring": "accuracy" if kind is MLPClassifier else "r2"} if "scored" in way else {}
+    model = quick(kind, solver=solver, early_stopping=way == "set aside", **scoring)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model.fit(X, **(given | columns))
+    (warning,) = caught
+    assert warning.filename == __file__
+    assert "column-vector" in str(warning.message)
+    expected = clone(model).fit(X, **given)
+    assert model.history_ == expected.history_
+
+
+def test_few_rows_of_many_classes_are_warned_of_by_no_epoch():
+    X = np.random.RandomState(0).normal(size=(60, 3))
+    y = np.arange(60) % 20
+    quick(MLPClassifier, early_stopping=True, validation_fraction=0.4).fit(X, y)
 
 
 # -------------------- a validation set of one's own

@@ -22,7 +22,7 @@ from ..heads.domains import is_count, is_number
 from ..training.checkpoints import write_checkpoint
 from ..training.warn import warn
 from .prediction import PARAMETERS
-from .scoring import find_scorer, one_score
+from .scoring import NotFiniteError, find_scorer, one_score
 
 try:  # scikit-learn 1.9 and later
     from sklearn.callback import CallbackSupportMixin, with_callbacks
@@ -300,8 +300,10 @@ class EarlyStopping(_Remembering):
 
     def _value(self, estimator: Any, X: Any, y: Any) -> float:
         if self._scorer is not None:
-            X, y = self.data or (X, y)
-            return one_score(self._scorer, estimator, X, y, name="metric")
+            try:
+                return one_score(self._scorer, estimator, *(self.data or (X, y)), name="metric")
+            except NotFiniteError:
+                return math.nan
         column = estimator.history_.get(self.metric)
         if column is None:
             raise ValueError(

@@ -89,7 +89,7 @@ def as_target(y: np.ndarray, given: Any) -> np.ndarray:
             "entries a sample."
         )
     check_finite(y, "y", given)
-    return column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
+    return column_or_1d(y) if y.ndim == 2 and y.shape[1] == 1 else y
 
 
 def stand_in(estimator: BaseEstimator) -> BaseEstimator:

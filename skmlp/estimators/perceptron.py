@@ -22,7 +22,7 @@ from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator
-from sklearn.exceptions import ConvergenceWarning
+from sklearn.exceptions import ConvergenceWarning, DataConversionWarning
 
 from ..engine import running
 from ..engine.words import shown
@@ -33,11 +33,12 @@ from ..training.loops import Course, Descent, Outcome, train_full_batch, train_m
 from ..training.objective import LossGraph, Objective, loss_graph
 from ..training.state import State
 from ..training.warn import warn
+from .baseline import why_worse_than_constant
 from .callbacks import CallbackSupportMixin, Watcher, with_callbacks
 from .data import Data, read_first_rows, read_rows, stand_in
 from .identity import are_same
 from .parameters import Parameters
-from .prediction import Fitted, FittedNetwork, Spares, published_parameters
+from .prediction import ORDINARY, Fitted, FittedNetwork, Spares, published_parameters
 from .scoring import (
     SCORED_ROWS,
     Score,
@@ -50,9 +51,7 @@ from .scoring import (
 )
 from .settings import Settings, descriptions_of
 from .starts import Problem, Start, continued, fresh, resumed, streamed
-from .verdict import verdict
 
-_ORDINARY = 1e6  # where parameters and inputs are no larger, what is computed of them is finite
 _NAMES_OF_INPUTS = ("n_features_in_", "feature_names_in_")
 
 ATTRIBUTES = """coefs_ : list of ndarray of shape (inputs, outputs)
@@ -198,8 +197,8 @@ class MultilayerPerceptron(CallbackSupportMixin, Parameters, FittedNetwork):
         Warns
         -----
         ConvergenceWarning
-            If training ended before it converged, or if its mean loss on the training data is above
-            that of the best constant; with the cause and what to change.
+            If training ended before it converged, or with a larger loss on training rows than the
+            best constant has, with the cause and what to change.
         RuntimeWarning
             If the loss, a gradient or the parameters were no longer finite. The step is then not
             taken: training goes back to the best parameters so far with a new solver and half the
@@ -266,14 +265,15 @@ class MultilayerPerceptron(CallbackSupportMixin, Parameters, FittedNetwork):
             start = fresh(problem) if begin is None else begin(problem)
             objective = _objective(problem, start)
             outcome, state = self._train(problem, start, objective, watcher)
-            said = verdict(problem, objective, state.training_rows, outcome, state.progress.n_iter)
             self._publish(problem, start.theta, state, state.finished(), Spares())
             if watcher is not None:
                 watcher.finish()
             if outcome.kind == "interrupted":
                 warn(str(outcome.problem), UserWarning)
-            if said is not None or outcome.kind == "unconverged":
-                warn(said or str(outcome.problem), ConvergenceWarning)
+            elif outcome.kind != "diverged":
+                why = why_worse_than_constant(problem, Fitted(self), state) or outcome.problem
+                if why is not None:
+                    warn(why, ConvergenceWarning)
         if outcome.kind == "diverged":
             raise ValueError(outcome.problem)
         return self
@@ -281,9 +281,8 @@ class MultilayerPerceptron(CallbackSupportMixin, Parameters, FittedNetwork):
     def _stream(self, X: Any, y: Any, sample_weight: Any, classes: Any = None) -> Self:
         """Go through one part of a stream, once."""
         settings, earlier = Settings.of(self), None
+        settings.check_stream()
         target_of = partial(self._kind.of_stream, settings, classes)
-        if settings.early_stopping:
-            raise ValueError("partial_fit does not support early_stopping=True")
         if hasattr(self, "coefs_"):
             earlier = Fitted(self)
             target_of = partial(earlier.target.streamed, settings, classes)
@@ -319,15 +318,16 @@ class MultilayerPerceptron(CallbackSupportMixin, Parameters, FittedNetwork):
         data, target = read_first_rows(
             names, *given[:3], self._kind, target_of, precision, reset=earlier is None
         )
+        _warn_of_column(given.y, data)
         if settings.class_weight is not None:
             weights = target.weigh(settings.class_weight, data.Y, data.weights)
             data = replace(data, weights=weights)
-        _check_batches(settings, len(data.rows))
         validation = _validation(settings, names, given, target, data.Y.dtype)
         split = None
         if settings.early_stopping and validation is None and len(data.rows):  # or refused as such
             strata = target.strata(data.Y)
-            split = ValidationSplit(data.rows, strata, settings.validation_fraction)
+            split = ValidationSplit(data, strata, settings.validation_fraction)
+        _check_batches(settings, len(data.rows) if split is None else split.n_training)
         has_scale = settings.initial_output == "data"
         if earlier is not None:
             has_scale = earlier.state.scale is not None
@@ -361,6 +361,7 @@ class MultilayerPerceptron(CallbackSupportMixin, Parameters, FittedNetwork):
         _warn_of_clipped_batches(settings, len(rows))
         if watcher is not None and watcher.wants_identity:
             state = replace(state, identity=problem.identity)
+        is_finite = _finiteness(objective, rows, problem.data.X)
         course = Course(
             theta,
             state,
@@ -370,6 +371,7 @@ class MultilayerPerceptron(CallbackSupportMixin, Parameters, FittedNetwork):
             scores=self._scores(problem, start, is_part=is_part),
             watch=watcher,
             report=print if settings.verbose else None,
+            is_finite=is_finite,
         )
         descent = None
         if settings.solver is not None:
@@ -391,7 +393,7 @@ class MultilayerPerceptron(CallbackSupportMixin, Parameters, FittedNetwork):
             outcome = train_full_batch(course, objective, rows)
         else:
             outcome = train_minibatches(course, descent)
-        if outcome.kind != "diverged" and not _is_finite(objective, rows, problem.data.X):
+        if outcome.kind != "diverged" and not is_finite():
             culprit = course.culprit(lambda theta: objective.culprit(theta, rows))
             outcome = course.diverged(
                 "the last epoch", "lower learning_rate_init or alpha", culprit
@@ -532,12 +534,19 @@ def _reused(spares: Spares, problem: Problem, start: Start) -> tuple[Objective, 
     return kept, start._replace(theta=kept.theta)
 
 
-def _is_finite(objective: Objective, rows: np.ndarray, X: Any) -> bool:
-    """Tell whether the objective is finite where the last step left theta."""
-    if max(_largest(objective.theta), _largest(X)) <= _ORDINARY:
-        return True
-    with running(), objective.threads(len(rows)):
-        return math.isfinite(objective.predicted(rows))
+def _finiteness(objective: Objective, rows: np.ndarray, X: Any) -> Callable[[], bool]:
+    """Make what tells whether the objective is finite where theta stands."""
+    depth, dtype = objective.graph.network.depth, objective.theta.dtype
+    ordinary = min(ORDINARY, float(np.finfo(dtype).max) ** (1 / (3 * depth + 3)))
+    is_ordinary = _largest(X) <= ordinary
+
+    def is_finite() -> bool:
+        if is_ordinary and _largest(objective.theta) <= ordinary:
+            return True
+        with running(), objective.threads(len(rows)):
+            return math.isfinite(objective.predicted(rows))
+
+    return is_finite
 
 
 def _largest(numbers: Any) -> float:
@@ -565,6 +574,15 @@ def _check_batches(settings: Settings, n_rows: int) -> None:
         raise ValueError(
             f"normalization={name!r} needs 2 samples or more in a batch, got 1 sample (of "
             f"{n_rows}, with batch_size={shown(settings.batch_size)}): raise it, or take 'layer'."
+        )
+
+
+def _warn_of_column(y: Any, data: Data) -> None:
+    if np.ndim(data.y) == 1 and np.ndim(y) == 2:
+        warn(
+            "A column-vector y was passed when a 1d array was expected. Please change the shape of "
+            "y to (n_samples, ), for example using ravel().",
+            DataConversionWarning,
         )
 
 

@@ -21,12 +21,14 @@ from sklearn.utils.validation import check_is_fitted
 
 from ..engine import BATCH, ComputationGraph, Expression, Plan, Program, variable
 from ..engine.words import shown
+from ..heads import HEADS
 from ..network.network import Network, values_of
 from ..training.objective import LossGraph, Objective
+from ..training.solvers import is_finite
 from ..training.state import State
 from .answers import Answers
 from .data import Data, check_inputs, read_rows, within
-from .scoring import SCORED_ROWS, evenly_spaced
+from .scoring import SCORED_ROWS, NotFiniteError, evenly_spaced
 from .settings import takes_sparse
 
 # The parts of a layer that are published in lists of their own; the output layer has the first two.
@@ -40,6 +42,7 @@ PUBLISHED = {
 FURTHER = "layer_parameters_"  # for each hidden layer, its parts of other names
 PARAMETERS = (*PUBLISHED.values(), FURTHER)
 
+ORDINARY = 1e6  # where parameters and inputs are no larger, what is computed of them is finite
 KEPT_BYTES = 1 << 14  # of the buffers of a program that waits for the next prediction
 _ANSWERED_ROWS = 1 << 14
 _BLOCK_BYTES = 1 << 20  # of a block's widest array; threads get in each other's way less
@@ -195,14 +198,19 @@ class Fitted:
             return compute()
 
     def answers(self, X: Any, answer: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-        """Compute what raw outputs say, so many rows at a time that memory is for answers alone."""
+        """Compute what raw outputs say, so many rows at a time that memory is for answers alone.
+
+        Raises a NotFiniteError where they, or what they say, are not finite.
+        """
         n = X.shape[0]
         with self.computing(X, -1) as compute:
 
             def part(start: int) -> np.ndarray:
                 raw = compute(slice(start, start + _ANSWERED_ROWS))
                 with np.errstate(all="ignore"):
-                    return answer(raw)
+                    said = answer(raw)
+                    self._check_finite(X, start, raw, said)
+                return said
 
             answers = part(0)
             if n <= _ANSWERED_ROWS:
@@ -212,6 +220,38 @@ class Fitted:
             for start in range(_ANSWERED_ROWS, n, _ANSWERED_ROWS):
                 whole[start : start + _ANSWERED_ROWS] = part(start)
             return whole
+
+    def _check_finite(self, X: Any, start: int, raw: np.ndarray, said: np.ndarray) -> None:
+        """Refuse raw outputs and answers of rows of X, from `start` on, that are not finite.
+
+        Of a class it is the prediction behind it that has to be; our own heads see to that.
+        """
+        head = self.target.head
+        if said.dtype.kind != "f":
+            said = raw if type(head) in HEADS.values() else head.predict(raw)
+        for numbers in (raw, said):
+            if not is_finite(numbers.ravel()):
+                is_wrong = ~np.isfinite(numbers).reshape(len(numbers), -1).all(axis=1)
+                raise self._not_finite(X, start, is_wrong)
+
+    def _not_finite(self, X: Any, start: int, is_wrong: np.ndarray) -> NotFiniteError:
+        """Say in which rows of X the network has no finite answer, and why."""
+        row = start + int(np.argmax(is_wrong))
+        inputs = np.abs(np.ravel(X[[row]] if isinstance(X, np.ndarray) else X[[row]].toarray()))
+        column = int(np.argmax(inputs))
+        name = self._seen.get("feature_names_in_", range(len(inputs)))[column]
+        largest = max(float(np.max(np.abs(x), initial=0)) for x in self.arrays if x is not None)
+        if inputs[column] > ORDINARY:
+            cause = "check its unit, or clip it to the range of the training data"
+        elif largest > ORDINARY:
+            cause = f"parameters are as large as {largest:.2g}, so scale X and y and fit again"
+        else:
+            cause = f"an activation, or the head {self.target.head!r}, is not finite there"
+        others = f", and in {np.sum(is_wrong) - 1} more" if np.sum(is_wrong) > 1 else ""
+        return NotFiniteError(
+            f"The network has no finite answer in row {row} of X{others}, whose largest number is "
+            f"{inputs[column]:.3g} in column {name!r}: {cause}."
+        )
 
 
 class _Answering(NamedTuple):
@@ -289,7 +329,13 @@ class FittedNetwork(Answers, BaseEstimator):
     def _raw(self, X: Any) -> tuple[Any, np.ndarray]:
         """Return the target and the raw outputs."""
         fitted = Fitted(self)
-        return fitted.target, fitted.layer(fitted.checked(X), -1)
+        head = fitted.target.head
+
+        def with_prediction(raw: np.ndarray) -> np.ndarray:  # so that both are checked
+            return np.hstack([raw, head.predict(raw).reshape(len(raw), -1)])
+
+        found = fitted.answers(fitted.checked(X), with_prediction)
+        return fitted.target, np.ascontiguousarray(found[:, : head.n_raw(fitted.target.n_targets)])
 
     def hidden_layer_output(self, X: Any, layer: Any = -1) -> np.ndarray:
         """Compute the learned features: the activations of a hidden layer.

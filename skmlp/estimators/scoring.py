@@ -67,6 +67,10 @@ def evenly_spaced(rows: np.ndarray, most: int) -> np.ndarray:
     return rows[np.linspace(0, len(rows) - 1, most).astype(int)]
 
 
+class NotFiniteError(ValueError):
+    """An answer that a fitted network does not give, since it is no finite number."""
+
+
 # == scores ========================================================================================
 
 Score = Callable[[np.ndarray, Sample], float]  # of raw outputs for the rows of a sample
@@ -105,6 +109,8 @@ def scored_by(scorer: Callable[..., Any], estimator: Any, classes: Any = None) -
         options: dict[str, Any] = {} if weights is None else {"sample_weight": weights}
         try:
             return one_score(scorer, estimator, sample.X, sample.y, **options)
+        except NotFiniteError:
+            return math.nan
         except ValueError:
             if classes is None or not hasattr(scorer, "set_score_request"):
                 raise
@@ -196,7 +202,8 @@ class ValidationSplit:
     are no shares to keep, and rows are drawn without regard to classes.
     """
 
-    def __init__(self, rows: np.ndarray, strata: np.ndarray | None, fraction: float) -> None:
+    def __init__(self, data: Data, strata: np.ndarray | None, fraction: float) -> None:
+        rows = data.rows
         self._shared, self._alone, self._strata = rows, rows[:0], None
         self._size = _validation_size(len(rows), fraction)
         if strata is not None:
@@ -207,11 +214,14 @@ class ValidationSplit:
                 self._shared, self._alone = shared, rows[counts[members] == 1]
                 self._strata, self._size = strata[shared], size
         if not 2 <= self._size < len(rows):
-            raise ValueError(
-                f"The validation set is too small: validation_fraction={fraction} of {len(rows)} "
-                f"samples is {self._size}, but it takes 2 to validate on and 1 to train on; "
-                "raise validation_fraction, give more samples, or set early_stopping=False."
-            )
+            counted = "samples" if len(rows) == len(data.Y) else "samples of positive weight"
+            samples = f"{len(rows)} {counted}"
+            raise ValueError(_why_no_split(samples, len(rows), self._size, fraction))
+
+    @property
+    def n_training(self) -> int:
+        """The number of rows that stay."""
+        return len(self._shared) + len(self._alone) - self._size
 
     def draw(self, rng: np.random.RandomState) -> tuple[np.ndarray, np.ndarray]:
         """Return training rows and validation rows, drawn as scikit-learn draws them."""
@@ -219,6 +229,17 @@ class ValidationSplit:
             self._shared, random_state=rng, test_size=self._size, stratify=self._strata
         )
         return np.concatenate([train, self._alone]), validation
+
+
+def _why_no_split(samples: str, n_rows: int, size: int, fraction: float) -> str:
+    """Say why so many of the rows cannot be set aside, and what would help."""
+    what = "No sample is left to train on" if size >= 2 else "The validation set is too small"
+    cure = "lower validation_fraction" if size >= 2 else "raise validation_fraction"
+    cure = f"{cure}, give more samples" if n_rows > 2 else "give more samples"
+    return (
+        f"{what}: validation_fraction={fraction} of {samples} is {size}, but it takes 2 to "
+        f"validate on and 1 to train on; {cure}, or set early_stopping=False."
+    )
 
 
 def _validation_size(n_rows: int, fraction: float) -> int:

@@ -28,7 +28,7 @@ from ..network.initializers import INITIALIZERS
 from ..network.layers import LAYERS, Layer
 from ..network.network import Network
 from ..training.loops import Stepping
-from ..training.schedules import SCHEDULES, Constant, ends_at_zero, schedule_of
+from ..training.schedules import SCHEDULES, Constant, ends_at_zero, needs_end, schedule_of
 from ..training.solvers import SOLVERS, Solver
 from ..training.state import Stopping
 from .names import refusal
@@ -252,6 +252,7 @@ class Settings:
     solver_options: Mapping[str, Any]
     alpha: float
     batch_size: int | str
+    learning_rate: Any
     schedule: Constant
     ends_at_zero: bool
     max_iter: int
@@ -324,6 +325,19 @@ class Settings:
             self.max_grad_norm,
             self.averaging,
         )
+
+    def check_stream(self) -> None:
+        """Refuse what has no meaning in a stream, of which nobody knows the end."""
+        if self.early_stopping:
+            raise ValueError("partial_fit does not support early_stopping=True")
+        if needs_end(self.learning_rate):
+            name = getattr(self.learning_rate, "__name__", repr(self.learning_rate))
+            without = [repr(x) for x, kind in SCHEDULES.items() if isinstance(kind, type)]
+            raise ValueError(
+                f"partial_fit goes on without an end, and learning_rate={name} comes to rest after "
+                f"max_iter={self.max_iter} epochs: take {', '.join(without)}, or a function of "
+                "progress that ends above 0."
+            )
 
     def shape(self, inputs: int, head: Head, n_targets: int) -> tuple[Any, ...]:
         """Return what a `Network` for so many inputs, a head and its targets is made of."""
@@ -552,7 +566,7 @@ learning_rate : str or callable, default="constant"
     stochastic solver, and for each step: {schedules}, or any function of progress in [0, 1], the
     share that this fit has seen of max_iter times the samples; it returns what learning_rate_init
     is multiplied by. Those with a name come to rest after max_iter epochs, which is then no lack
-    of convergence.
+    of convergence; `partial_fit`, which has no end, refuses whatever comes to rest.
 learning_rate_init : float, default=0.001
     The rate that stochastic solvers start with, positive.
 power_t : float, default=0.5

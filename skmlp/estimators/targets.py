@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
-from sklearn.metrics import accuracy_score, r2_score
+from sklearn.metrics import r2_score
 from sklearn.utils.multiclass import check_classification_targets, type_of_target, unique_labels
 
 from ..engine.words import shown
@@ -368,7 +368,9 @@ class Classes(Target):
         """Return the accuracy of raw outputs; NaN where they are not finite."""
         if not np.isfinite(raw).all():
             return float("nan")
-        return float(accuracy_score(self.codes(Y), self.classify(raw), sample_weight=weights))
+        is_right = self.codes(Y) == self.classify(raw)
+        is_right = is_right.all(axis=1) if is_right.ndim == 2 else is_right
+        return float(np.average(is_right, weights=weights))
 
     def codes(self, columns: np.ndarray) -> np.ndarray:
         """Return the class of each row (labels: 0 or 1 for each column) as a number."""

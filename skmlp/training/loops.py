@@ -61,6 +61,8 @@ class Diverged(ValueError):  # noqa: N818, a state of training, which is the err
 class Course:
     """A fit on its way: what the end of an epoch means, for both trainers.
 
+    `is_finite` tells whether the objective of theta, as it stands, is finite on all training rows.
+
     Attributes
     ----------
     shown : ndarray of shape (n_parameters,)
@@ -78,8 +80,10 @@ class Course:
         scores: Scores | None = None,
         watch: Watch | None = None,
         report: Report | None = None,
+        is_finite: Callable[[], bool] = lambda: True,
     ) -> None:
         self.theta, self.stopping, self._n_rows = theta, stopping, n_rows
+        self._is_finite = is_finite
         self._state, self._scores, self._watch, self._report = state, scores, watch, report
         self._loss_unit = loss_unit
         marks = state.marks or Marks.at_start(theta, -state.progress.best_loss)
@@ -167,6 +171,9 @@ class Course:
     def _keep(self, now: Progress, seen: dict[str, float], raw: np.ndarray, merit: float) -> None:
         _, history, was = self._done
         is_best, is_good = merit > was.merit, now.loss < was.good_loss
+        restores = self.stopping.restore_best
+        if restores and now.score is not None:
+            is_best = is_best and self._is_finite()  # a score may be of other rows, or of classes
         if is_best:
             now = replace(now, best_iter=len(history) + 1)
         marks = Marks(
@@ -175,7 +182,7 @@ class Course:
             good=was.last if is_good else was.good,
             good_iter=was.last_iter if is_good else was.good_iter,
             good_loss=now.loss if is_good else was.good_loss,
-            kept=self.shown if is_best or not self.stopping.restore_best else was.kept,
+            kept=was.kept if restores and now.best_iter and not is_best else self.shown,
             merit=merit if is_best else was.merit,
         )
         self._done = (now, history.after(seen), marks)
@@ -204,7 +211,8 @@ class Course:
     def ended(self, problem: str | None = None, kind: str = "") -> Outcome:
         """Give theta the parameters to keep, and tell how it ended."""
         marks = self.marks
-        use_good = kind == "diverged" and not self.stopping.restore_best
+        has_best = self.stopping.restore_best and self.progress.best_iter > 0
+        use_good = kind == "diverged" and not has_best
         self.theta[...] = marks.good if use_good else marks.kept
         return Outcome(problem, kind)
 
@@ -224,7 +232,10 @@ class Course:
         )
         if self.marks.good_iter == 0:
             raise Diverged(problem)
-        return self.ended(f"{problem} The best parameters so far are kept.", "diverged")
+        outcome = self.ended(f"{problem} The best parameters so far are kept.", "diverged")
+        if not self._is_finite():
+            raise ValueError(problem)
+        return outcome
 
     def culprit(self, found_at: Callable[[np.ndarray], str | None]) -> str | None:
         """Say which activation is not finite where it should be, now or at the last epoch's end."""
@@ -528,25 +539,47 @@ def _warn_of_retreat(epoch: str, rate: float, retreats: int, culprit: str | None
 
 def _too_few_epochs(course: Course) -> str:
     """Say why the most epochs were not enough, by how the loss or the score went at last."""
-    stopping = course.stopping
-    name = "validation_score" if stopping.by_score else "loss"
-    values = course.history.column(name)
-    few = max(1, min(10, len(values) // 2))
-    late, early = np.mean(values[-few:]), np.mean(values[-2 * few : -few] or values[:1])
-    gain = late - early if stopping.by_score else early - late
-    what = "validation score" if stopping.by_score else "loss"
+    what = "validation score" if course.stopping.by_score else "loss"
+    values = course.history.column(what.replace(" ", "_"))
+    gain = _gain(values) if course.stopping.by_score else -_gain(values)
     if len(values) < 4:
         cause = f"{len(values)} epochs are too few to tell more: raise max_iter"
     elif gain > 0:
-        cause = f"the {what} still improves: raise max_iter, or learning_rate_init"
+        cause = f"the {what} still improves" + _until_the_score_falls(
+            course, "raise max_iter, or learning_rate_init"
+        )
     else:
         cause = (
             f"the {what} goes up and down: lower learning_rate_init, raise batch_size, or let "
             'learning_rate="cosine" bring the rate down'
         )
     return (
-        f"Stochastic Optimizer: Maximum iterations ({stopping.max_iter}) reached and the "
+        f"Stochastic Optimizer: Maximum iterations ({course.stopping.max_iter}) reached and the "
         f"optimization hasn't converged yet: {cause}."
+    )
+
+
+def _gain(values: list[float]) -> float:
+    """Return how much larger the last epochs' values are than those of as many before."""
+    few = max(1, min(10, len(values) // 2))
+    return float(np.mean(values[-few:]) - np.mean(values[-2 * few : -few] or values[:1]))
+
+
+def _until_the_score_falls(course: Course, to_go_on: str) -> str:
+    """Say how to go on, and when not to: a validation score tells, or would, where more is less."""
+    if course.stopping.by_score:
+        return f": {to_go_on}"
+    scores = course.history.column("validation_score")
+    if not scores:
+        return (
+            f": {to_go_on}, with early_stopping=True where a validation score is to tell when it "
+            "is enough"
+        )
+    if _gain(scores) > 0:
+        return f", and so does the validation score: {to_go_on}"
+    return (
+        f", but the validation score does not, and was best in epoch {course.progress.best_iter}: "
+        "set early_stopping=True, which stops there and keeps that epoch"
     )
 
 
@@ -603,20 +636,24 @@ def train_full_batch(course: Course, objective: Objective, rows: np.ndarray) -> 
         return course.diverged(f"iteration {result.nit}", 'use dtype="float64"', culprit)
     if course.progress.n_iter == 0:  # it started where the gradient is below tol
         course.start_at(loss)
-    problem = _lbfgs_problem(result, stopping)
+    problem = _lbfgs_problem(result, course)
     return course.ended(problem, "unconverged" if problem else "")
 
 
-def _lbfgs_problem(result: Any, stopping: Stopping) -> str | None:
+def _lbfgs_problem(result: Any, course: Course) -> str | None:
+    stopping = course.stopping
     if result.status == 0:
         return None
+    scaled = ", or scale the data (StandardScaler)"
     if result.status == 1 and result.nfev >= stopping.max_fun:
-        what = f"raise max_fun (now {stopping.max_fun})"
+        what = f": raise max_fun (now {stopping.max_fun}){scaled}"
     elif result.status == 1:
-        what = f"raise max_iter (now {stopping.max_iter})"
+        to_go_on = f"raise max_iter (now {stopping.max_iter}){scaled}"
+        what = ": the loss still improves" + _until_the_score_falls(course, to_go_on)
     else:
-        what = 'no step along the line of search was good enough: raise tol, use dtype="float64"'
+        what = ': no step along the line of search was good enough: raise tol, use dtype="float64"'
+        what += scaled
     return (
         f"lbfgs failed to converge after {result.nit} iteration(s) (status={result.status}, "
-        f"{result.message}): {what}, or scale the data (StandardScaler)."
+        f"{result.message}){what}."
     )

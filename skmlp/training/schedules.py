@@ -16,6 +16,7 @@ from typing import Any
 from ..engine.values import told
 
 SMALLEST_RATE = 1e-6  # where the adaptive schedule gives up, as scikit-learn's
+SMALLEST_SHARE = 0.01  # of what the rate was; a schedule that ends below it comes to rest
 
 Factor = Callable[[float], float]  # of progress in [0, 1]: what learning_rate_init is multiplied by
 
@@ -148,7 +149,7 @@ def schedule_of(
         factor = found
     elif by_epochs:
         kind = found
-    return kind(rate_init, power_t, _warmed_up(factor, warmup) if warmup > 0 else factor)
+    return kind(rate_init, power_t, WarmedUp(factor, warmup) if warmup > 0 else factor)
 
 
 @dataclass(frozen=True)
@@ -178,11 +179,20 @@ class Checked:
         )
 
 
-def _warmed_up(factor: Factor | None, warmup: float) -> Factor:
-    def warmed(progress: float) -> float:
-        return min(1.0, progress / warmup) * (1.0 if factor is None else factor(progress))
+@dataclass(frozen=True)
+class WarmedUp:
+    """A factor that rises from 0 first: min(1, progress / warmup), times another factor if any.
 
-    return warmed
+    Two of the same are equal, so that a stream knows its schedule again.
+    """
+
+    factor: Factor | None
+    warmup: float
+
+    def __call__(self, progress: float) -> float:
+        """Return what learning_rate_init is multiplied by."""
+        rise = min(1.0, progress / self.warmup)
+        return rise if self.factor is None else rise * self.factor(progress)
 
 
 def ends_at_zero(learning_rate: Any) -> bool:
@@ -193,5 +203,18 @@ def ends_at_zero(learning_rate: Any) -> bool:
     >>> ends_at_zero("cosine"), ends_at_zero("adaptive"), ends_at_zero(lambda progress: 0)
     (True, False, False)
     """
-    found = SCHEDULES.get(learning_rate) if isinstance(learning_rate, str) else None
-    return found is not None and not isinstance(found, type) and found(1.0) < 0.01
+    return isinstance(learning_rate, str) and needs_end(learning_rate)
+
+
+def needs_end(learning_rate: str | Factor) -> bool:
+    """Tell whether a schedule comes to rest at progress 1, so that nothing may go on behind it.
+
+    Examples
+    --------
+    >>> needs_end("one_cycle"), needs_end("invscaling"), needs_end(lambda progress: 1 - progress)
+    (True, False, True)
+    """
+    found = SCHEDULES[learning_rate] if isinstance(learning_rate, str) else learning_rate
+    if isinstance(found, type):
+        return False
+    return found(1.0) <= SMALLEST_SHARE * max(found(progress) for progress in (0.25, 0.5, 0.75))
