@@ -494,7 +494,7 @@ CAUSES = [
     ),
     (
         {"max_iter": 40, "learning_rate": rising, "learning_rate_init": 0.3},
-        "the loss goes up and down: lower learning_rate_init",
+        "the loss (goes|went) up and down.*: lower (learning_rate_init|it)",
     ),
     (
         {"max_iter": 8, "early_stopping": True},

@@ -135,7 +135,7 @@ def one_score(
     needed, called = f"{name} must return one number", f"{name_of(scorer)}(estimator, X, y)"
     try:
         found = scorer(estimator, X, y, **options)
-    except Warning:  # where the user has made errors of them
+    except (NotFiniteError, Warning):  # of the network, or made errors by the user
         raise
     except Exception as error:
         raise ValueError(f"{needed}, but {called} {told(error)}.") from error
