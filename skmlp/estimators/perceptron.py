@@ -578,7 +578,8 @@ def _check_batches(settings: Settings, n_rows: int) -> None:
 
 
 def _warn_of_column(y: Any, data: Data) -> None:
-    if np.ndim(data.y) == 1 and np.ndim(y) == 2:
+    given = y if hasattr(y, "ndim") else np.asarray(y)
+    if data.y.ndim == 1 and given.ndim == 2:
         warn(
             "A column-vector y was passed when a 1d array was expected. Please change the shape of "
             "y to (n_samples, ), for example using ravel().",
