@@ -9,7 +9,7 @@ from sklearn.compose import TransformedTargetRegressor
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import MinMaxScaler, PowerTransformer, RobustScaler, StandardScaler
 
 from skmlp import MLPRegressor
 from skmlp.heads import HEADS, Quantile
@@ -76,6 +76,42 @@ def test_quantiles_come_through_a_monotone_transform_of_the_target():
     np.testing.assert_allclose(found, np.exp(plain.predict_interval(X, 0.8)), rtol=1e-12)
 
 
+@pytest.mark.parametrize("scaler", [StandardScaler(), MinMaxScaler(), RobustScaler()], ids=str)
+def test_scalers_of_the_target_take_each_end_back(scaler):
+    model = TransformedTargetRegressor(network(), transformer=scaler).fit(X, y)
+    found, last = model.predict(X, coverage=0.8), model.regressor_.predict_interval(X, 0.8)
+    ends = [model.transformer_.inverse_transform(end[:, None])[:, 0] for end in last.T]
+    np.testing.assert_allclose(found, np.stack(ends, axis=1), rtol=1e-12)
+    one = model.predict(X, quantiles=0.9)
+    np.testing.assert_allclose(one, found[:, 1], rtol=1e-12)
+
+
+def test_what_a_transform_of_the_target_cannot_map_is_never_a_number():
+    model = TransformedTargetRegressor(network(), func=np.log, inverse_func=np.exp).fit(X, y)
+    for option in ("return_std", "return_distribution"):
+        with pytest.raises(AttributeError, match="ndim"):
+            model.predict(X, **{option: True})
+    counts = TransformedTargetRegressor(network(), transformer=PowerTransformer()).fit(X, y)
+    assert counts.predict(X, quantiles=0.5).shape == (60,)
+    with pytest.raises(ValueError, match="has 2 features, but PowerTransformer is expecting 1"):
+        counts.predict(X, coverage=0.9)
+
+
+def test_a_decreasing_transform_of_the_target_swaps_the_ends():
+    functions = {"func": np.negative, "inverse_func": np.negative}
+    low, high = (
+        TransformedTargetRegressor(network(), **functions).fit(X, y).predict(X, coverage=0.8).T
+    )
+    assert (low > high).all()
+
+
+def test_several_targets_have_their_own_intervals():
+    model = make_pipeline(StandardScaler(), network()).fit(X, np.stack([y, -y], axis=1))
+    assert model.predict(X, coverage=0.8).shape == (60, 2, 2)
+    assert model.predict(X, quantiles=[0.1, 0.5, 0.9]).shape == (60, 2, 3)
+    assert model.predict(X, quantiles=0.5).shape == (60, 2)
+
+
 def test_routing_hands_on_what_is_asked_for():
     with sklearn.config_context(enable_metadata_routing=True):
         last = network().set_predict_request(coverage=True)
@@ -88,8 +124,18 @@ def test_routing_hands_on_what_is_asked_for():
     [
         ({"coverage": 0.9, "quantiles": [0.5]}, "got coverage=0.9 and quantiles="),
         ({"coverage": 0.9, "return_std": True}, "got coverage=0.9 and return_std=True"),
-        ({"coverage": 1.0}, r"coverage must be a number in \(0, 1\), got 1.0"),
-        ({"quantiles": [0.5, 2]}, r"must be a number in \(0, 1\) or a list of them"),
+        ({"return_distribution": True, "return_std": True}, "got return_distribution=True and"),
+        *(
+            ({"coverage": value}, r"^coverage must be a number in \(0, 1\), got ")
+            for value in (0, 1.0, -0.5, 90, np.nan, "wide", True, [0.9])
+        ),
+        *(
+            (
+                {"quantiles": value},
+                r"^quantiles must be a number in \(0, 1\) or a list of them, got",
+            )
+            for value in (0, 1, [0.5, 2], [], [[0.5]], [np.nan], "median", [0.1, "b"])
+        ),
     ],
 )
 def test_one_answer_at_a_time_within_its_range(options, words):
@@ -101,5 +147,13 @@ def test_an_interval_of_quantiles_is_between_the_outer_ones():
     model = network(Quantile([0.1, 0.5, 0.8])).fit(X, y)
     expected = model.predict(X)[:, [0, 2]]
     np.testing.assert_array_equal(model.predict_interval(X), expected)
+    with pytest.raises(
+        ValueError, match=r"^coverage=0.9 takes the quantile at 0.05, but Quantile\("
+    ):
+        model.predict(X, coverage=0.9)
+    with pytest.raises(
+        ValueError, match=r"^quantiles=\[0.2\] takes the quantile at 0.2, but Quant"
+    ):
+        model.predict(X, quantiles=[0.2])
     with pytest.raises(ValueError, match="an interval has two ends, and Quantile"):
         network(Quantile(0.5)).fit(X, y).predict_interval(X)

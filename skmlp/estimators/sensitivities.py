@@ -59,8 +59,10 @@ def input_sensitivities(estimator: Any) -> np.ndarray:
     - what is good: a column that an overfitted network uses counts like one that helps. For that,
       `sklearn.inspection.permutation_importance` takes held-out data.
 
-    The mean is over 512 points of a Latin hypercube, always the same, and right to a few per cent.
-    Raw outputs are those of the head: for classes logits, for a distribution all its parameters.
+    The mean is over 512 points of a Latin hypercube, always the same: right to a few per cent, or
+    tens where few slopes are far larger than others, as in layers that are normalized. Raw outputs
+    are those of the head: for classes logits, for a distribution all its parameters. A slope that
+    is there for training alone, such as hard_threshold's, counts as if it were real.
 
     References
     ----------
@@ -83,8 +85,8 @@ def input_sensitivities(estimator: Any) -> np.ndarray:
     """
     if not isinstance(estimator, FittedNetwork):
         raise ValueError(
-            f"input_sensitivities takes a fitted MLPClassifier or MLPRegressor, got {estimator!r}: "
-            "of a pipeline give the last step, model[-1]."
+            "input_sensitivities takes a fitted MLPClassifier or MLPRegressor, got one of type "
+            f"{type(estimator).__name__}: of a pipeline give the last step, model[-1]."
         )
     slopes_at, inputs = _slopes(Fitted(estimator)), estimator.n_features_in_
     with np.errstate(all="ignore"):
