@@ -30,6 +30,8 @@ def why_worse_than_constant(problem: Problem, fitted: Fitted, state: State) -> s
     A head whose `initial_raw` fails, or has a loss that is not finite, has no constant to compare
     with; a target that is the same in all rows leaves nothing to learn.
     """
+    if state.progress.ending == "stopped":  # by a callback, which knows why
+        return None
     head, smoothing = problem.target.head, problem.settings.label_smoothing
     sample = sample_of(problem.data, evenly_spaced(state.training_rows, _COMPARED_ROWS))
     Y = np.asarray(head.smoothed(sample.Y, smoothing), np.float64)
