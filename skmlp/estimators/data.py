@@ -34,12 +34,15 @@ class Data:
         Weights.
     y : ndarray or CSR matrix of shape (n,) or (n, n_outputs)
         Targets as they were given, checked.
+    precision : dtype
+        That of training.
     """
 
     X: Any
     Y: np.ndarray
     weights: np.ndarray | None
     y: Any
+    precision: np.dtype[Any]
 
     @property
     def rows(self) -> np.ndarray:
@@ -110,8 +113,9 @@ def read_first_rows(
     precision: np.dtype[Any] | None,
     *,
     reset: bool,
+    is_scaled: bool = False,
 ) -> tuple[Data, Any]:
-    """Check samples, and make the target that they say."""
+    """Check samples, and make the target that they say; one to be scaled keeps its precision."""
     X, y = check_inputs(
         names, X, y=y, multi_output=True, y_numeric=kind.usual == "numbers", reset=reset
     )
@@ -120,8 +124,10 @@ def read_first_rows(
     weights = check_weights(sample_weight, X.shape[0])
     read = kind.read(y)
     target = target_of(read)
-    Y = within(target.encode(read), precision, "y").astype(precision, copy=False)
-    return Data(X, Y, weights, y), target
+    Y = target.encode(read)
+    of_targets = np.dtype(np.float64) if is_scaled and kind.usual == "numbers" else precision
+    Y = within(Y, of_targets, "y").astype(of_targets, copy=False)
+    return Data(X, Y, weights, y, precision), target
 
 
 def read_rows(
@@ -131,11 +137,12 @@ def read_rows(
     sample_weight: Any,
     target: Any,
     precision: np.dtype[Any],
+    *,
+    is_scaled: bool = False,
 ) -> Data:
     """Check samples for a known target, as `read_first_rows`."""
-    return read_first_rows(
-        names, X, y, sample_weight, type(target), lambda read: target, precision, reset=False
-    )[0]
+    given = (names, X, y, sample_weight, type(target), lambda read: target, precision)
+    return read_first_rows(*given, reset=False, is_scaled=is_scaled)[0]
 
 
 def _is_as_fitted(estimator: Any, X: Any) -> bool:
@@ -301,5 +308,9 @@ def within(values: Any, dtype: np.dtype[Any], name: str) -> Any:
     if numbers.dtype == np.float64 and dtype == np.float32 and numbers.size:
         extreme = max(numbers.max(), numbers.min(), key=abs)
         if abs(extreme) > np.finfo(dtype).max:
-            raise ValueError(f"{name} contains {extreme:g}, a value too large for {dtype}.")
+            cure = " or initial_output='data'" if name == "y" else ""
+            raise ValueError(
+                f"{name} contains {extreme:g}, a value too large for {dtype}: set "
+                f"dtype='float64'{cure}."
+            )
     return values if isinstance(values, np.ndarray) else values.astype(dtype, copy=False)

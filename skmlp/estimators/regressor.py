@@ -10,7 +10,7 @@ from sklearn.metrics import r2_score
 from sklearn.utils.metaestimators import available_if
 
 from ..heads import for_one_target
-from ..heads.domains import is_number
+from ..heads.domains import as_levels, is_number
 from .availability import has, has_stochastic_solver, known_head, only_with
 from .perceptron import MultilayerPerceptron, documented
 from .targets import Numbers
@@ -233,7 +233,7 @@ class MLPRegressor(RegressorMixin, MultilayerPerceptron):
         ValueError
             If a level is not in (0, 1), or the head does not have it.
         """
-        levels = np.ravel(np.asarray(q, np.float64))
+        levels = np.ravel(as_levels(q))
         if not (len(levels) and np.all((levels > 0) & (levels < 1)) and np.ndim(q) < 2):
             raise ValueError(f"q must be a number in (0, 1) or a list of them, got {q!r}")
         quantiles = self._answers(X, lambda target, raw: target.head.quantile(raw, levels.tolist()))
@@ -262,7 +262,7 @@ class MLPRegressor(RegressorMixin, MultilayerPerceptron):
         """
         if not (is_number(coverage) and 0 < coverage < 1):
             raise ValueError(f"coverage must be a number in (0, 1), got {coverage!r}")
-        tail = (1 - float(coverage)) / 2
+        tail = (1 - float(as_levels(coverage))) / 2
         return self.predict_quantiles(X, [tail, 1 - tail])
 
     def __sklearn_tags__(self) -> Any:

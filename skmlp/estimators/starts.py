@@ -111,7 +111,7 @@ def fresh(problem: Problem) -> Start:
     random = check_random_state(settings.random_state)
     theta = network.initial_theta(
         random,
-        data.Y.dtype,
+        data.precision,
         weight_init=settings.weight_init,
         activation=settings.output_activation,
         X=data.X,
@@ -129,7 +129,8 @@ def _scale(problem: Problem, rows: Any) -> OutputScale:
     data, head = problem.data, problem.target.head
     weights = data.normalized_weights(rows)[0]
     targets = head.smoothed(data.Y[rows], problem.settings.label_smoothing)
-    return OutputScale.of(head, targets, None if weights is None else weights[rows])
+    weights = None if weights is None else weights[rows]
+    return OutputScale.of(head, targets, weights, is_single=data.precision == np.float32)
 
 
 def _with_rows(problem: Problem, state: State, random: np.random.RandomState) -> State:
@@ -173,7 +174,7 @@ def resumed(problem: Problem, saved: Saved) -> Start:
                 f"{is_now} now; give what it was begun with, or begin with fit."
             )
     settings, network = problem.settings, problem.network
-    theta = np.empty(network.n_parameters, problem.data.Y.dtype)
+    theta = np.empty(network.n_parameters, problem.data.precision)
     solver = None if settings.solver is None else settings.new_solver(theta, network.penalized)
     head, n_targets = problem.target.head, problem.target.n_targets
     state = saved.state(
@@ -183,6 +184,7 @@ def resumed(problem: Problem, saved: Saved) -> Start:
             problem.data.rows,
             averaging=None if solver is None else settings.averaging,
             n_raw=head.n_raw(n_targets) if settings.initial_output == "data" else None,
+            n_targets=n_targets,
             is_split=problem.split is not None,
             draws=problem.graph.draws,
         )
@@ -204,7 +206,7 @@ def packed(problem: Problem, earlier: Fitted) -> np.ndarray:
             f"the fitted network has {has}, but the parameters and data now ask for {asks}: "
             "set warm_start=False or fit a clone."
         )
-    theta = network.packed(earlier.parts).astype(problem.data.Y.dtype, copy=False)
+    theta = network.packed(earlier.parts)
     if earlier.state.scale is not None:
         earlier.state.scale.unfold(*network.last_layer(theta))
-    return theta
+    return theta.astype(problem.data.precision, copy=False)

@@ -6,6 +6,7 @@ the logarithm of its probability.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -77,7 +78,7 @@ class NegativeBinomial(Dispersed):
 
     Loss, with r = 1 / dispersion: the sum over outputs of
     (r + y) log(1 + mean / r) - y log(mean / r) - gammaln(y + r) + gammaln(r) + gammaln(y + 1).
-    Domain: y >= 0. Link: log, for the mean and for the dispersion; both grow slowly outside
+    Domain: y >= 0. Link: log; the mean grows slowly outside exp(+-40), the dispersion outside
     exp(+-20). One raw output for each target, and after them one for each dispersion that is
     learned; `predict` is the mean. As the dispersion goes to 0 it becomes `Poisson`. This is
     "NB2": Cameron and Trivedi, Regression Analysis of Count Data (2013).
@@ -109,6 +110,10 @@ class NegativeBinomial(Dispersed):
     def _second(self) -> Any:
         return self.dispersion
 
+    @property
+    def _limit_of_means(self) -> float:
+        return 2 * LIMIT  # counts have no unit, and may be large
+
     def loss(self, raw: Any, y: Any) -> Any:
         """Compute minus the log-likelihood."""
         log_mean, log_dispersion = self._logarithms(raw)
@@ -132,12 +137,15 @@ class NegativeBinomial(Dispersed):
         """Return the raw outputs of the mean and of the dispersion of the greatest likelihood."""
         average = mean(y, weights)
         if not isinstance(self.dispersion, str):
-            return log_above(average)
+            return self._raw_mean(average)
         variance = mean(np.square(y - average), weights)
         excess = (variance - average) / np.maximum(np.square(average), np.exp(-LIMIT))
-        start = np.concatenate([log_above(average), np.log(np.clip(excess, 1e-2, 1e4))])
+        start = np.concatenate([self._raw_mean(average), np.log(np.clip(excess, 1e-2, 1e4))])
         bounds = [(-LIMIT, np.inf)] * len(average) + [(-LIMIT, LIMIT)] * len(average)
         return best_constant(self, y, weights, start, bounds)
+
+    def _raw_mean(self, average: np.ndarray) -> np.ndarray:
+        return log_above(np.where(average > 0, average, math.exp(-LIMIT)), self._limit_of_means)
 
 
 ROWS: dict[str, type[Head]] = {
