@@ -26,7 +26,7 @@ from .head import (
     mean,
     wide,
 )
-from .series import stirling
+from .series import log_rising
 
 
 @dataclass(frozen=True)
@@ -118,13 +118,10 @@ class NegativeBinomial(Dispersed):
         """Compute minus the log-likelihood."""
         log_mean, log_dispersion = self._logarithms(raw)
         if isinstance(self.dispersion, str):
-            dispersion, r = np.exp(log_dispersion), np.exp(-log_dispersion)
-            rest = stirling(r)
+            r = np.exp(-log_dispersion)
         else:
-            dispersion, r = float(self.dispersion), 1.0 / float(self.dispersion)
-            rest = float(stirling(r))
-        # gammaln(y + r) - gammaln(r) - y log(r), which cancels for large r:
-        rising = (y + r - 0.5) * np.log1p(y * dispersion) - y + stirling(y + r) - rest
+            r = 1.0 / float(self.dispersion)
+        rising = log_rising(y, r)
         normalizer = (r + y) * np.logaddexp(log_mean + log_dispersion, 0)
         return np.sum(normalizer - y * log_mean - rising + special.gammaln(y + 1), axis=1)
 

@@ -21,7 +21,8 @@ from typing import Any, ClassVar, NamedTuple, Self
 import numpy as np
 from scipy.optimize import minimize
 
-from ..engine import BATCH, Program, gradient, variable
+from ..engine import BATCH, Expression, Program, gradient, variable
+from ..engine.expression import Primitive, apply
 from ..engine.primitives import broadcast_to
 from .domains import NUMBERS, Domain
 
@@ -305,8 +306,24 @@ def bounded(raw: Any, limit: float = LIMIT, center: Any = 0.0) -> Any:
         if isinstance(raw, np.ndarray):
             center = np.asarray(center, raw.dtype)
         return center + bounded(raw - center, limit)
-    above, below = np.maximum(raw - limit, 0), np.maximum(-limit - raw, 0)
-    return np.clip(raw, -limit, limit) + np.log1p(above) - np.log1p(below)
+    return (
+        apply(_BOUNDED, raw, limit=limit) if isinstance(raw, Expression) else _bounded(raw, limit)
+    )
+
+
+def _bounded(raw: Any, limit: float) -> Any:
+    away = np.maximum(np.abs(raw) - limit, 0)
+    if not away.any():
+        return raw
+    return np.clip(raw, -limit, limit) + np.sign(raw) * np.log1p(away)
+
+
+_BOUNDED = Primitive(
+    "bounded",
+    _bounded,
+    lambda shape, **_: shape,
+    (lambda g, y, raw, limit: g / (1 + np.maximum(np.abs(raw) - limit, 0)),),
+)
 
 
 def unbounded(value: np.ndarray, limit: float = LIMIT) -> np.ndarray:
