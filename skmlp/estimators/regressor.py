@@ -233,7 +233,10 @@ class MLPRegressor(RegressorMixin, MultilayerPerceptron):
         ValueError
             If a level is not in (0, 1), or the head does not have it.
         """
-        levels = np.ravel(as_levels(q))
+        try:
+            levels = np.ravel(as_levels(q))
+        except (TypeError, ValueError):
+            levels = np.array([])
         if not (len(levels) and np.all((levels > 0) & (levels < 1)) and np.ndim(q) < 2):
             raise ValueError(f"q must be a number in (0, 1) or a list of them, got {q!r}")
         quantiles = self._answers(X, lambda target, raw: target.head.quantile(raw, levels.tolist()))

@@ -18,6 +18,7 @@ from .domains import (
     ZERO_OR_POSITIVE,
     Domain,
 )
+from .frozen import poisson
 from .head import (
     LIMIT,
     Head,
@@ -65,7 +66,7 @@ class Poisson(Head):
 
     def distribution(self, raw: np.ndarray) -> Any:
         """Return Poisson distributions."""
-        return stats.poisson(self.predict(wide(raw)))
+        return poisson(self.predict(wide(raw)))
 
     def initial_raw(self, y: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
         """Return the raw output of the mean."""
@@ -128,7 +129,9 @@ class NegativeBinomial(Dispersed):
     def distribution(self, raw: np.ndarray) -> Any:
         """Return negative binomial distributions."""
         log_mean, log_dispersion = self._logarithms(wide(raw))
-        return stats.nbinom(np.exp(-log_dispersion), special.expit(-log_mean - log_dispersion))
+        share = special.expit(-log_mean - log_dispersion)
+        share = np.minimum(share, 1 - 1e-8)  # is almost Poisson's, with digits left of 1 - share
+        return stats.nbinom(np.exp(log_mean) * (share / (1 - share)), share)
 
     def initial_raw(self, y: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
         """Return the raw outputs of the mean and of the dispersion of the greatest likelihood."""

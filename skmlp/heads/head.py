@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
-from scipy.optimize import minimize
+from scipy.optimize import minimize, root
 
 from ..engine import BATCH, Expression, Program, gradient, variable
 from ..engine.expression import Primitive, apply
@@ -318,7 +318,7 @@ def _bounded(raw: Any, limit: float) -> Any:
     return np.clip(raw, -limit, limit) + np.sign(raw) * np.log1p(away)
 
 
-_BOUNDED = Primitive(
+_BOUNDED: Primitive = Primitive(
     "bounded",
     _bounded,
     lambda shape, **_: shape,
@@ -396,8 +396,8 @@ def best_constant(
 ) -> np.ndarray:
     """Minimize the weighted mean loss over raw outputs that are the same for every sample.
 
-    By L-BFGS on the derived gradient; where that ends on a kink, or nowhere, it is finished by
-    Powell's method, which needs no gradient.
+    By L-BFGS on the derived gradient, and to rounding by Powell's hybrid method for its root; where
+    that ends on a kink, or nowhere, it is finished by Powell's method, which needs no gradient.
     """
     if bounds is not None:
         start = np.clip(start, *np.transpose(bounds))
@@ -422,6 +422,12 @@ def best_constant(
     found = minimize(evaluate, best, jac=True, method="L-BFGS-B", bounds=bounds, options=options)
     if found.fun < lowest:
         best, lowest, slope = found.x, float(found.fun), found.jac
+    options = {"xtol": 1e-14, "maxfev": 20 + 2 * best.size}
+    exact = root(lambda point: evaluate(point)[1], best, method="hybr", options=options).x
+    if bounds is None or np.array_equal(exact, np.clip(exact, *np.transpose(bounds))):
+        value, slope_there = evaluate(exact)
+        if np.max(np.abs(slope_there)) < np.max(np.abs(slope)) and value <= lowest + 1e-12:
+            best, lowest, slope = exact, value, slope_there
     if np.max(np.abs(slope), initial=0.0) > 1e-6 * max(1.0, abs(lowest)):
         found = minimize(
             lambda point: evaluate(point)[0],

@@ -62,7 +62,7 @@ def _stirling(x: Any, *, order: int) -> Any:
     return total
 
 
-_STIRLING = Primitive(
+_STIRLING: Primitive = Primitive(
     "stirling",
     _stirling,
     lambda shape, **_: shape,
@@ -85,6 +85,7 @@ def log_rising(y: Any, r: Any) -> Any:
 
 def _rising(y: Any, r: Any, *, order: int) -> Any:
     """Compute a derivative by r of `log_rising`; from 100 on by Stirling's series."""
+    r = np.asarray(r, y.dtype if isinstance(y, np.ndarray) else None)
     if np.max(r) < 100:
         if order == 0:
             return special.gammaln(y + r) - special.gammaln(r) - y * np.log(r)
@@ -95,7 +96,7 @@ def _rising(y: Any, r: Any, *, order: int) -> Any:
     return np.log1p(y / r) - y / r + 0.5 * y / (r * (y + r)) + rest
 
 
-_RISING = Primitive(
+_RISING: Primitive = Primitive(
     "log_rising",
     _rising,
     lambda *shapes, **_: broadcast(*shapes),
@@ -148,7 +149,7 @@ def _half_deviance(log_mean: Any, y: Any, *, power: float) -> Any:
     return np.where(np.abs(distance) < 1.0, near, at_mean - at_y)
 
 
-_HALF_DEVIANCE = Primitive(
+_HALF_DEVIANCE: Primitive = Primitive(
     "half_deviance",
     _half_deviance,
     lambda *shapes, **_: broadcast(*shapes),
@@ -308,10 +309,12 @@ def _tabulated(log_rate: np.ndarray, *, power: float, order: int = 0) -> np.ndar
     if order == 0 and t.max(initial=high) > high:
         total += 0.5 * np.maximum(t - high, 0.0)
     single = getattr(log_rate, "dtype", None) == np.float32
-    return total.astype(np.float32 if single else np.float64, copy=False).reshape(np.shape(log_rate))
+    return total.astype(np.float32 if single else np.float64, copy=False).reshape(
+        np.shape(log_rate)
+    )
 
 
-_SERIES = Primitive(
+_SERIES: Primitive = Primitive(
     "tweedie_series",
     _tabulated,
     lambda shape, **_: shape,

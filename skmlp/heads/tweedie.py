@@ -20,7 +20,7 @@ from .domains import (
     Domain,
     is_number,
 )
-from .frozen import PoissonGamma
+from .frozen import PoissonGamma, inverse_gaussian, poisson
 from .head import (
     LIMIT,
     Head,
@@ -242,11 +242,11 @@ class Tweedie(Dispersed):
         if p == 0:
             return stats.norm(middle, np.sqrt(dispersion))
         if p == 1:
-            return stats.poisson(middle)
+            return poisson(middle)
         if p == 2:
             return stats.gamma(1 / dispersion, scale=middle * dispersion)
         if p == 3:
-            return stats.invgauss(middle * dispersion, scale=1 / dispersion)
+            return inverse_gaussian(middle * dispersion, scale=1 / dispersion)
         return PoissonGamma(middle, dispersion, p)
 
     def initial_raw(self, y: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
