@@ -187,6 +187,23 @@ def test_ordinary_targets_in_float32_are_no_news():
             MLPRegressor(max_iter=1).fit(X.astype("float32"), y)
 
 
+@unconverged
+@pytest.mark.parametrize("head", ["poisson", Tweedie(1.5, None)])
+def test_a_loss_in_units_of_the_target_that_is_too_small_is_told(head):
+    y = np.random.default_rng(0).poisson(np.exp(0.5 * R))
+    with pytest.warns(UserWarning, match="in units of y, .* give y in a unit"):
+        fitted(head, 1e-9 * y)
+    fitted(head, 1e-1 * y)
+
+
+@unconverged
+@pytest.mark.parametrize("head", ["poisson", "negative_binomial"])
+def test_large_counts_are_learned(head):
+    y = np.random.default_rng(0).poisson(3 * np.exp(0.5 * R))
+    one, large = (fitted(head, unit * y, max_iter=100).score(X, unit * y) for unit in (1.0, 1e12))
+    assert large > one - 0.1 > 0.2
+
+
 # -------------------- streams
 
 

@@ -21,14 +21,16 @@ from sklearn.utils import check_random_state
 
 from ..network.network import Network
 from ..training.checkpoints import Expected, Saved
-from ..training.objective import LossGraph, OutputScale
+from ..training.objective import LossGraph, OutputScale, slopes_of
 from ..training.state import State
+from ..training.warn import warn
 from .data import Data
 from .identity import identity_of
 from .prediction import Fitted
 from .scoring import ValidationSplit
 from .settings import Settings
 
+_SMALL_LOSS = 1e-4  # of slopes, where they are not measured in units of the data
 # Parameters that may differ where a fit is resumed.
 FREE = ("max_iter", "max_fun", "verbose", "warm_start")
 
@@ -130,7 +132,18 @@ def _scale(problem: Problem, rows: Any) -> OutputScale:
     weights = data.normalized_weights(rows)[0]
     targets = head.smoothed(data.Y[rows], problem.settings.label_smoothing)
     weights = None if weights is None else weights[rows]
-    return OutputScale.of(head, targets, weights, is_single=data.precision == np.float32)
+    scale = OutputScale.of(head, targets, weights, is_single=data.precision == np.float32)
+    if problem.target.usual == "numbers" and scale.loss * scale.loss_scale == 1:
+        slopes = slopes_of(head.of_target_unit(), scale.start, scale.targets(targets))
+        size = scale.loss_scale * float(np.sqrt(np.mean(np.square(slopes))))
+        if 0 < size < _SMALL_LOSS:
+            warn(
+                f"The loss of {head!r} is in units of y, its slopes here about {size:.1g}, beside "
+                f"which alpha={problem.settings.alpha:g} and the solver's epsilon weigh too much: "
+                "give y in a unit in which it is about 1.",
+                UserWarning,
+            )
+    return scale
 
 
 def _with_rows(problem: Problem, state: State, random: np.random.RandomState) -> State:
