@@ -26,7 +26,7 @@ from threadpoolctl import threadpool_limits
 
 import skmlp
 from skmlp import MLPClassifier, MLPRegressor, check_gradient, check_head
-from skmlp.engine import evaluate, straight_through, variable
+from skmlp.engine import BATCH, evaluate, gradient, straight_through, variable
 from skmlp.heads import (
     HEADS,
     NUMBERS,
@@ -58,7 +58,14 @@ from skmlp.heads import (
 )
 from skmlp.heads.check import LAWS
 from skmlp.heads.head import best_constant, bounded, unbounded, weighted_quantile
-from skmlp.heads.series import half_deviance, log_density_at_mean, stirling
+from skmlp.heads.series import (
+    _log_series,
+    half_deviance,
+    log_density_at_mean,
+    log_rising,
+    log_series,
+    stirling,
+)
 from skmlp.training.objective import OutputScale
 
 unconverged = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -605,6 +612,31 @@ def test_rest_of_stirlings_formula_is_exact_on_both_sides_of_its_seam():
     np.testing.assert_allclose(stirling(x), exact, rtol=1e-9, atol=3e-12)
     np.testing.assert_allclose(stirling(np.array([1e6, 1e12])), [1 / 12e6, 1 / 12e12])
     assert check_gradient(stirling, x[::7]) < 1e-6
+
+
+@pytest.mark.parametrize("power", [1.04, 1.2, 1.5, 1.9, 1.9999])
+def test_table_of_tweedie_is_its_series(power):
+    """Values and slopes, below the table, in it and above; in float32 to its precision."""
+    t, at = np.linspace(-45, 40, 3001), variable("t", (BATCH,))
+    tabulated, series = log_series(at, power), _log_series(at, power)
+    slopes = [gradient(np.sum(x), [at])[0] for x in (tabulated, series)]
+    found, expected, slope, exact = evaluate([tabulated, series, *slopes], {at: t})
+    np.testing.assert_allclose(found, expected, rtol=1e-11, atol=1e-11)
+    np.testing.assert_allclose(slope, exact, rtol=1e-4, atol=1e-5)  # of the series where it is long
+    single = log_series(t.astype(np.float32), power)
+    assert single.dtype == np.float32
+    np.testing.assert_allclose(single, expected, rtol=1e-4, atol=1e-3)
+
+
+@pytest.mark.parametrize("r", [1e-6, 0.5, 7.0, 99.0, 101.0, 1e6, 1e12])
+def test_log_rising_factorials_are_products(r):
+    expected = [math.fsum(math.log1p(k / r) for k in range(y)) for y in range(8)]
+    y = np.arange(8.0)
+    np.testing.assert_allclose(log_rising(y, np.full(8, r)), expected, rtol=1e-9, atol=1e-12)
+    if r > 1e-3:
+        assert (
+            check_gradient(lambda log_r: log_rising(y, np.exp(log_r)), np.full(8, np.log(r))) < 1e-5
+        )
 
 
 @pytest.mark.parametrize("q", [0.1, 0.25, 0.5, 0.77])
@@ -1680,7 +1712,10 @@ def test_output_starts_at_the_best_constant(head):
     if head.is_one_hot:
         Y = np.eye(3)[y]
     expected = head.initial_raw(Y, 1 + np.arange(60) % 2)
-    np.testing.assert_allclose(model.intercepts_[-1], expected, rtol=1e-6, atol=1e-8)
+    if isinstance(head, Quantile):  # distances between levels are in units of the data
+        np.testing.assert_allclose(model.predict(X), head.predict(np.tile(expected, (60, 1)))[:, 0])
+    else:
+        np.testing.assert_allclose(model.intercepts_[-1], expected, rtol=1e-6, atol=1e-8)
     assert model.loss_ == pytest.approx(
         np.average(head.loss(np.tile(expected, (60, 1)), Y), weights=1 + np.arange(60) % 2)
     )

@@ -17,7 +17,7 @@ from sklearn.utils.metaestimators import available_if
 
 from ..engine.words import shown
 from ..heads import Quantile, for_one_target
-from ..heads.domains import is_number
+from ..heads.domains import as_levels, is_number
 from .availability import has, has_scores_alone, known_head, only_with
 from .containers import read_labels, read_numbers
 from .data import check_weights
@@ -351,7 +351,7 @@ _INSTEAD = {
 def _levels(q: Any, name: str) -> list[float]:
     """Return levels in a list, or raise a ValueError that calls them by that name."""
     try:
-        levels = np.asarray(q, np.float64)
+        levels = np.asarray(as_levels(q))
     except (TypeError, ValueError):
         levels = np.array([])
     if not levels.size or levels.ndim > 1 or not np.all((levels > 0) & (levels < 1)):
@@ -371,7 +371,7 @@ def _ends(head: Any, coverage: Any) -> list[float]:
     coverage = 0.9 if coverage is None else coverage
     if not (is_number(coverage) and 0 < coverage < 1):
         raise ValueError(f"coverage must be a number in (0, 1), got {shown(coverage)}.")
-    tail = (1 - float(coverage)) / 2
+    tail = (1 - float(as_levels(coverage))) / 2
     ends = [tail, 1 - tail]
     _check_own(head, ends, f"coverage={float(coverage):g}")
     return ends

@@ -32,7 +32,7 @@ def why_worse_than_constant(problem: Problem, fitted: Fitted, state: State) -> s
     """
     if state.progress.ending == "stopped":  # by a callback, which knows why
         return None
-    head, smoothing = problem.target.head, problem.settings.label_smoothing
+    head, smoothing = fitted.answering.head, problem.settings.label_smoothing
     sample = sample_of(problem.data, evenly_spaced(state.training_rows, _COMPARED_ROWS))
     Y = np.asarray(head.smoothed(sample.Y, smoothing), np.float64)
     if not np.any(Y[0] != Y):
@@ -40,10 +40,7 @@ def why_worse_than_constant(problem: Problem, fitted: Fitted, state: State) -> s
     raw = np.asarray(fitted.layer(sample.X, -1), np.float64)
     with np.errstate(all="ignore"):
         try:
-            start = (
-                head.initial_raw(Y, sample.weights) if state.scale is None else state.scale.start
-            )
-            constant = np.asarray(start, np.float64)
+            constant = np.asarray(head.initial_raw(Y, sample.weights), np.float64)
         except Exception:  # a head of the user's; a comparison never costs a fit
             return None
         losses = np.asarray(head.loss(np.tile(constant, (len(Y), 1)), Y))

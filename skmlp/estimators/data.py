@@ -35,12 +35,15 @@ class Data:
         Weights.
     y : ndarray or CSR matrix of shape (n,) or (n, n_outputs)
         Targets as they were given, checked.
+    precision : dtype
+        That of training.
     """
 
     X: Any
     Y: np.ndarray
     weights: np.ndarray | None
     y: Any
+    precision: np.dtype[Any]
 
     @property
     def rows(self) -> np.ndarray:
@@ -109,8 +112,9 @@ def read_first_rows(
     precision: np.dtype[Any] | None,
     *,
     reset: bool,
+    is_scaled: bool = False,
 ) -> tuple[Data, Any]:
-    """Check samples, and make the target that they say."""
+    """Check samples, and make the target that they say; one to be scaled keeps its precision."""
     given, X = X, check_inputs(names, X, y=y, reset=reset)
     read = kind.read(y)
     values = read if isinstance(read, np.ndarray) else read.y
@@ -123,8 +127,9 @@ def read_first_rows(
     X = within(X, precision, "X", given)
     weights = check_weights(sample_weight, X.shape[0])
     target = target_of(read)
-    Y = within(target.encode(read), precision, "y", y).astype(precision, copy=False)
-    return Data(X, Y, weights, values), target
+    of_targets = np.dtype(np.float64) if is_scaled and kind.usual == "numbers" else precision
+    Y = within(target.encode(read), of_targets, "y", y).astype(of_targets, copy=False)
+    return Data(X, Y, weights, values, precision), target
 
 
 def read_rows(
@@ -134,11 +139,12 @@ def read_rows(
     sample_weight: Any,
     target: Any,
     precision: np.dtype[Any],
+    *,
+    is_scaled: bool = False,
 ) -> Data:
     """Check samples for a known target, as `read_first_rows`."""
-    return read_first_rows(
-        names, X, y, sample_weight, type(target), lambda read: target, precision, reset=False
-    )[0]
+    given = (names, X, y, sample_weight, type(target), lambda read: target, precision)
+    return read_first_rows(*given, reset=False, is_scaled=is_scaled)[0]
 
 
 def _is_as_fitted(estimator: Any, X: Any) -> bool:
@@ -253,5 +259,9 @@ def within(values: Any, dtype: np.dtype[Any], name: str, given: Any = None) -> A
         if abs(extreme) > np.finfo(dtype).max:
             found = _first(values, lambda part: part == extreme)
             where = "" if found is None else f" in {_place_of(values, *found[1:], name, given)}"
-            raise ValueError(f"{name} contains {extreme:g}{where}, a value too large for {dtype}.")
+            cure = " or initial_output='data'" if name == "y" else ""
+            raise ValueError(
+                f"{name} contains {extreme:g}{where}, a value too large for {dtype}: set "
+                f"dtype='float64'{cure}."
+            )
     return values if isinstance(values, np.ndarray) else values.astype(dtype, copy=False)

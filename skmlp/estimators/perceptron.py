@@ -52,6 +52,7 @@ from .scoring import (
 from .settings import Settings, descriptions_of
 from .starts import Problem, Start, continued, fresh, resumed, streamed
 
+_ENOUGH_ROWS = 20  # their standard deviation is right to 16 %
 _NAMES_OF_INPUTS = ("n_features_in_", "feature_names_in_")
 
 ATTRIBUTES = """coefs_ : list of ndarray of shape (inputs, outputs)
@@ -286,11 +287,16 @@ class MultilayerPerceptron(CallbackSupportMixin, Parameters, FittedNetwork):
         if hasattr(self, "coefs_"):
             earlier = Fitted(self)
             target_of = partial(earlier.target.streamed, settings, classes)
+            is_to_start = settings.initial_output == "data" and earlier.state.scale is None
+            if is_to_start and not earlier.state.progress.samples_seen:
+                earlier = None  # no row has been seen that the start could be taken from
         spares = Spares() if earlier is None else earlier.spares
         given = Given(X, y, sample_weight)
         problem = self._pose(settings, given, target_of, earlier, spares)
         start = fresh(problem) if earlier is None else streamed(problem, earlier)
         state = start.state
+        if earlier is None and state.scale is not None:
+            _warn_of_few_rows(problem)
         if len(problem.data.rows):
             objective, start = _reused(spares, problem, start)
             _, state = self._train(problem, start, objective, None, is_part=True)
@@ -314,27 +320,34 @@ class MultilayerPerceptron(CallbackSupportMixin, Parameters, FittedNetwork):
         A stream keeps what was traced in `spares`, a function of the user's too.
         """
         names = stand_in(self)
-        precision = settings.dtype or (None if earlier is None else earlier.dtype)
+        precision = settings.dtype or (None if earlier is None else earlier.precision)
+        has_scale = settings.initial_output == "data"
+        if earlier is not None:
+            has_scale = earlier.state.scale is not None
         data, target = read_first_rows(
-            names, *given[:3], self._kind, target_of, precision, reset=earlier is None
+            names,
+            *given[:3],
+            self._kind,
+            target_of,
+            precision,
+            reset=earlier is None,
+            is_scaled=has_scale,
         )
         _warn_of_column(given.y, data)
+        target.check_precision(data, is_scaled=has_scale)
         if settings.class_weight is not None:
             weights = target.weigh(settings.class_weight, data.Y, data.weights)
             data = replace(data, weights=weights)
-        validation = _validation(settings, names, given, target, data.Y.dtype)
+        validation = _validation(settings, names, given, target, data.precision, has_scale)
         split = None
         if settings.early_stopping and validation is None and len(data.rows):  # or refused as such
             strata = target.strata(data.Y)
             split = ValidationSplit(data, strata, settings.validation_fraction)
         _check_batches(settings, len(data.rows) if split is None else split.n_training)
-        has_scale = settings.initial_output == "data"
-        if earlier is not None:
-            has_scale = earlier.state.scale is not None
         graph = _traced(
             spares,
             settings.shape(data.X.shape[1], target.head, target.n_targets),
-            (target.head, target.n_targets),
+            (target.head.of_target_unit() if has_scale else target.head, target.n_targets),
             is_weighted=data.weights is not None,
             is_sparse=data.is_sparse,
             has_scale=has_scale,
@@ -367,7 +380,6 @@ class MultilayerPerceptron(CallbackSupportMixin, Parameters, FittedNetwork):
             state,
             settings.stopping(is_part=is_part),
             len(rows),
-            loss_unit=1.0 if state.scale is None else state.scale.loss,
             scores=self._scores(problem, start, is_part=is_part),
             watch=watcher,
             report=print if settings.verbose else None,
@@ -404,7 +416,7 @@ class MultilayerPerceptron(CallbackSupportMixin, Parameters, FittedNetwork):
         self, problem: Problem, start: Start, *, is_part: bool
     ) -> Callable[[], dict[str, float]] | None:
         """Make what scores the network in training, where that is asked for."""
-        data, network, state = problem.data, problem.network, start.state
+        data, state = problem.data, start.state
         scoring, given = problem.settings.scoring, problem.validation
         training = validation = None
         if state.held_out is not None:
@@ -415,13 +427,13 @@ class MultilayerPerceptron(CallbackSupportMixin, Parameters, FittedNetwork):
             training = sample_of(data, state.training_rows, SCORED_ROWS)
         elif validation is None:
             return None
-        shown = start.theta if state.scale is None else start.theta.copy()
+        shown = _shown(problem, start.theta, state)
         in_training = copy(self)  # a scorer is given arrays, so there are no names to compare
         for_metrics = problem._replace(target=problem.target.sorted)
-        in_training.__dict__.update(_attributes(for_metrics, network.split(shown), state, state))
+        in_training.__dict__.update(_attributes(for_metrics, shown, state, state))
         in_training.__dict__.pop("feature_names_in_", None)
         fitted = Fitted(in_training)
-        score = _score(scoring, in_training, problem.target)
+        score = _score(scoring, in_training, fitted.answering)
         if callable(scoring) and not is_part:
             for where, sample in (("validation rows", validation), ("training rows", training)):
                 if sample is not None:
@@ -429,10 +441,11 @@ class MultilayerPerceptron(CallbackSupportMixin, Parameters, FittedNetwork):
 
         def scores() -> dict[str, float]:
             if state.scale is not None:
-                shown[...] = start.theta
-                state.scale.fold(*network.last_layer(shown))
+                for part, now in zip(shown, _shown(problem, start.theta, state), strict=True):
+                    for name, array in part.items():
+                        array[...] = now[name]
             outputs = partial(fitted.layer, layer=-1)
-            return scores_of(problem.target.head, outputs, score, training, validation)
+            return scores_of(fitted.answering.head, outputs, score, training, validation)
 
         return scores
 
@@ -449,16 +462,25 @@ class MultilayerPerceptron(CallbackSupportMixin, Parameters, FittedNetwork):
 
 def _published(problem: Problem, theta: np.ndarray, state: State, kept: State) -> dict[str, Any]:
     """Return every fitted attribute, of copies of these parameters, and the state to be kept."""
-    theta = theta.copy()
-    if state.scale is not None:
-        state.scale.fold(*problem.network.last_layer(theta))
-    return _attributes(problem, problem.network.split(theta), state, kept)
+    return _attributes(problem, _shown(problem, theta.copy(), state), state, kept)
+
+
+def _shown(problem: Problem, theta: np.ndarray, state: State) -> list[dict[str, np.ndarray]]:
+    """View theta by layers; with a scale copy it, the last layer for raw outputs as they are."""
+    network, scale = problem.network, state.scale
+    if scale is None:
+        return network.split(theta)
+    parts = network.split(theta.copy())
+    last = parts[-1] = {name: array.astype(np.float64) for name, array in parts[-1].items()}
+    scale.fold(last["W"], last["b"])
+    parts[-1] = {name: array.astype(scale.published_dtype) for name, array in last.items()}
+    return parts
 
 
 def _attributes(
     problem: Problem, parts: list[dict[str, np.ndarray]], state: State, kept: State
 ) -> dict[str, Any]:
-    progress, unit = state.progress, 1.0 if state.scale is None else state.scale.loss
+    progress, told = state.progress, float if state.scale is None else state.scale.losses
     is_validated = "validation_score" in state.history
     return {
         **published_parameters(problem.network, parts),
@@ -467,9 +489,9 @@ def _attributes(
         "out_activation_": problem.target.head.out_activation,
         "n_iter_": progress.n_iter,
         "t_": progress.samples_seen,
-        "loss_": progress.loss * unit,
+        "loss_": told(progress.loss),
         "best_iter_": progress.best_iter,
-        "best_loss_": None if problem.settings.early_stopping else progress.best_loss * unit,
+        "best_loss_": None if problem.settings.early_stopping else told(progress.best_loss),
         "best_validation_score_": progress.best_score if is_validated else None,
         "_target": problem.target,
         "_state": kept,
@@ -500,6 +522,12 @@ def _weighted(problem: Problem, start: Start) -> tuple[np.ndarray | None, float]
     return weights, problem.settings.alpha / mean
 
 
+def _trained(problem: Problem, start: Start) -> np.ndarray:
+    """Return the targets that are trained on."""
+    scale, Y = start.state.scale, problem.data.Y
+    return scale.targets(Y) if scale is not None else Y.astype(start.theta.dtype, copy=False)
+
+
 def _objective(problem: Problem, start: Start) -> Objective:
     """Make the objective of a fit, running statistics of its first batch included."""
     data, state, noise = problem.data, start.state, None
@@ -509,8 +537,16 @@ def _objective(problem: Problem, start: Start) -> Objective:
         if seed is None:
             noise.bit_generator.state = state.generators["noise"]
     weights, alpha = _weighted(problem, start)
+    Y = _trained(problem, start)
     objective = Objective(
-        problem.graph, start.theta, data.X, data.Y, weights, alpha, state.scale, noise
+        problem.graph,
+        start.theta,
+        data.X,
+        Y,
+        weights,
+        alpha,
+        state.scale,
+        noise,
     )
     if start.is_fresh:
         rows = state.training_rows
@@ -530,7 +566,7 @@ def _reused(spares: Spares, problem: Problem, start: Start) -> tuple[Objective, 
     ):
         return _objective(problem, start), start
     kept.theta[...] = start.theta
-    kept.attach(problem.data.X, problem.data.Y, *_weighted(problem, start))
+    kept.attach(problem.data.X, _trained(problem, start), *_weighted(problem, start))
     return kept, start._replace(theta=kept.theta)
 
 
@@ -587,6 +623,21 @@ def _warn_of_column(y: Any, data: Data) -> None:
         )
 
 
+def _warn_of_few_rows(problem: Problem) -> None:
+    """Tell of a first part of a stream that says too little about the target of all."""
+    Y = problem.data.Y[problem.data.rows]
+    few = f"{len(Y)} row{'s' * (len(Y) > 1)}"
+    if np.any(Y.min(axis=0) == Y.max(axis=0)):
+        few += ", in which a column of the target has one value"
+    elif len(Y) >= _ENOUGH_ROWS:
+        return
+    warn(
+        "initial_output='data' takes the start and the unit of the target from the first part of a "
+        f"stream, here of {few}: begin with {_ENOUGH_ROWS} rows or more in which it varies.",
+        UserWarning,
+    )
+
+
 def _warn_of_clipped_batches(settings: Settings, n_rows: int) -> None:
     asked = settings.batch_size
     if settings.solver is not None and asked != "auto" and int(asked) > n_rows:
@@ -598,7 +649,12 @@ def _warn_of_clipped_batches(settings: Settings, n_rows: int) -> None:
 
 
 def _validation(
-    settings: Settings, names: BaseEstimator, given: Given, target: Any, precision: np.dtype[Any]
+    settings: Settings,
+    names: BaseEstimator,
+    given: Given,
+    target: Any,
+    precision: np.dtype[Any],
+    is_scaled: bool,
 ) -> Data | None:
     """Check the rows that were given to validate on, if any."""
     X, y, sample_weight = given.X_val, given.y_val, given.sample_weight_val
@@ -610,7 +666,7 @@ def _validation(
             raise ValueError("sample_weight_val is given without X_val and y_val.")
         return None
     try:
-        data = read_rows(names, X, y, sample_weight, target, precision)
+        data = read_rows(names, X, y, sample_weight, target, precision, is_scaled=is_scaled)
     except ValueError as error:
         raise ValueError(f"The validation data, X_val and y_val: {error}") from None
     least = 2 if settings.scoring is None and target.kind == "numbers" else 1

@@ -123,6 +123,19 @@ class Fitted:
         return np.dtype(np.float32 if are_single else np.float64)
 
     @property
+    def precision(self) -> np.dtype[Any]:
+        """That of training: answers may be in a wider one that can hold them."""
+        return self.dtype if self.state.scale is None else self.state.scale.dtype
+
+    @property
+    def answering(self) -> Any:
+        """The target, with a head that answers in its unit."""
+        scale = self.state.scale
+        if scale is None or self.target.usual != "numbers":
+            return self.target
+        return replace(self.target, head=self.target.head.in_target_unit(scale.scale))
+
+    @property
     def network(self) -> Network:
         """Its shape; that of the arrays, where others were put in their place."""
         network, seen = self._seen["_network"], self._seen
@@ -155,21 +168,33 @@ class Fitted:
 
     def samples(self, X: Any, y: Any, sample_weight: Any) -> Data:
         """Check samples, weighed as in training."""
-        data = read_rows(self._names, X, y, sample_weight, self.target, self.dtype)
+        data = read_rows(
+            self._names,
+            X,
+            y,
+            sample_weight,
+            self.target,
+            self.dtype,
+            is_scaled=self.state.scale is not None,
+        )
         class_weight = self._seen.get("class_weight")
         if class_weight is None:
             return data
         return replace(data, weights=self.target.weigh(class_weight, data.Y, data.weights))
 
-    def loss_graph(self, data: Data | None, X: Any = None) -> LossGraph:
-        """Trace the loss, for some samples or some inputs."""
+    def loss_graph(
+        self, data: Data | None, X: Any = None, *, is_training: bool = False
+    ) -> LossGraph:
+        """Trace the loss, for some samples or some inputs, in the units of training or its own."""
         X = X if data is None else data.X
+        has_scale = is_training and self.state.scale is not None
         return LossGraph(
             self.network,
-            self.target.head,
+            self.target.head.of_target_unit() if has_scale else self.answering.head,
             self.target.n_targets,
             is_weighted=data is not None and data.weights is not None,
             is_sparse=not (X is None or isinstance(X, np.ndarray)),
+            has_scale=has_scale,
             label_smoothing=self._seen.get("label_smoothing", 0.0),
         )
 
@@ -323,19 +348,22 @@ class FittedNetwork(Answers, BaseEstimator):
     ) -> tuple[Any, np.ndarray]:
         """Return the target, and what `answer(target, raw)` says of some rows at a time."""
         fitted = Fitted(self)
-        found = fitted.answers(fitted.checked(X), lambda raw: answer(fitted.target, raw))
-        return fitted.target, found
+        target = fitted.answering
+        found = fitted.answers(fitted.checked(X), lambda raw: answer(target, raw))
+        return target, found
 
     def _raw(self, X: Any) -> tuple[Any, np.ndarray]:
         """Return the target and the raw outputs."""
         fitted = Fitted(self)
-        head = fitted.target.head
+        head = fitted.answering.head
 
         def with_prediction(raw: np.ndarray) -> np.ndarray:  # so that both are checked
             return np.hstack([raw, head.predict(raw).reshape(len(raw), -1)])
 
         found = fitted.answers(fitted.checked(X), with_prediction)
-        return fitted.target, np.ascontiguousarray(found[:, : head.n_raw(fitted.target.n_targets)])
+        return fitted.answering, np.ascontiguousarray(
+            found[:, : head.n_raw(fitted.target.n_targets)]
+        )
 
     def hidden_layer_output(self, X: Any, layer: Any = -1) -> np.ndarray:
         """Compute the learned features: the activations of a hidden layer.
@@ -379,16 +407,25 @@ class FittedNetwork(Answers, BaseEstimator):
         return fitted.layer(fitted.checked(X), int(layer) % depth)
 
     def _gradient_norms(self, X: Any, y: Any, sample_weight: Any) -> dict[str, float]:
-        """Return the norm of each layer's gradient of the mean loss, on some of these samples."""
+        """Return the norm of each layer's gradient of the mean loss, on some of these samples.
+
+        They are norms of what is made small, in the units in which training works.
+        """
         fitted = Fitted(self)
-        data = fitted.samples(X, y, sample_weight)
+        data, scale, network = (
+            fitted.samples(X, y, sample_weight),
+            fitted.state.scale,
+            fitted.network,
+        )
         rows = evenly_spaced(data.rows, SCORED_ROWS)
-        network = fitted.network
-        graph = fitted.loss_graph(data)
-        theta = network.packed(fitted.parts)
+        theta, targets = network.packed(fitted.parts), data.Y
+        graph = fitted.loss_graph(data, is_training=True)
+        if scale is not None:
+            scale.unfold(*network.last_layer(theta))
+            theta, targets = theta.astype(fitted.precision), scale.targets(data.Y)
         weights = data.normalized_weights(rows)[0]
         weights = None if weights is None else weights.astype(theta.dtype)
-        objective = Objective(graph, theta, data.X, data.Y, weights, alpha=0.0)
+        objective = Objective(graph, theta, data.X, targets, weights, 0.0, scale)
         with objective.threads(len(rows)):
             objective(rows)
         names = [f"hidden layer {i}" for i in range(1, network.depth)] + ["output layer"]
@@ -441,7 +478,7 @@ class FittedNetwork(Answers, BaseEstimator):
         values: dict[Expression, Any] = {graph.x: X}
         values |= values_of(graph.parameters, fitted.parts)
         if data is None:
-            return ComputationGraph(fitted.target.head.predict(graph.raw), values)
+            return ComputationGraph(fitted.answering.head.predict(graph.raw), values)
         values |= {graph.y: data.Y, graph.per_row: 1.0 / len(data.Y)}
         if data.weights is not None:
             values[graph.w] = data.normalized_weights(np.arange(len(data.Y)))[0]

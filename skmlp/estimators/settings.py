@@ -640,10 +640,13 @@ weight_init : str or callable, default="auto"
 initial_output : {None, "data"}, default=None
     Where the output starts, and what it is trained in: None, as scikit-learn. "data": its bias at
     the best constant model of the training data (for the linear head the mean of the target), and
-    for numbers in units of the data, raw = start + unit * output, with losses divided by the root
-    mean square of their gradient there. A target far from 0 or of any scale then needs no scaler;
-    `alpha` and `tol` go by these units, `coefs_`, `loss_` and `loss_curve_` are those of the raw
-    outputs and of the losses themselves.
+    for numbers in units of the data: the target's offset and unit are taken off it in float64,
+    raw = start + unit * output, and losses are divided by the root mean square of their gradient
+    there. A target far from 0 or of any unit then needs no scaler, and the fit is the same in any;
+    bounds of scales and means go by these units too, as do `alpha` and `tol`. `coefs_`, `loss_` and
+    `loss_curve_` are those of the raw outputs and of the losses themselves, in float64 where
+    float32 cannot hold the raw outputs. Counts ("poisson", "negative_binomial") and deviances
+    without a dispersion keep the unit that their GLMs have. A stream takes it from its first part.
 loss : {None, "squared_error", "poisson"}, default=None
     scikit-learn's name for two of the heads, taken so that changing the import is all: "linear"
     and "poisson". None leaves it to `head`, which must not say otherwise.

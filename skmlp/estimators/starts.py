@@ -21,14 +21,16 @@ from sklearn.utils import check_random_state
 
 from ..network.network import Network
 from ..training.checkpoints import Expected, Saved
-from ..training.objective import LossGraph, OutputScale
+from ..training.objective import LossGraph, OutputScale, slopes_of
 from ..training.state import State
+from ..training.warn import warn
 from .data import Data
 from .identity import are_same, identity_of
 from .prediction import Fitted
 from .scoring import ValidationSplit
 from .settings import Settings
 
+_SMALL_LOSS = 1e-4  # of slopes, where they are not measured in units of the data
 # Parameters that may differ where a fit is resumed.
 FREE = ("max_iter", "max_fun", "verbose", "warm_start")
 
@@ -111,7 +113,7 @@ def fresh(problem: Problem) -> Start:
     random = check_random_state(settings.random_state)
     theta = network.initial_theta(
         random,
-        data.Y.dtype,
+        data.precision,
         weight_init=settings.weight_init,
         activation=settings.output_activation,
         X=data.X,
@@ -129,7 +131,19 @@ def _scale(problem: Problem, rows: Any) -> OutputScale:
     data, head = problem.data, problem.target.head
     weights = data.normalized_weights(rows)[0]
     targets = head.smoothed(data.Y[rows], problem.settings.label_smoothing)
-    return OutputScale.of(head, targets, None if weights is None else weights[rows])
+    weights = None if weights is None else weights[rows]
+    scale = OutputScale.of(head, targets, weights, is_single=data.precision == np.float32)
+    if problem.target.usual == "numbers" and scale.loss * scale.loss_scale == 1:
+        slopes = slopes_of(head.of_target_unit(), scale.start, scale.targets(targets))
+        size = scale.loss_scale * float(np.sqrt(np.mean(np.square(slopes))))
+        if 0 < size < _SMALL_LOSS:
+            warn(
+                f"The loss of {head!r} is in units of y, its slopes here about {size:.1g}, beside "
+                f"which alpha={problem.settings.alpha:g} and the solver's epsilon weigh too much: "
+                "give y in a unit in which it is about 1.",
+                UserWarning,
+            )
+    return scale
 
 
 def _with_rows(problem: Problem, state: State, random: np.random.RandomState) -> State:
@@ -173,7 +187,7 @@ def resumed(problem: Problem, saved: Saved) -> Start:
                 f"{is_now} now; give what it was begun with, or begin with fit."
             )
     settings, network = problem.settings, problem.network
-    theta = np.empty(network.n_parameters, problem.data.Y.dtype)
+    theta = np.empty(network.n_parameters, problem.data.precision)
     stretches = network.penalized, network.rates
     solver = None if settings.solver is None else settings.new_solver(theta, *stretches)
     head, n_targets = problem.target.head, problem.target.n_targets
@@ -184,6 +198,7 @@ def resumed(problem: Problem, saved: Saved) -> Start:
             problem.data.rows,
             averaging=None if solver is None else settings.averaging,
             n_raw=head.n_raw(n_targets) if settings.initial_output == "data" else None,
+            n_targets=n_targets,
             is_split=problem.split is not None,
             draws=problem.graph.draws,
         )
@@ -205,7 +220,7 @@ def packed(problem: Problem, earlier: Fitted) -> np.ndarray:
             f"the fitted network has {has}, but the parameters and data now ask for {asks}: "
             "set warm_start=False or fit a clone."
         )
-    theta = network.packed(earlier.parts).astype(problem.data.Y.dtype, copy=False)
+    theta = network.packed(earlier.parts)
     if earlier.state.scale is not None:
         earlier.state.scale.unfold(*network.last_layer(theta))
-    return theta
+    return theta.astype(problem.data.precision, copy=False)

@@ -16,11 +16,16 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 
 from ..engine.words import shown
 from ..heads import AUTOMATIC, HEADS, Head
+from ..training.objective import slopes_of
+from ..training.warn import warn
 from .containers import declared_order, name_of_column, place, read_labels, read_numbers
-from .data import as_target, check_finite, check_weights, class_weights
+from .data import Data, as_target, check_finite, check_weights, class_weights
 from .identity import are_same
 from .names import refusal
+from .scoring import evenly_spaced
 from .settings import LOSSES, Settings
+
+_TRIED_ROWS = 1000
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,6 +101,9 @@ class Target:
         self.check_same_head(settings)
         return self
 
+    def check_precision(self, data: Data, *, is_scaled: bool) -> None:
+        """Tell where the precision of training cannot hold the target; classes always fit."""
+
     def check_same_head(self, settings: Settings) -> None:
         """Refuse parameters that ask for another head than the fitted one."""
         head = self.find_head(settings, self.kind)  # type: ignore[attr-defined]
@@ -150,6 +158,37 @@ class Numbers(Target):
     def sorted(self) -> Self:
         """The same: numbers have no order to be answered in."""
         return self
+
+    def check_precision(self, data: Data, *, is_scaled: bool) -> None:
+        """Refuse targets whose loss float32 cannot hold, and warn where its slopes have no digits.
+
+        Where training sees targets in their own unit, all is well.
+        """
+        rows, head = evenly_spaced(data.rows, _TRIED_ROWS), self.head
+        if data.precision != np.float32 or not len(rows):
+            return
+        y = np.asarray(data.y, np.float64).reshape(len(data.y), -1)[rows]
+        largest = float(np.abs(y).max())
+        if largest < 1e5 and largest < 1e3 * y.std(axis=0).min():
+            return
+        has_unit = head.target_unit(y) is not None
+        if has_unit and is_scaled:
+            return
+        cure = "set initial_output='data' or dtype='float64'" if has_unit else "set dtype='float64'"
+        raw = np.zeros((len(y), head.n_raw(self.n_targets)), np.float32)
+        with np.errstate(all="ignore"):
+            is_held = np.isfinite(head.loss(raw, y.astype(np.float32))).all()
+        if not is_held:
+            raise ValueError(f"float32 cannot hold the loss of y of up to {largest:g}: {cure}.")
+        start = head.initial_raw(y)
+        exact, single = (slopes_of(head, start, y, dtype) for dtype in (np.float64, np.float32))
+        size, off = (np.mean(np.abs(x), axis=0) for x in (exact, single - exact))
+        if np.any(off > 0.05 * size):
+            warn(
+                f"float32 cannot tell targets of up to {largest:g} apart: slopes of {head!r} are "
+                f"off by {np.max(off[size > 0] / size[size > 0]):.0%}; {cure}.",
+                UserWarning,
+            )
 
     def strata(self, Y: np.ndarray) -> None:
         """Return the class of each row, for splits that mind it: numbers have none."""

@@ -14,7 +14,7 @@ from .classes import *  # noqa: F403, a family's heads are those of its rows
 from .counts import *  # noqa: F403
 from .domains import NUMBERS, POSITIVE, ZERO_OR_ONE, ZERO_OR_POSITIVE, Domain
 from .frozen import Mixture, PoissonGamma, for_one_target
-from .head import Head
+from .head import Head, Unit
 from .location_scale import *  # noqa: F403
 from .mixture import *  # noqa: F403
 from .numbers import *  # noqa: F403
@@ -46,6 +46,7 @@ __all__ = [
     "Head",
     "Mixture",
     "PoissonGamma",
+    "Unit",
     "check_head",
     "for_one_target",
 ]

@@ -6,6 +6,7 @@ the logarithm of its probability.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -17,6 +18,7 @@ from .domains import (
     ZERO_OR_POSITIVE,
     Domain,
 )
+from .frozen import poisson
 from .head import (
     LIMIT,
     Head,
@@ -25,7 +27,7 @@ from .head import (
     mean,
     wide,
 )
-from .series import stirling
+from .series import log_rising
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,7 @@ class Poisson(Head):
 
     def distribution(self, raw: np.ndarray) -> Any:
         """Return Poisson distributions."""
-        return stats.poisson(self.predict(wide(raw)))
+        return poisson(self.predict(wide(raw)))
 
     def initial_raw(self, y: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
         """Return the raw output of the mean."""
@@ -77,7 +79,7 @@ class NegativeBinomial(Dispersed):
 
     Loss, with r = 1 / dispersion: the sum over outputs of
     (r + y) log(1 + mean / r) - y log(mean / r) - gammaln(y + r) + gammaln(r) + gammaln(y + 1).
-    Domain: y >= 0. Link: log, for the mean and for the dispersion; both grow slowly outside
+    Domain: y >= 0. Link: log; the mean grows slowly outside exp(+-40), the dispersion outside
     exp(+-20). One raw output for each target, and after them one for each dispersion that is
     learned; `predict` is the mean. As the dispersion goes to 0 it becomes `Poisson`. This is
     "NB2": Cameron and Trivedi, Regression Analysis of Count Data (2013).
@@ -110,35 +112,41 @@ class NegativeBinomial(Dispersed):
     def _second(self) -> Any:
         return self.dispersion
 
+    @property
+    def _limit_of_means(self) -> float:
+        return 2 * LIMIT  # counts have no unit, and may be large
+
     def loss(self, raw: Any, y: Any) -> Any:
         """Compute minus the log-likelihood."""
         log_mean, log_dispersion = self._logarithms(raw)
         if isinstance(self.dispersion, str):
-            dispersion, r = np.exp(log_dispersion), np.exp(-log_dispersion)
-            rest = stirling(r)
+            r = np.exp(-log_dispersion)
         else:
-            dispersion, r = float(self.dispersion), 1.0 / float(self.dispersion)
-            rest = float(stirling(r))
-        # gammaln(y + r) - gammaln(r) - y log(r), which cancels for large r:
-        rising = (y + r - 0.5) * np.log1p(y * dispersion) - y + stirling(y + r) - rest
+            r = 1.0 / float(self.dispersion)
+        rising = log_rising(y, r)
         normalizer = (r + y) * np.logaddexp(log_mean + log_dispersion, 0)
         return np.sum(normalizer - y * log_mean - rising + special.gammaln(y + 1), axis=1)
 
     def distribution(self, raw: np.ndarray) -> Any:
         """Return negative binomial distributions."""
         log_mean, log_dispersion = self._logarithms(wide(raw))
-        return stats.nbinom(np.exp(-log_dispersion), special.expit(-log_mean - log_dispersion))
+        share = special.expit(-log_mean - log_dispersion)
+        share = np.minimum(share, 1 - 1e-8)  # is almost Poisson's, with digits left of 1 - share
+        return stats.nbinom(np.exp(log_mean) * (share / (1 - share)), share)
 
     def initial_raw(self, y: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
         """Return the raw outputs of the mean and of the dispersion of the greatest likelihood."""
         average = mean(y, weights)
         if not isinstance(self.dispersion, str):
-            return log_above(average)
+            return self._raw_mean(average)
         variance = mean(np.square(y - average), weights)
         excess = (variance - average) / np.maximum(np.square(average), np.exp(-LIMIT))
-        start = np.concatenate([log_above(average), np.log(np.clip(excess, 1e-2, 1e4))])
+        start = np.concatenate([self._raw_mean(average), np.log(np.clip(excess, 1e-2, 1e4))])
         bounds = [(-LIMIT, np.inf)] * len(average) + [(-LIMIT, LIMIT)] * len(average)
         return best_constant(self, y, weights, start, bounds)
+
+    def _raw_mean(self, average: np.ndarray) -> np.ndarray:
+        return log_above(np.where(average > 0, average, math.exp(-LIMIT)), self._limit_of_means)
 
 
 ROWS: dict[str, type[Head]] = {

@@ -15,8 +15,10 @@ from .domains import (
 from .head import (
     LIMIT,
     Head,
+    Unit,
     blocks,
     bounded,
+    mean,
 )
 
 
@@ -54,17 +56,38 @@ class Dispersed(Head):
         """Up to where the logarithms are raw outputs themselves."""
         return LIMIT
 
+    @property
+    def _second_degree(self) -> float:
+        """d, where the second parameter is c^d times as large for targets c times as large."""
+        return 0.0
+
+    def _unit_of_means(self, y: np.ndarray, weights: np.ndarray | None, loss_shift: Any) -> Unit:
+        """Return the mean of each target, where the mean loss is that much larger for each log."""
+        average = mean(y, weights)
+        scale = np.where(average > 0, average, 1.0)
+        parts = [np.log(scale)]
+        if isinstance(self._second, str):
+            parts.append(self._second_degree * parts[0])
+        raw_shift = np.concatenate(parts)
+        shift = float(np.sum(loss_shift * parts[0]))
+        return Unit(np.zeros_like(scale), scale, raw_shift, np.ones_like(raw_shift), shift)
+
+    @property
+    def _limit_of_means(self) -> float:
+        return self._limit
+
     def _parts(self, raw: Any) -> tuple[Any, Any]:
         """Return the raw output of the mean, and the logarithm of the second parameter."""
         if not isinstance(self._second, str):
             return raw, math.log(self._second or 1)
         location, log_second = blocks(raw, 2)
-        return location, bounded(log_second, self._limit)
+        center = self._second_degree * self._log_unit
+        return location, bounded(log_second, self._limit, center)
 
     def _logarithms(self, raw: Any) -> tuple[Any, Any]:
         """Return the logarithms of the mean and of the second parameter."""
         location, log_second = self._parts(raw)
-        return bounded(location, self._limit), log_second
+        return bounded(location, self._limit_of_means, self._log_unit), log_second
 
     def predict(self, raw: Any) -> Any:
         """Return the mean."""

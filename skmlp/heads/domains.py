@@ -31,6 +31,22 @@ def is_number(value: Any) -> bool:
         return False
 
 
+def as_levels(values: Any) -> np.ndarray:
+    """Return levels in float64, those of lower precision as the decimals that they stand for.
+
+    Examples
+    --------
+    >>> as_levels(np.float32(0.9)), as_levels([0.5, np.float32(0.1)])
+    (array(0.9), array([0.5, 0.1]))
+    """
+    given = np.asarray(values)
+    if given.dtype not in (np.float32, np.float16):
+        given = np.asarray(values, object)  # which a list may hold beside others
+    narrow = (np.float32, np.float16)
+    each = [float(str(x)) if isinstance(x, narrow) else float(x) for x in np.ravel(given)]
+    return np.reshape(np.array(each, np.float64), given.shape)
+
+
 def is_count(value: Any) -> bool:
     """Whether a parameter is a whole number >= 1, and no truth value."""
     return is_number(value) and isinstance(value, Integral) and int(value) >= 1

@@ -13,18 +13,43 @@ parameters for each of k targets has raw outputs in blocks: raw[:, i*k:(i+1)*k] 
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
-from scipy.optimize import minimize
+from scipy.optimize import minimize, root
 
-from ..engine import BATCH, Program, gradient, variable
+from ..engine import BATCH, Expression, Program, gradient, variable
+from ..engine.expression import Primitive, apply
 from ..engine.primitives import broadcast_to
 from ..engine.values import check_declared, check_made, plain
 from ..engine.words import shown
 from .domains import NUMBERS, Domain
+
+
+class Unit(NamedTuple):
+    """How the problem of targets y is that of u = (y - shift) / scale, numbers of size 1.
+
+    Training sees u, so that neither bounds nor precision mind what y is measured in.
+
+    Attributes
+    ----------
+    shift, scale : ndarray of shape (n_targets,)
+        What makes u of y.
+    raw_shift, raw_scale : ndarray of shape (n_raw,)
+        Raw outputs for y are raw_shift + raw_scale * those for u.
+    loss_shift, loss_scale : float
+        The mean loss of y is loss_shift + loss_scale * that of u.
+    """
+
+    shift: np.ndarray
+    scale: np.ndarray
+    raw_shift: np.ndarray
+    raw_scale: np.ndarray
+    loss_shift: float = 0.0
+    loss_scale: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -60,6 +85,11 @@ class Head:
     takes_shares : bool
         Whether the loss means something for targets between 0 and 1, shares of classes, as
         `label_smoothing` makes them.
+    loss_degree : float or None
+        d, where raw outputs are numbers like the target, loss(a + c raw, a + c y) =
+        c^d loss(raw, y), and the head has no parameter in units of the target. With
+        `initial_output="data"` offsets and units are then taken off the target before it is cast
+        to the precision of training.
 
     Examples
     --------
@@ -82,6 +112,8 @@ class Head:
     out_activation: ClassVar[str] = "identity"
     has_probabilities: ClassVar[bool] = True
     takes_shares: ClassVar[bool] = False
+    loss_degree: ClassVar[float | None] = None
+    _log_unit: ClassVar[Any] = 0.0  # of the targets that it answers in; see `in_target_unit`
 
     def __init_subclass__(cls, **options: Any) -> None:
         """Refuse a class with parameters that are no fields."""
@@ -208,6 +240,37 @@ class Head:
             return spread(y, weights)
         return np.ones(n_raw)
 
+    def target_unit(self, y: np.ndarray, weights: np.ndarray | None = None) -> Unit | None:
+        """Return the unit of the target; None, the default, where it is trained on as it is.
+
+        Parameters
+        ----------
+        y : ndarray of shape (n, n_targets)
+            Encoded targets.
+        weights : ndarray of shape (n,), optional
+            Weights of the samples, zero or positive.
+        """
+        if self.loss_degree is None:
+            return None
+        shift = mean(y, weights)  # targets' losses are added up, so all have one unit
+        largest = np.max(spreads := spread(y, weights))
+        scale = np.full(len(shift), largest * np.sqrt(np.mean(np.square(spreads / largest))))
+        with np.errstate(over="ignore"):
+            loss_scale = float(np.power(scale[0], self.loss_degree))
+        return Unit(shift, scale, shift, scale, loss_scale=loss_scale)
+
+    def of_target_unit(self) -> Head:
+        """Return the head whose targets are those of this one in its `target_unit`."""
+        return self
+
+    def in_target_unit(self, scale: np.ndarray) -> Self:
+        """Return a copy that answers in targets of this unit, in which its links have bounds."""
+        answering = copy.copy(self)
+        log_unit = np.log(np.asarray(scale, np.float64))
+        alike = np.all(log_unit == log_unit[0])  # a number of Python's keeps float32
+        object.__setattr__(answering, "_log_unit", float(log_unit[0]) if alike else log_unit)
+        return answering
+
     # -- numbers -----------------------------------------------------------------------------------
 
     def predict(self, raw: Any) -> Any:
@@ -253,8 +316,8 @@ class Head:
 LIMIT = 20.0  # exp(20) is 5e8
 
 
-def bounded(raw: Any, limit: float = LIMIT) -> Any:
-    """Return raw itself in [-limit, limit], and beyond something that grows as a logarithm.
+def bounded(raw: Any, limit: float = LIMIT, center: Any = 0.0) -> Any:
+    """Return raw itself within limit of a center, beyond it something that grows as a logarithm.
 
     For logarithms of scales and means: their exponentials stay finite, and smooth, for any raw
     output that a diverging step may leave.
@@ -264,8 +327,28 @@ def bounded(raw: Any, limit: float = LIMIT) -> Any:
     >>> bounded(np.array([-1e4, -3.0, 20.0, 1e4])).round(2)
     array([-29.21,  -3.  ,  20.  ,  29.21])
     """
-    above, below = np.maximum(raw - limit, 0), np.maximum(-limit - raw, 0)
-    return np.clip(raw, -limit, limit) + np.log1p(above) - np.log1p(below)
+    if not (isinstance(center, float) and center == 0):
+        if isinstance(raw, np.ndarray):
+            center = np.asarray(center, raw.dtype)
+        return center + bounded(raw - center, limit)
+    return (
+        apply(_BOUNDED, raw, limit=limit) if isinstance(raw, Expression) else _bounded(raw, limit)
+    )
+
+
+def _bounded(raw: Any, limit: float) -> Any:
+    away = np.maximum(np.abs(raw) - limit, 0)
+    if not away.any():
+        return raw
+    return np.clip(raw, -limit, limit) + np.sign(raw) * np.log1p(away)
+
+
+_BOUNDED: Primitive = Primitive(
+    "bounded",
+    _bounded,
+    lambda shape, **_: shape,
+    (lambda g, y, raw, limit: g / (1 + np.maximum(np.abs(raw) - limit, 0)),),
+)
 
 
 def unbounded(value: np.ndarray, limit: float = LIMIT) -> np.ndarray:
@@ -300,7 +383,9 @@ def mean(y: np.ndarray, weights: np.ndarray | None) -> np.ndarray:
 
 def spread(y: np.ndarray, weights: np.ndarray | None) -> np.ndarray:
     """Return the weighted standard deviation of each column; 1 for a column of one value."""
-    deviation = np.sqrt(mean(np.square(y - mean(y, weights)), weights))
+    away = y - mean(y, weights)
+    size = 2.0 ** np.frexp(np.max(np.abs(away), axis=0))[1]  # so that no square leaves its range
+    deviation = size * np.sqrt(mean(np.square(away / size), weights))
     return np.where((deviation > 0) & np.isfinite(deviation), deviation, 1.0)
 
 
@@ -336,8 +421,8 @@ def best_constant(
 ) -> np.ndarray:
     """Minimize the weighted mean loss over raw outputs that are the same for every sample.
 
-    By L-BFGS on the derived gradient; where that ends on a kink, or nowhere, it is finished by
-    Powell's method, which needs no gradient.
+    By L-BFGS on the derived gradient, and to rounding by Powell's hybrid method for its root; where
+    that ends on a kink, or nowhere, it is finished by Powell's method, which needs no gradient.
     """
     if bounds is not None:
         start = np.clip(start, *np.transpose(bounds))
@@ -362,6 +447,12 @@ def best_constant(
     found = minimize(evaluate, best, jac=True, method="L-BFGS-B", bounds=bounds, options=options)
     if found.fun < lowest:
         best, lowest, slope = found.x, float(found.fun), found.jac
+    options = {"xtol": 1e-14, "maxfev": 20 + 2 * best.size}
+    exact = root(lambda point: evaluate(point)[1], best, method="hybr", options=options).x
+    if bounds is None or np.array_equal(exact, np.clip(exact, *np.transpose(bounds))):
+        value, slope_there = evaluate(exact)
+        if np.max(np.abs(slope_there)) < np.max(np.abs(slope)) and value <= lowest + 1e-12:
+            best, lowest, slope = exact, value, slope_there
     if np.max(np.abs(slope), initial=0.0) > 1e-6 * max(1.0, abs(lowest)):
         found = minimize(
             lambda point: evaluate(point)[0],

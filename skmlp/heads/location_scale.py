@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from scipy import stats
@@ -21,6 +21,7 @@ from .domains import (
 )
 from .head import (
     Head,
+    Unit,
     best_constant,
     blocks,
     bounded,
@@ -52,16 +53,28 @@ class LocationScale(Head):
     def _standardized(self, raw: Any, y: Any) -> tuple[Any, Any]:
         """Return (y - location) / scale, and the logarithm of the scale."""
         location, log_scale = blocks(raw, 2)
-        log_scale = bounded(log_scale)
+        log_scale = bounded(log_scale, center=self._log_unit)
         return (y - location) * np.exp(-log_scale), log_scale
 
     def _location_scale(self, raw: Any) -> tuple[Any, Any]:
         location, log_scale = blocks(raw, 2)
-        return location, np.exp(bounded(log_scale))
+        return location, np.exp(bounded(log_scale, center=self._log_unit))
 
     def raw_unit(self, y: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
         """Return the standard deviation of the target for locations, 1/2 for logarithms."""
         return np.concatenate([spread(y, weights), np.full(y.shape[1], UNIT_OF_LOG_SCALES)])
+
+    def target_unit(self, y: np.ndarray, weights: np.ndarray | None = None) -> Unit:
+        """Return the mean and the standard deviation of each target."""
+        shift, scale = mean(y, weights), spread(y, weights)
+        log_scale = np.log(scale)
+        return Unit(
+            shift,
+            scale,
+            np.concatenate([shift, log_scale]),
+            np.concatenate([scale, np.ones_like(scale)]),
+            float(np.sum(log_scale)),
+        )
 
 
 @dataclass(frozen=True)
@@ -227,6 +240,23 @@ class LogNormal(LocationScale):
     def raw_unit(self, y: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
         """Return the standard deviation of log(y) for locations, 1/2 for logarithms."""
         return super().raw_unit(np.log(wide(y)), weights)
+
+    def target_unit(self, y: np.ndarray, weights: np.ndarray | None = None) -> Unit:
+        """Return the geometric mean of each target."""
+        log_scale = mean(np.log(wide(y)), weights)
+        nothing, one = np.zeros_like(log_scale), np.ones_like(log_scale)
+        return Unit(
+            nothing,
+            np.exp(log_scale),
+            np.concatenate([log_scale, nothing]),
+            np.concatenate([one, one]),
+            float(np.sum(log_scale)),
+        )
+
+    def in_target_unit(self, scale: np.ndarray) -> Self:
+        """Return the head itself: its scales are those of log(y), which have no unit."""
+        del scale
+        return self
 
 
 ROWS: dict[str, type[Head]] = {

@@ -21,10 +21,12 @@ from .frozen import Mixture
 from .head import (
     LIMIT,
     Head,
+    Unit,
     best_constant,
     blocks,
     bounded,
     log_above,
+    mean,
     spread,
     weighted_quantile,
     wide,
@@ -83,7 +85,7 @@ class GaussianMixture(Head):
         n = int(self.n_components)
         k = raw.shape[1] // (3 * n)
         logits, means, log_scales = (part.reshape(-1, n, k) for part in blocks(raw, 3))
-        return [logits, means, bounded(log_scales)]
+        return [logits, means, bounded(log_scales, center=self._log_unit)]
 
     def loss(self, raw: Any, y: Any) -> Any:
         """Compute minus the log-likelihood."""
@@ -123,6 +125,18 @@ class GaussianMixture(Head):
         n, k = int(self.n_components), y.shape[1]
         log_scales = np.full(n * k, UNIT_OF_LOG_SCALES)
         return np.concatenate([np.ones(n * k), np.tile(spread(y, weights), n), log_scales])
+
+    def target_unit(self, y: np.ndarray, weights: np.ndarray | None = None) -> Unit:
+        """Return the mean and the standard deviation of each target."""
+        n, shift, scale = int(self.n_components), mean(y, weights), spread(y, weights)
+        ones, log_scale = np.ones(n * len(scale)), np.log(scale)
+        return Unit(
+            shift,
+            scale,
+            np.concatenate([0 * ones, np.tile(shift, n), np.tile(log_scale, n)]),
+            np.concatenate([ones, np.tile(scale, n), ones]),
+            float(np.sum(log_scale)),
+        )
 
     def _near(self, y: np.ndarray, weights: np.ndarray | None, least: float) -> np.ndarray:
         """Improve a mixture from components at the quantiles, by expectation and maximization.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from ..engine.words import shown
 from .domains import is_number
 from .head import (
     Head,
+    Unit,
     best_constant,
     mean,
     weighted_quantile,
@@ -29,6 +30,8 @@ class Linear(Head):
     >>> Linear().loss(np.array([[1.0, 2.0]]), np.array([[0.0, 4.0]]))
     array([2.5])
     """
+
+    loss_degree: ClassVar[float | None] = 2.0
 
     def loss(self, raw: Any, y: Any) -> Any:
         """Compute half the squared error."""
@@ -54,6 +57,8 @@ class AbsoluteError(Head):
     >>> AbsoluteError().initial_raw(np.array([[1.0], [2.0], [100.0]]))
     array([2.])
     """
+
+    loss_degree: ClassVar[float | None] = 1.0
 
     def loss(self, raw: Any, y: Any) -> Any:
         """Compute the absolute error."""
@@ -107,6 +112,16 @@ class Huber(Head):
     def initial_raw(self, y: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
         """Return the robust mean, found from the median."""
         return best_constant(self, y, weights, weighted_quantile(y, weights, 0.5))
+
+    def target_unit(self, y: np.ndarray, weights: np.ndarray | None = None) -> Unit:
+        """Return the unit in which `delta` is 1."""
+        shift = mean(y, weights)
+        scale = np.full(len(shift), float(self.delta))
+        return Unit(shift, scale, shift, scale, loss_scale=float(self.delta) ** 2)
+
+    def of_target_unit(self) -> Head:
+        """Return the head whose delta is 1."""
+        return Huber(1.0)
 
 
 ROWS: dict[str, type[Head]] = {

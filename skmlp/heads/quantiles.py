@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from ..engine.words import shown
+from .domains import as_levels
 from .head import (
     LIMIT,
     Head,
+    Unit,
     blocks,
     mean,
     spread,
     weighted_quantile,
 )
+
+_SAME_LEVEL = float(np.finfo(np.float32).eps)  # levels may have been computed in float32
 
 
 @dataclass(frozen=True)
@@ -48,12 +53,13 @@ class Quantile(Head):
     array([[[ 9.95, 10.  , 10.69]]])
     """
 
+    loss_degree: ClassVar[float | None] = 1.0
     q: float | Sequence[float] = 0.5
 
     def __post_init__(self) -> None:
         """Check the levels, and keep several as a tuple."""
         try:
-            levels = np.array(self.q, dtype=np.float64)
+            levels = as_levels(self.q)
         except (TypeError, ValueError, OverflowError):
             levels = np.array([])
         inside = (levels > 0) & (levels < 1)
@@ -87,11 +93,12 @@ class Quantile(Head):
     def _quantiles(self, raw: Any) -> list[Any]:
         """Return the quantiles of each level, of shape (n, n_targets)."""
         parts, center = blocks(raw, len(self.levels)), self._central
+        unit = math.exp(self._log_unit)  # all targets have the same
         quantiles = parts[center : center + 1]
         for part in parts[center + 1 :]:
-            quantiles.append(quantiles[-1] + np.logaddexp(part, 0))
+            quantiles.append(quantiles[-1] + unit * np.logaddexp(part / unit, 0))
         for part in reversed(parts[:center]):
-            quantiles.insert(0, quantiles[0] - np.logaddexp(part, 0))
+            quantiles.insert(0, quantiles[0] - unit * np.logaddexp(part / unit, 0))
         return quantiles
 
     def loss(self, raw: Any, y: Any) -> Any:
@@ -116,13 +123,13 @@ class Quantile(Head):
         quantiles = self._quantiles(raw)
         places = []
         for level in q:
-            near = np.flatnonzero(np.isclose(self.levels, level, rtol=0, atol=1e-9))
-            if not len(near):
+            away = np.abs(np.subtract(self.levels, level))
+            if not np.min(away) <= _SAME_LEVEL:
                 raise ValueError(
                     f"{self} knows its own levels alone, got {level:g}: fit a Quantile that has "
                     "it, or a head with a distribution"
                 )
-            places.append(int(near[0]))
+            places.append(int(np.argmin(away)))
         return np.stack([quantiles[place] for place in places], axis=-1)
 
     def initial_raw(self, y: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
@@ -142,6 +149,14 @@ class Quantile(Head):
     def raw_unit(self, y: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
         """Return the standard deviation of the target for each level."""
         return np.tile(spread(y, weights), len(self.levels))
+
+    def target_unit(self, y: np.ndarray, weights: np.ndarray | None = None) -> Unit | None:
+        """Return the unit of numbers; distances between levels have no shift."""
+        unit, n_levels = super().target_unit(y, weights), len(self.levels)
+        assert unit is not None
+        raw_shift = np.zeros((n_levels, len(unit.shift)))
+        raw_shift[self._central] = unit.shift
+        return unit._replace(raw_shift=raw_shift.ravel(), raw_scale=np.tile(unit.scale, n_levels))
 
 
 ROWS: dict[str, type[Head]] = {

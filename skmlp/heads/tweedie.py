@@ -21,16 +21,19 @@ from .domains import (
     Domain,
     is_number,
 )
-from .frozen import PoissonGamma
+from .frozen import PoissonGamma, inverse_gaussian, poisson
 from .head import (
     LIMIT,
     Head,
+    Unit,
     best_constant,
     log_above,
     mean,
     spread,
     wide,
 )
+from .location_scale import Gaussian
+from .numbers import Linear
 from .series import HALF_LOG_2PI, exp, half_deviance, log_density_at_mean, stirling
 
 
@@ -111,6 +114,10 @@ class Gamma(Dispersed):
             excess = np.log(shape) - special.digamma(shape) - gap
             shape = 1 / (1 / shape + excess / (np.square(shape) * slope))
         return np.concatenate([log_above(average), log_above(shape)])
+
+    def target_unit(self, y: np.ndarray, weights: np.ndarray | None = None) -> Unit:
+        """Return the mean of each target."""
+        return self._unit_of_means(y, weights, 1.0)
 
 
 @dataclass(frozen=True)
@@ -240,11 +247,11 @@ class Tweedie(Dispersed):
         if p == 0:
             return stats.norm(middle, np.sqrt(dispersion))
         if p == 1:
-            return stats.poisson(middle)
+            return poisson(middle)
         if p == 2:
             return stats.gamma(1 / dispersion, scale=middle * dispersion)
         if p == 3:
-            return stats.invgauss(middle * dispersion, scale=1 / dispersion)
+            return inverse_gaussian(middle * dispersion, scale=1 / dispersion)
         return PoissonGamma(middle, dispersion, p)
 
     def initial_raw(self, y: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
@@ -280,6 +287,34 @@ class Tweedie(Dispersed):
         if self.power == 0:
             units[: y.shape[1]] = spread(y, weights)
         return units
+
+    @property
+    def _second_degree(self) -> float:
+        return 2 - float(self.power)
+
+    def target_unit(self, y: np.ndarray, weights: np.ndarray | None = None) -> Unit | None:
+        """Return the mean of each target; None where a known dispersion has a unit of its own."""
+        p, second = float(self.power), self._second
+        if p == 1 or not (isinstance(second, str) or second is None or p == 2):
+            return None
+        if p == 0:
+            return self._unit_of_numbers(y, weights)
+        unit = self._unit_of_means(y, weights, mean(y > 0, weights))
+        if second is not None:
+            return unit
+        scale = np.full_like(unit.scale, np.mean(unit.scale))  # deviances are added up
+        loss_scale = float(scale[0]) ** (2 - p)
+        return unit._replace(
+            scale=scale, raw_shift=np.log(scale), loss_shift=0.0, loss_scale=loss_scale
+        )
+
+    def _unit_of_numbers(self, y: np.ndarray, weights: np.ndarray | None) -> Unit:
+        """Return that of the normal distribution, its variance beside the mean if learned."""
+        unit = Gaussian().target_unit(y, weights)
+        if self._second is not None:
+            raw_shift = np.concatenate([unit.shift, 2 * np.log(unit.scale)])
+            return unit._replace(raw_shift=raw_shift)
+        return Linear().target_unit(y, weights)  # type: ignore[return-value]
 
 
 ROWS: dict[str, type[Head]] = {

@@ -16,6 +16,7 @@ import os
 import re
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from inspect import signature
 from typing import Any, ClassVar, NamedTuple, Self
@@ -33,7 +34,7 @@ from ..estimators.targets import Classes, Numbers
 from ..heads.domains import is_number
 from .columns import Columns, Table
 from .frames import frame_of
-from .members import Hyperparameters, Lesson, folds
+from .members import Hyperparameters, Lesson, folds, sides
 from .model import KINDS, Kind, Model, Problem, fitted
 from .settings import DESCRIPTIONS, as_tuple, check_parameters
 
@@ -197,7 +198,7 @@ class TabularMLP(CallbackSupportMixin, Answers, BaseEstimator):
                 np.float32
             )
         n_folds = int(np.clip(len(rows) // _FEWEST_IN_FOLD, 2, self.n_folds))
-        Y = data.Y.astype(np.float32)
+        Y = data.Y
         if any(given is not None for given in validation):
             table, Y, weights, lesson = self._with_validation(
                 columns, target, table, Y, weights, rows, validation
@@ -206,7 +207,7 @@ class TabularMLP(CallbackSupportMixin, Answers, BaseEstimator):
             groups = self._checked_groups(groups, rows, n)
             n_folds = n_folds if groups is None else min(n_folds, len(np.unique(groups[rows])))
             fold = folds(n_folds, rows, n, target.strata(data.Y), groups, seeds)
-            lesson = Lesson.in_folds(target.head, Y, weights, fold)
+            lesson = Lesson.of(target.head, Y, weights, *sides(fold))
         how, encodings = (
             self._hyperparameters(),
             {name: int(getattr(self, name)) for name in ("n_bins", "max_encoded", "max_onehot")},
@@ -248,11 +249,11 @@ class TabularMLP(CallbackSupportMixin, Answers, BaseEstimator):
         names.n_features_in_ = 1
         data = read_rows(names, np.zeros((m, 1)), y_val, None, target, np.dtype(np.float64))
         table = Table(*(np.concatenate(pair) for pair in zip(table, further, strict=True)))
-        Y = np.concatenate([Y, data.Y.astype(np.float32)])
+        Y = np.concatenate([Y, data.Y])
         if weights is not None:
             weights = np.concatenate([weights, np.ones(m, np.float32)])
         held_out = [np.arange(n, n + m)] * self.n_folds
-        lesson = Lesson(target.head, Y, weights, [rows] * self.n_folds, held_out)
+        lesson = Lesson.of(target.head, Y, weights, [rows] * self.n_folds, held_out)
         return table, Y, weights, lesson
 
     @staticmethod
@@ -299,6 +300,7 @@ class TabularMLP(CallbackSupportMixin, Answers, BaseEstimator):
         self, problem: Problem, target: Any, found: tuple[Model, np.ndarray, float]
     ) -> None:
         model, raw, loss = found
+        answering = replace(target, head=model.head)
         names = model.columns.names
         parts = model.parts
         attributes = {
@@ -312,8 +314,8 @@ class TabularMLP(CallbackSupportMixin, Answers, BaseEstimator):
             "best_epochs_": [part.trained.best_epoch for part in parts],
             "history_": [part.trained.history for part in parts],
             "_model": model,
-            "_target": target,
-            **self._out_of_fold(problem.lesson, target, raw),
+            "_target": answering,
+            **self._out_of_fold(problem.lesson, answering, raw),
         }
         others = {name: x for name, x in vars(self).items() if name != "feature_names_in_"}
         self.__dict__ = others | attributes

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Self
 
@@ -64,8 +64,8 @@ class Lesson:
 
     Attributes
     ----------
-    head : Head
-        What the raw outputs mean.
+    head, answering : Head
+        What the raw outputs mean; and the same where it answers in the unit of the targets.
     Y : ndarray of shape (n, n_targets)
         Encoded targets.
     weights : ndarray of shape (n,) or None
@@ -75,19 +75,29 @@ class Lesson:
     """
 
     head: Head
+    answering: Head
     Y: np.ndarray
     weights: np.ndarray | None
     learned: list[np.ndarray]
     held_out: list[np.ndarray]
 
     @classmethod
-    def in_folds(
-        cls, head: Head, Y: np.ndarray, weights: np.ndarray | None, fold: np.ndarray
+    def of(
+        cls,
+        head: Head,
+        Y: np.ndarray,
+        weights: np.ndarray | None,
+        learned: list[np.ndarray],
+        held_out: list[np.ndarray],
     ) -> Self:
-        """Have each member leave out one fold; rows of fold -1 are no rows."""
-        members = range(int(fold.max()) + 1)
-        learned = [np.flatnonzero((fold >= 0) & (fold != j)) for j in members]
-        return cls(head, Y, weights, learned, [np.flatnonzero(fold == j) for j in members])
+        """Make it, and the head that answers in the unit of the targets."""
+        lesson = cls(head, head, Y, weights, learned, held_out)
+        if "numbers" not in head.targets:
+            return lesson
+        unit = head.target_unit(*lesson.of_rows(lesson.training))
+        return (
+            lesson if unit is None else replace(lesson, answering=head.in_target_unit(unit.scale))
+        )
 
     @property
     def judged(self) -> np.ndarray:
@@ -189,7 +199,7 @@ def trained(
 def _graph(
     lesson: Lesson, columns: int, levels: tuple[int, ...], activation: Any, how: Hyperparameters
 ) -> LossGraph:
-    head, n_targets = lesson.head, lesson.Y.shape[1]
+    head, n_targets = lesson.head.of_target_unit(), lesson.Y.shape[1]
     widths = how.hidden_layer_sizes
     front = Front(activation, levels=levels, size=how.embedding_size)
     network = Network(
@@ -219,10 +229,11 @@ def _once(
     epochs: int,
 ) -> tuple[Trained, np.ndarray]:
     network = graph.network
-    scale = OutputScale.of(lesson.head, *lesson.of_rows(lesson.training))
+    scale = OutputScale.of(lesson.head, *lesson.of_rows(lesson.training), is_single=True)
+    targets = scale.targets(lesson.Y)
     theta, parts = thetas(len(lesson.learned), network.n_parameters, X.dtype)
     objectives = [
-        _objective(lesson, graph, X, scale, part, np.random.SeedSequence([seed, j]))
+        _objective(lesson, graph, X, targets, scale, part, np.random.SeedSequence([seed, j]))
         for j, part in enumerate(parts)
     ]
     descents = [
@@ -230,13 +241,12 @@ def _once(
         for j, (objective, rows) in enumerate(zip(objectives, lesson.learned, strict=True))
     ]
     members = Members(descents, how.n_jobs)
-    judge = _Judge(lesson, members)
+    judge = _Judge(lesson, members, scale)
     course = Course(
         theta,
         State(),
         _stopping(epochs),
         len(members.order),
-        loss_unit=scale.loss,
         scores=judge,
         watch=watch,
         report=print if how.verbose else None,
@@ -246,6 +256,7 @@ def _once(
         judge()
     for part in parts:
         scale.fold(*network.last_layer(part))
+    losses = [scale.losses(loss) for loss in course.history.column("loss")]
     return Trained(
         network,
         theta.reshape(len(parts), -1),
@@ -253,7 +264,7 @@ def _once(
         judge.loss,
         course.progress.best_iter,
         epochs,
-        course.history.columns(),
+        course.history.columns() | {"loss": losses},
         outcome,
     ), judge.raw
 
@@ -273,6 +284,7 @@ def _objective(
     lesson: Lesson,
     graph: LossGraph,
     X: np.ndarray,
+    Y: np.ndarray,
     scale: OutputScale,
     theta: np.ndarray,
     seed: np.random.SeedSequence,
@@ -281,7 +293,7 @@ def _objective(
     bits = np.random.MT19937(seed)
     theta[...] = graph.network.initial_theta(np.random.RandomState(bits), theta.dtype)
     noise = np.random.default_rng(seed.spawn(1)[0])
-    return Objective(graph, theta, X, lesson.Y, lesson.weights, 0.0, scale, noise)
+    return Objective(graph, theta, X, Y, lesson.weights, 0.0, scale, noise)
 
 
 def _descent(
@@ -319,8 +331,8 @@ class _Judge:
         Theirs.
     """
 
-    def __init__(self, lesson: Lesson, members: Members) -> None:
-        self._lesson, self._members = lesson, members
+    def __init__(self, lesson: Lesson, members: Members, scale: OutputScale) -> None:
+        self._lesson, self._members, self._scale = lesson, members, scale
         self._rows = lesson.judged
         self._data = lesson.of_rows(self._rows)
         shape = (max(lesson.judges) + 1, len(lesson.Y), lesson.head.n_raw(lesson.Y.shape[1]))
@@ -331,9 +343,9 @@ class _Judge:
         answers = self._members.each(self._answers, self._lesson.held_out)
         places = zip(self._lesson.judges, self._lesson.held_out, strict=True)
         for (judge, rows), raw in zip(places, answers, strict=True):
-            self.raw[judge, rows] = raw
+            self.raw[judge, rows] = raw * self._scale.raw_scale + self._scale.raw_shift
         self.calibration, self.loss = self.calibration.fitted(
-            self._lesson.head, self.raw[:, self._rows], *self._data
+            self._lesson.answering, self.raw[:, self._rows], *self._data
         )
         return {"validation_loss": self.loss, "validation_score": -self.loss}
 
@@ -367,6 +379,13 @@ def folds(
         order = order[np.argsort(strata[order], kind="stable")]
     fold[order] = np.arange(len(order)) % n_folds
     return fold
+
+
+def sides(fold: np.ndarray) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Return for each fold the rows of all others, and its own; rows of fold -1 are no rows."""
+    members = range(int(fold.max()) + 1)
+    learned = [np.flatnonzero((fold >= 0) & (fold != j)) for j in members]
+    return learned, [np.flatnonzero(fold == j) for j in members]
 
 
 def _folds_of_groups(n_folds: int, groups: np.ndarray) -> np.ndarray:

@@ -243,11 +243,11 @@ class Fitting:
         lesson = self._problem.lesson
         calibrations = [part.trained.calibration for part in self.parts]
         blend, blended, loss = Blend.of(
-            lesson.head, self._out_of_fold, calibrations, *lesson.of_rows(lesson.judged)
+            lesson.answering, self._out_of_fold, calibrations, *lesson.of_rows(lesson.judged)
         )
         raw = np.full((len(lesson.Y), blended.shape[1]), np.nan)
         raw[lesson.judged] = blended
-        return Model(self._problem.columns, lesson.head, tuple(self.parts), blend), raw, loss
+        return Model(self._problem.columns, lesson.answering, tuple(self.parts), blend), raw, loss
 
     def _seed(self) -> int:
         return int(self._seeds.randint(1 << 31))
@@ -323,5 +323,4 @@ def _learned(lesson: Lesson, *, may_log: bool) -> tuple[Transform | None, Lesson
     if type(lesson.head) is not HEADS["linear"]:
         return None, lesson
     transform = Transform.of(lesson.of_rows(lesson.training)[0], may_log=may_log)
-    Y = transform.learned(lesson.Y.astype(np.float64)).astype(lesson.Y.dtype)
-    return transform, replace(lesson, Y=Y)
+    return transform, replace(lesson, Y=transform.learned(lesson.Y))

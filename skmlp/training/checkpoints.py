@@ -25,7 +25,7 @@ from .objective import OutputScale
 from .solvers import Average, Solver
 from .state import History, Marks, Progress, State
 
-FORMAT = "skmlp checkpoint 3"
+FORMAT = "skmlp checkpoint 4"
 
 _ARRAYS = ("order", "train", "held_out")  # of a State
 _PLAIN = ("history", "earlier_losses", "earlier_scores", "rate", "generators", "identity")
@@ -140,6 +140,8 @@ class Expected(NamedTuple):
         The decay of its average.
     n_raw : int or None
         The number of raw outputs that have a scale; None where there is none.
+    n_targets : int
+        The number of columns of the target.
     is_split : bool
         Whether it sets rows aside to validate on.
     draws : bool
@@ -151,6 +153,7 @@ class Expected(NamedTuple):
     rows: np.ndarray
     averaging: float | None
     n_raw: int | None
+    n_targets: int
     is_split: bool
     draws: bool
 
@@ -339,10 +342,16 @@ def _check_parts(
     if to_be.n_raw is None:
         _need_names(scale, set(), "scale")
     else:
-        _need_names(scale, {"loss"}, "scale")
-        loss = scale["loss"]
-        _need(_is_number(loss) and 0 < loss < math.inf, "scale.loss", loss, "a number > 0")
-        vectors |= {f"scale.{name}": np.empty(to_be.n_raw) for name in ("start", "raw")}
+        _need_names(scale, {"loss", "loss_scale", "loss_shift", "is_single"}, "scale")
+        for name in ("loss", "loss_scale"):
+            is_right = _is_number(scale[name]) and 0 < scale[name] < math.inf
+            _need(is_right, f"scale.{name}", scale[name], "a number > 0")
+        shift, single = scale["loss_shift"], theta.dtype == np.float32
+        _need(_is_number(shift) and math.isfinite(shift), "scale.loss_shift", shift, "a number")
+        _need(scale["is_single"] == single, "scale.is_single", scale["is_single"], f"{single}")
+        raw, targets = np.empty(to_be.n_raw), np.empty(to_be.n_targets)
+        vectors |= {f"scale.{x}": raw for x in ("start", "raw", "raw_shift", "raw_scale")}
+        vectors |= {f"scale.{x}": targets for x in ("shift", "scale")}
     for name, like in vectors.items():
         _need_vector(arrays.get(name), name, like)
     return set(vectors)

@@ -76,7 +76,6 @@ class Course:
         stopping: Stopping,
         n_rows: int,
         *,
-        loss_unit: float = 1.0,
         scores: Scores | None = None,
         watch: Watch | None = None,
         report: Report | None = None,
@@ -85,7 +84,7 @@ class Course:
         self.theta, self.stopping, self._n_rows = theta, stopping, n_rows
         self._is_finite = is_finite
         self._state, self._scores, self._watch, self._report = state, scores, watch, report
-        self._loss_unit = loss_unit
+        self._told = float if state.scale is None else state.scale.losses
         marks = state.marks or Marks.at_start(theta, -state.progress.best_loss)
         self._done: tuple[Progress, History, Marks] = (state.progress, state.history, marks)
         self.shown = theta
@@ -140,7 +139,7 @@ class Course:
         self.shown = raw
         if average is not None:
             self.shown = self.theta[...] = average.values.copy()
-        seen = {"loss": loss * self._loss_unit} | ({} if self._scores is None else self._scores())
+        seen = {"loss": self._told(loss)} | ({} if self._scores is None else self._scores())
         seen |= {} if rate is None else {"learning_rate": rate}
         score = seen.get("validation_score")
         now = self.progress.after_epoch(loss, score, samples, self.stopping)
@@ -190,7 +189,7 @@ class Course:
     def start_at(self, loss: float) -> None:
         """Keep the parameters as they are, where there was nothing to improve."""
         progress = replace(self.progress, loss=loss, best_loss=loss)
-        history = self.history.after({"loss": loss * self._loss_unit})
+        history = self.history.after({"loss": self._told(loss)})
         self._done = (progress, history, Marks.at_start(self.theta))
 
     def retreat(self) -> bool:

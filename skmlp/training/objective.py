@@ -9,8 +9,8 @@ data term and its gradient are one program; the penalty is a few lines on the fl
 training draws noise or normalizes by the batch, F is that of training; `Objective.predicted` is F
 of the network as it predicts.
 
-With an `OutputScale` the network's outputs o are those of a problem of scale 1: raw = start +
-scale * o, and losses are divided by a number. The parameters of the last layer are then those of o.
+With an `OutputScale` the network's outputs o, and the targets, are those of a problem of scale 1.
+The parameters of the last layer are then those of o.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ import numpy as np
 from ..engine import BATCH, Expression, Plan, Program, evaluate, filled, gradient, variable
 from ..engine.threads import LEAST, threads_for
 from ..engine.values import told
-from ..heads import HEADS, Head
+from ..heads import HEADS, Head, Unit
 from ..network.network import Network, values_of
 from ..network.occasions import STATISTICS_RATE, Noise, Training
 from .vectors import CHUNK, blas, chunks_of, stretches_in
@@ -34,47 +34,95 @@ from .vectors import CHUNK, blas, chunks_of, stretches_in
 
 @dataclass(frozen=True, eq=False)
 class OutputScale:
-    """The scale of outputs that training works on, where it is that of the data.
+    """The scale of outputs and targets that training works on, where it is that of the data.
 
     Attributes
     ----------
-    start : ndarray of shape (n_raw,)
-        The raw outputs of the best constant model.
-    raw : ndarray of shape (n_raw,)
-        How far raw outputs vary: raw outputs are start + raw * the last layer's outputs.
+    start, raw : ndarray of shape (n_raw,)
+        The raw outputs of the best constant model of the targets that are trained on, and how far
+        they vary: raw outputs are start + raw * the last layer's outputs.
     loss : float
         What losses are divided by: the root mean square of the loss's gradient with respect to
         those outputs, at the start. A step then moves as far whatever the target is measured in.
+    shift, scale, raw_shift, raw_scale, loss_shift, loss_scale
+        The `Unit` of the targets that are trained on, those of `Head.of_target_unit`.
+    is_single : bool
+        Whether training has the precision of float32.
     """
 
     start: np.ndarray
     raw: np.ndarray
     loss: float
+    shift: Any = 0.0
+    scale: Any = 1.0
+    raw_shift: Any = 0.0
+    raw_scale: Any = 1.0
+    loss_shift: float = 0.0
+    loss_scale: float = 1.0
+    is_single: bool = False
 
     @classmethod
-    def of(cls, head: Head, y: np.ndarray, weights: np.ndarray | None) -> Self:
-        """Measure it on encoded targets; where raw outputs have no unit, losses keep theirs."""
+    def of(
+        cls, head: Head, y: np.ndarray, weights: np.ndarray | None, *, is_single: bool = False
+    ) -> Self:
+        """Measure it on encoded targets."""
+        y = np.asarray(y, np.float64)
+        unit, inner = head.target_unit(y, weights), head.of_target_unit()
+        if unit is None:
+            nothing, rest = np.zeros(y.shape[1]), np.zeros(head.n_raw(y.shape[1]))
+            unit = Unit(nothing, nothing + 1, rest, rest + 1)
+            inner = head
+        u = (y - unit.shift) / unit.scale
         n_raw = head.n_raw(y.shape[1])
-        start = _numbers_of(head, "initial_raw", head.initial_raw(y, weights), n_raw)
-        unit = _numbers_of(head, "raw_unit", head.raw_unit(y, weights), n_raw)
-        if np.all(unit == 1):
-            return cls(start, unit, 1.0)
-        raw, target = variable("raw", (BATCH, len(start))), variable("y", (BATCH, y.shape[1]))
-        (slope,) = gradient(np.sum(head.loss(raw, target)), [raw])
-        with np.errstate(all="ignore"):
-            slopes = evaluate(slope, {raw: np.tile(start, (len(y), 1)), target: y}) * unit
-            loss = float(np.sqrt(np.average(np.mean(np.square(slopes), axis=1), weights=weights)))
-        return cls(start, unit, loss if 0 < loss < np.inf else 1.0)
+        start = _numbers_of(head, "initial_raw", inner.initial_raw(u, weights), n_raw)
+        raw = _numbers_of(head, "raw_unit", inner.raw_unit(u, weights), n_raw)
+        if np.all(raw == 1) and np.all(np.asarray(inner.raw_unit(2 * u, weights)) == 1):
+            loss = 1.0 / unit.loss_scale  # raw outputs have no unit: losses keep theirs
+        else:
+            squares = np.mean(np.square(slopes_of(inner, start, u) * raw), axis=1)
+            loss = float(np.sqrt(np.average(squares, weights=weights)))
+            loss = loss if 0 < loss < np.inf else 1.0
+        if is_single and not 1e-30 < loss < 1e30:
+            raise ValueError(
+                f"float32 cannot hold the loss of {head!r}, about {loss:g} in its own units: set "
+                "dtype='float64', or give its parameters in units of y."
+            )
+        return cls(start, raw, loss, **unit._asdict(), is_single=is_single)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The precision of training."""
+        return np.dtype(np.float32 if self.is_single else np.float64)
+
+    @property
+    def published_dtype(self) -> np.dtype[Any]:
+        """The precision that can hold raw outputs: float64 where those are far from 0."""
+        limits, unit = np.finfo(np.float32), self.raw * self.raw_scale
+        is_near = np.abs(self.start * self.raw_scale + self.raw_shift) * limits.eps < 1e-4 * unit
+        is_held = (unit > limits.tiny / limits.eps) & (unit < 1e-4 * limits.max)
+        return self.dtype if np.all(is_near & is_held) else np.dtype(np.float64)
+
+    def targets(self, y: np.ndarray) -> np.ndarray:
+        """Return the targets that are trained on, in the precision of training."""
+        return ((np.asarray(y, np.float64) - self.shift) / self.scale).astype(self.dtype)
+
+    def losses(self, trained: float) -> float:
+        """Return what is made small as a loss of the target as it was given."""
+        return trained * self.loss * self.loss_scale + self.loss_shift
 
     def fold(self, W: np.ndarray, b: np.ndarray) -> None:
         """Turn the last layer's parameters, in place, into those of the raw outputs."""
-        W *= self.raw
+        W *= self.raw * self.raw_scale
         b *= self.raw
         b += self.start
+        b *= self.raw_scale
+        b += self.raw_shift
 
     def unfold(self, W: np.ndarray, b: np.ndarray) -> None:
         """Undo `fold`, in place."""
-        W /= self.raw
+        W /= self.raw * self.raw_scale
+        b -= self.raw_shift
+        b /= self.raw_scale
         b -= self.start
         b /= self.raw
 
@@ -106,6 +154,14 @@ def checked_loss(head: Head, raw: Expression, y: Expression) -> Expression:
     found = "an array, which raw has no part in" if isinstance(loss, np.ndarray) else repr(loss)
     cure = ": sum over the outputs, np.sum(..., axis=1)" if np.ndim(loss) == 2 else ""
     raise ValueError(f"{must}, got {found}{cure}; skmlp.check_head tells more.")
+
+
+def slopes_of(head: Head, start: np.ndarray, y: np.ndarray, dtype: Any = np.float64) -> np.ndarray:
+    """Return the gradient of each row's loss where raw outputs start, of shape (n, n_raw)."""
+    at, target = variable("raw", (BATCH, len(start))), variable("y", (BATCH, y.shape[1]))
+    (slope,) = gradient(np.sum(head.loss(at, target)), [at])
+    with np.errstate(all="ignore"):
+        return evaluate(slope, {at: np.tile(start, (len(y), 1)), target: y}, dtype)
 
 
 class LossGraph:
