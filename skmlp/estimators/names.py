@@ -128,6 +128,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "batch_size": "batch minibatchsize minibatch batchsamples",
     },
 }
+_LONGEST = 120  # characters of a value
 _SHORT = 250  # characters, so that the question is not lost among all names
 _ENDS = re.compile(
     "(loss|error|nll|score|scorer|lr|annealing|decay|rate|schedule|scheduler|warmrestarts|restarts|"
@@ -136,10 +137,19 @@ _ENDS = re.compile(
 
 
 def shown(value: Any) -> str:
-    """Show a value as its user would write it."""
+    """Show a value as its user would write it, on one line and not at length.
+
+    Examples
+    --------
+    >>> shown(np.float64(0.5)), shown(np.str_("wide")), shown(np.zeros(1000))
+    ('0.5', "'wide'", 'array of shape (1000,)')
+    """
     if isinstance(value, np.generic):
-        return repr(str(value)) if isinstance(value, (np.str_, np.bytes_)) else str(value)
-    return repr(value)
+        return repr(str(value)) if isinstance(value, np.str_) else str(value)
+    if isinstance(value, np.ndarray) and value.size > 8:
+        return f"array of shape {value.shape}"
+    text = " ".join(repr(value).split())
+    return text if len(text) <= _LONGEST else text[:_LONGEST] + "..."
 
 
 def meant(parameter: str, value: Any, known: Iterable[str]) -> list[str]:
