@@ -1769,7 +1769,7 @@ def test_target_far_from_zero_trains_without_a_scaler(head):
 
 def test_initial_output_is_checked():
     with pytest.raises(ValueError, match=r"'initial_output' parameter .* must be None or 'data'"):
-        MLPRegressor(initial_output="mean").fit([[0.0], [1.0]], [0.0, 1.0])
+        MLPRegressor(initial_output="none of them").fit([[0.0], [1.0]], [0.0, 1.0])
 
 
 @unconverged

@@ -526,19 +526,19 @@ def test_a_list_of_activations_has_one_for_each_hidden_layer(kind, sizes, activa
 
 
 @pytest.mark.parametrize("kind", [MLPClassifier, MLPRegressor])
-@pytest.mark.parametrize("activation", ["rely", ["relu", "rely"]])
+@pytest.mark.parametrize("activation", ["none of them", ["relu", "none of them"]])
 def test_an_unknown_activation_gets_the_known_ones(kind, activation):
     X = integers()
     message = error_of(model(kind, activation=activation), X, three_classes(X))
-    assert "'rely'" in message
+    assert "'none of them'" in message
     assert all(name in message for name in ACTIVATIONS)
 
 
 @pytest.mark.parametrize("kind", [MLPClassifier, MLPRegressor])
 def test_an_unknown_head_gets_the_known_ones(kind):
     X = integers()
-    message = error_of(model(kind, head="poison"), X, three_classes(X))
-    assert "'poison'" in message
+    message = error_of(model(kind, head="none of them"), X, three_classes(X))
+    assert "'none of them'" in message
     fitting = {"logistic", "softmax"} if kind is MLPClassifier else {"linear", "poisson"}
     assert all(name in message for name in fitting)
 

@@ -92,10 +92,9 @@ class Parameters(BaseEstimator):
             name, below, rest = key.partition("__")
             if name not in known:
                 asked = question("", name, known)
-                raise ValueError(
-                    f"Invalid parameter {name!r} for estimator {self}"
-                    f"{'; ' + asked if asked else '.'} Valid parameters are: {list(known)!r}."
-                )
+                end = f". Valid parameters are: {list(known)!r}."  # as scikit-learn has it
+                end = f"; {asked} (get_params() lists all.)" if asked else end
+                raise ValueError(f"Invalid parameter {name!r} for estimator {self}{end}")
             if below and not hasattr(params.get(name, known[name]), "get_params"):
                 nested.setdefault(name, {})[rest] = value
             else:

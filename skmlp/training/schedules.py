@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import Any
 
 from ..engine.values import told
+from ..engine.words import shown
 
 SMALLEST_RATE = 1e-6  # where the adaptive schedule gives up, as scikit-learn's
 SMALLEST_SHARE = 0.01  # of what the rate was; a schedule that ends below it comes to rest
@@ -169,7 +170,7 @@ class Checked:
         except (TypeError, ValueError):
             is_right = False
         if not is_right:
-            raise ValueError(self._told(progress, f"returned {found!r}"))
+            raise ValueError(self._told(progress, f"returned {shown(found)}"))
         return float(found)
 
     def _told(self, progress: float, what: str) -> str:
