@@ -40,7 +40,7 @@ def input_sensitivities(estimator: Any) -> np.ndarray:
 
     Returns
     -------
-    ndarray of shape (n_features_in_,)
+    ndarray of shape (`n_features_in_`,)
         A number for each column, zero or positive.
 
     Raises
