@@ -2,6 +2,7 @@
 
 import warnings
 from dataclasses import dataclass
+from importlib.util import find_spec
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,7 @@ from sklearn.metrics import log_loss
 from sklearn.preprocessing import StandardScaler
 
 from skmlp import MLPClassifier, MLPRegressor
+from skmlp.callbacks import TimeLimit
 from skmlp.estimators import baseline
 from skmlp.heads import HEADS, Head
 
@@ -234,3 +236,10 @@ def test_inputs_whose_squares_overflow_are_named_with_their_size():
     model = quick(max_iter=1, activation="tanh")
     size = f"{np.std(A[:, 2] / 1e200) * 1e200:.2g}"
     assert f"column 2 of X has a standard deviation of {size}" in told(model, A, 3 + y)
+
+
+@pytest.mark.skipif(find_spec("sklearn.callback") is None, reason="callbacks are new in 1.9")
+def test_a_fit_that_a_callback_stopped_is_told_of_scales_alone():
+    model = quick().set_callbacks(TimeLimit(1e-9))
+    assert told(model, X, y + 2) == ""
+    assert "column 'Lot Area'" in told(model, frame, y)

@@ -30,8 +30,6 @@ def why_worse_than_constant(problem: Problem, fitted: Fitted, state: State) -> s
     A head whose `initial_raw` fails, or has a loss that is not finite, has no constant to compare
     with; a target that is the same in all rows leaves nothing to learn.
     """
-    if state.progress.ending == "stopped":  # by a callback, which knows why
-        return None
     head, smoothing = fitted.answering.head, problem.settings.label_smoothing
     sample = sample_of(problem.data, evenly_spaced(state.training_rows, _COMPARED_ROWS))
     Y = np.asarray(head.smoothed(sample.Y, smoothing), np.float64)
@@ -49,11 +47,13 @@ def why_worse_than_constant(problem: Problem, fitted: Fitted, state: State) -> s
         found = np.average(head.loss(raw, Y), weights=sample.weights)
     if not np.isfinite(least) or found <= least + _SPREAD * spread + _LEVEL * abs(least):
         return None
-    found_at = [*_scales(problem, state, sample, constant)]
+    causes = [*_scales(problem, state, sample, constant)]
     epochs, most = state.progress.n_iter, problem.settings.max_iter
-    if not found_at or epochs == most < _FEW_EPOCHS:
-        found_at.append(_course(problem, state))
-    why, cure = (" and ".join(words) for words in zip(*found_at, strict=True))
+    if not causes and state.progress.ending == "stopped":  # by a callback of the user's, who knows
+        return None
+    if not causes or epochs == most < _FEW_EPOCHS:
+        causes.append(_course(problem, state))
+    why, cure = (" and ".join(words) for words in zip(*causes, strict=True))
     return (
         f"The fit is worse than a constant: its mean training loss is {found:.4g}, that of the "
         f"best constant {least:.4g}, and {why}: {cure}."
