@@ -6,6 +6,7 @@ shows that the scikit-learn versions known to have the defect have it. A later v
 
 import pickle
 import re
+import warnings
 from functools import partial
 from pathlib import Path
 
@@ -15,6 +16,8 @@ import sklearn
 from scipy.special import log_expit, log_softmax
 from sklearn import neural_network
 from sklearn.base import clone
+from sklearn.datasets import load_wine
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 
 import skmlp
@@ -642,6 +645,23 @@ def test_fit_that_diverges_goes_back_to_half_the_rate():
     if DEFECTS_KNOWN:
         with np.errstate(all="ignore"), pytest.raises(ValueError, match="non-finite"):
             theirs.fit(X, y)
+
+
+# 17: a fit that is worse than a constant
+
+
+def test_fit_that_is_worse_than_a_constant_is_told():
+    X, y = load_wine(return_X_y=True)
+    settings = {"solver": "sgd", "random_state": 0}
+    ours = skmlp.MLPClassifier(**settings)
+    with pytest.warns(ConvergenceWarning, match="worse than a constant"):
+        ours.fit(X, y)
+    theirs = neural_network.MLPClassifier(**settings)
+    if DEFECTS_KNOWN:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            theirs.fit(X, y)
+        np.testing.assert_allclose(flat(ours), flat(theirs), rtol=1e-9)
 
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "differences.md"
