@@ -32,39 +32,36 @@ class _Hold:
 
     def __init__(self) -> None:
         self.lock = RLock()  # that of a thread which is interrupted while it has it
-        self._depths: dict[int, int] = {}  # by Python thread
+        self.holders: set[int] = set()  # Python threads
         # By library, and by Python thread where each has a number of its own.
         self._before: dict[tuple[Any, int | None], int] = {}
 
-    def add(self, thread: int, depth: int) -> None:
-        """Let this thread hold so many times more."""
+    def put(self, thread: int, is_held: bool) -> None:
+        """Let a Python thread hold, or not; twice is the same as once."""
         with self.lock:
-            if thread not in self._depths:
-                found = {library: library.get_num_threads() for library in _libraries()}
-                several = {library: number for library, number in found.items() if number > 1}
-                for library, number in several.items():
-                    has_own = getattr(library, "threading_layer", None) == "openmp"
-                    self._before[library, thread if has_own else None] = number
-                _set(dict.fromkeys(several, 1))
-            self._depths[thread] = self._depths.get(thread, 0) + depth
-
-    def remove(self, thread: int, depth: int | None = None) -> int:
-        """Let this thread hold so many times less, or not at all; return how many times less."""
-        with self.lock:
-            held = self._depths.pop(thread, 0)
-            gone = held if depth is None else min(depth, held)
-            if held > gone:
-                self._depths[thread] = held - gone
+            if is_held:
+                if thread not in self.holders:
+                    self._limit(thread)
+                self.holders.add(thread)
             else:
+                self.holders.discard(thread)
                 self._restore(thread)
-            return gone
+
+    def _limit(self, thread: int) -> None:
+        """Set what has several threads to one, and note how many it had."""
+        found = {library: library.get_num_threads() for library in _libraries()}
+        several = {library: number for library, number in found.items() if number > 1}
+        for library, number in several.items():
+            has_own = getattr(library, "threading_layer", None) == "openmp"
+            self._before[library, thread if has_own else None] = number
+        _set(dict.fromkeys(several, 1))
 
     def _restore(self, thread: int) -> None:
         """Put back what nobody needs held any more, where it is still as it was set.
 
         Where that is refused, since another Python thread has limits, a later hold tries again.
         """
-        owners = {thread} if self._depths else {thread, None}
+        owners = {thread} if self.holders else {thread, None}
         free = {key: number for key, number in self._before.items() if key[1] in owners}
         _set({key[0]: n for key, n in free.items() if key[0].get_num_threads() == 1})
         for library, owner in free:
@@ -73,10 +70,9 @@ class _Hold:
 
     def forked(self) -> None:
         """Keep, in a child process, what its only thread holds."""
-        thread = get_ident()
-        self._depths = {t: depth for t, depth in self._depths.items() if t == thread}
-        if not self._depths:
-            self._restore(thread)
+        self.holders &= {get_ident()}
+        if not self.holders:
+            self._restore(get_ident())
         self.lock.release()
 
 
@@ -110,26 +106,28 @@ _LET_OTHERS_SET = getattr(
 
 
 @contextmanager
-def one_thread() -> Iterator[None]:
+def _while(is_held: bool) -> Iterator[None]:
+    thread = get_ident()
+    before = thread in _HOLD.holders
+    try:
+        _HOLD.put(thread, is_held)
+        yield
+    finally:
+        try:
+            _HOLD.put(thread, before)
+        except BaseException:  # an interruption: what was there is put back first
+            _HOLD.put(thread, before)
+            raise
+
+
+def one_thread() -> AbstractContextManager[None]:
     """Hold BLAS to one thread."""
-    thread = get_ident()
-    try:
-        _HOLD.add(thread, 1)
-        yield
-    finally:
-        _HOLD.remove(thread, 1)
+    return _while(is_held=True)
 
 
-@contextmanager
-def let_go() -> Iterator[None]:
-    """Let go of BLAS, for other people's code, if this thread holds it."""
-    thread = get_ident()
-    depth = _HOLD.remove(thread)
-    try:
-        yield
-    finally:
-        if depth:
-            _HOLD.add(thread, depth)
+def let_go() -> AbstractContextManager[None]:
+    """Let go of BLAS, for other people's code, if this Python thread holds it."""
+    return _while(is_held=False)
 
 
 def threads_for(multiplications: int) -> AbstractContextManager[None]:
