@@ -5,6 +5,9 @@ cannot run says in one sentence what to write instead.
 """
 
 import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pytest
@@ -277,11 +280,11 @@ MIXING = {
 }
 
 
+@dataclass(frozen=True)
 class Loss(Head):
     """A regression head of a function of one column of outputs and one of targets."""
 
-    def __init__(self, function):
-        self.function = function
+    function: Callable[..., Any]
 
     def loss(self, raw, y):
         return self.function(raw, y)
