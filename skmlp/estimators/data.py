@@ -14,10 +14,12 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator
+from sklearn.exceptions import DataConversionWarning
 from sklearn.utils import check_array, column_or_1d
 from sklearn.utils.validation import validate_data
 
 from ..engine.words import shown
+from ..training.warn import warn
 from .containers import FLOATS, name_of_column, place, read_matrix, read_numbers
 
 
@@ -130,6 +132,17 @@ def read_first_rows(
     of_targets = np.dtype(np.float64) if is_scaled and kind.usual == "numbers" else precision
     Y = within(target.encode(read), of_targets, "y", y).astype(of_targets, copy=False)
     return Data(X, Y, weights, values, precision), target
+
+
+def warn_of_column(y: Any, data: Data) -> None:
+    """Warn of targets that came as a column, once a fit."""
+    given = y if hasattr(y, "ndim") else np.asarray(y)
+    if data.y.ndim == 1 and given.ndim == 2:
+        warn(
+            "A column-vector y was passed when a 1d array was expected. Please change the shape of "
+            "y to (n_samples, ), for example using ravel().",
+            DataConversionWarning,
+        )
 
 
 def read_rows(

@@ -22,7 +22,7 @@ from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator
-from sklearn.exceptions import ConvergenceWarning, DataConversionWarning
+from sklearn.exceptions import ConvergenceWarning
 
 from ..engine import running
 from ..engine.words import shown
@@ -35,7 +35,7 @@ from ..training.state import State
 from ..training.warn import warn
 from .baseline import why_worse_than_constant
 from .callbacks import CallbackSupportMixin, Watcher, with_callbacks
-from .data import Data, read_first_rows, read_rows, stand_in
+from .data import Data, read_first_rows, read_rows, stand_in, warn_of_column
 from .identity import are_same
 from .parameters import Parameters
 from .prediction import ORDINARY, Fitted, FittedNetwork, Spares, published_parameters
@@ -333,7 +333,7 @@ class MultilayerPerceptron(CallbackSupportMixin, Parameters, FittedNetwork):
             reset=earlier is None,
             is_scaled=has_scale,
         )
-        _warn_of_column(given.y, data)
+        warn_of_column(given.y, data)
         target.check_precision(data, is_scaled=has_scale)
         if settings.class_weight is not None:
             weights = target.weigh(settings.class_weight, data.Y, data.weights)
@@ -610,16 +610,6 @@ def _check_batches(settings: Settings, n_rows: int) -> None:
         raise ValueError(
             f"normalization={name!r} needs 2 samples or more in a batch, got 1 sample (of "
             f"{n_rows}, with batch_size={shown(settings.batch_size)}): raise it, or take 'layer'."
-        )
-
-
-def _warn_of_column(y: Any, data: Data) -> None:
-    given = y if hasattr(y, "ndim") else np.asarray(y)
-    if data.y.ndim == 1 and given.ndim == 2:
-        warn(
-            "A column-vector y was passed when a 1d array was expected. Please change the shape of "
-            "y to (n_samples, ), for example using ravel().",
-            DataConversionWarning,
         )
 
 

@@ -29,7 +29,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ..estimators.answers import Answers, ClassAnswers, NumberAnswers
 from ..estimators.callbacks import CallbackSupportMixin, Watcher, with_callbacks
-from ..estimators.data import Data, read_first_rows, read_rows, stand_in
+from ..estimators.data import Data, read_first_rows, read_rows, stand_in, warn_of_column
 from ..estimators.targets import Classes, Numbers
 from ..heads.domains import is_number
 from .columns import Columns, Table
@@ -180,7 +180,7 @@ class TabularMLP(CallbackSupportMixin, Answers, BaseEstimator):
         """Check all there is to check, and say what is learned from which rows."""
         frame = frame_of(X)
         data, target = self._targets(frame.shape[0], y, sample_weight)
-        columns, table = Columns.of(frame, self.categorical_features, self.dates, data.weights)
+        warn_of_column(y, data)
         n = len(data.Y)
         weights = data.weights
         if getattr(self, "class_weight", None) is not None:
@@ -193,6 +193,7 @@ class TabularMLP(CallbackSupportMixin, Answers, BaseEstimator):
                 f"{type(self).__name__} learns from some rows and is judged by others, so that it "
                 f"needs 2 samples, but it was given 1 sample{'' if n == 1 else ' of weight > 0'}."
             )
+        columns, table = Columns.of(frame, self.categorical_features, self.dates, weights)
         if weights is not None:
             weights = (weights / np.max(weights) / np.mean(weights[rows] / np.max(weights))).astype(
                 np.float32
