@@ -302,7 +302,7 @@ def test_the_column_of_a_frame_is_named_and_sparse_rows_are_refused_too():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(30, 3))
     model = MLPRegressor((4,), "identity", max_iter=2, random_state=0)
-    frame = pd.DataFrame(X, columns=["rooms", "Lot Area", "age"])
+    frame = pd.DataFrame(X.copy(), columns=["rooms", "Lot Area", "age"])
     model.fit(frame, X[:, 0])
     frame.loc[3, "Lot Area"] = 1.7e308
     model.coefs_[0][...] = 9
