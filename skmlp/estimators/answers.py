@@ -163,7 +163,7 @@ class NumberAnswers(Answers):
         """
         predicted = self._answers(X, lambda target, raw: target.head.center(raw))
         y, weights = read_numbers(y, "y"), check_weights(sample_weight, len(predicted))
-        return float(r2_score(y, _without_targets_axis(predicted), sample_weight=weights))
+        return float(r2_score(y, without_targets_axis(predicted), sample_weight=weights))
 
     def predict(
         self,
@@ -234,7 +234,7 @@ class NumberAnswers(Answers):
             raise ValueError("return_std: " + only_with("distribution", head))
 
         def predicted(target: Numbers, raw: np.ndarray) -> np.ndarray:
-            return _without_targets_axis(target.head.predict(raw))
+            return without_targets_axis(target.head.predict(raw))
 
         if not return_std:
             return self._answers(X, predicted)
@@ -311,7 +311,7 @@ class NumberAnswers(Answers):
         levels = _levels(q, name)
         _check_own(known_head(self), levels, f"{name}={shown(q)}")
         quantiles = self._answers(X, lambda target, raw: target.head.quantile(raw, levels))
-        return _without_targets_axis(quantiles if np.ndim(q) else quantiles[..., 0])
+        return without_targets_axis(quantiles if np.ndim(q) else quantiles[..., 0])
 
     @available_if(has("quantiles"))
     def predict_interval(self, X: Any, coverage: Any = None) -> np.ndarray:
@@ -368,13 +368,18 @@ def _ends(head: Any, coverage: Any) -> list[float]:
                 "two levels or more, such as Quantile([0.05, 0.95])."
             )
         return [head.levels[0], head.levels[-1]]
+    tail = tail_beside(coverage)
+    ends = [tail, 1 - tail]
+    _check_own(head, ends, f"coverage={1 - 2 * tail:g}")
+    return ends
+
+
+def tail_beside(coverage: Any) -> float:
+    """Return the share on either side of an interval; that of None is 0.05."""
     coverage = 0.9 if coverage is None else coverage
     if not (is_number(coverage) and 0 < coverage < 1):
         raise ValueError(f"coverage must be a number in (0, 1), got {shown(coverage)}.")
-    tail = (1 - float(as_levels(coverage))) / 2
-    ends = [tail, 1 - tail]
-    _check_own(head, ends, f"coverage={float(coverage):g}")
-    return ends
+    return (1 - float(as_levels(coverage))) / 2
 
 
 def _check_own(head: Any, levels: list[float], asked: str) -> None:
@@ -394,6 +399,6 @@ def _distribution(target: Numbers, raw: np.ndarray) -> Any:
     return for_one_target(frozen) if target.n_targets == 1 else frozen
 
 
-def _without_targets_axis(answers: np.ndarray) -> np.ndarray:
+def without_targets_axis(answers: np.ndarray) -> np.ndarray:
     """Drop the second axis where there is one target alone."""
     return answers[:, 0] if answers.shape[1] == 1 else answers

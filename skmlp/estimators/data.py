@@ -52,6 +52,11 @@ class Data:
         """The numbers of the rows that count."""
         return np.arange(len(self.Y)) if self.weights is None else np.flatnonzero(self.weights)
 
+    def check_rows(self) -> None:
+        """Refuse samples of which none counts."""
+        if not len(self.rows):
+            raise ValueError("Sample weights must contain at least one non-zero number.")
+
     def normalized_weights(self, rows: np.ndarray) -> tuple[np.ndarray | None, float]:
         """Return the weights divided by their mean over `rows`, and that mean."""
         if self.weights is None:
@@ -143,6 +148,14 @@ def warn_of_column(y: Any, data: Data) -> None:
             "y to (n_samples, ), for example using ravel().",
             DataConversionWarning,
         )
+
+
+def are_given(X_val: Any, y_val: Any) -> bool:
+    """Tell whether there are rows to validate on; refuse one of the two without the other."""
+    if (X_val is None) == (y_val is None):
+        return X_val is not None
+    missing, there = ("X_val", "y_val") if X_val is None else ("y_val", "X_val")
+    raise ValueError(f"{there} is given without {missing}: give both, or neither.")
 
 
 def read_rows(

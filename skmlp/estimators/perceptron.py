@@ -35,7 +35,7 @@ from ..training.state import State
 from ..training.warn import warn
 from .baseline import why_worse_than_constant
 from .callbacks import CallbackSupportMixin, Watcher, with_callbacks
-from .data import Data, read_first_rows, read_rows, stand_in, warn_of_column
+from .data import Data, are_given, read_first_rows, read_rows, stand_in, warn_of_column
 from .identity import are_same
 from .parameters import Parameters
 from .prediction import ORDINARY, Fitted, FittedNetwork, Spares, published_parameters
@@ -49,7 +49,7 @@ from .scoring import (
     scored_by,
     scores_of,
 )
-from .settings import Settings, descriptions_of
+from .settings import DESCRIPTIONS, Settings, descriptions_of
 from .starts import Problem, Start, continued, fresh, resumed, streamed
 
 _ENOUGH_ROWS = 20  # their standard deviation is right to 16 %
@@ -108,10 +108,10 @@ ATTRIBUTES = """coefs_ : list of ndarray of shape (inputs, outputs)
         The name of the output activation."""
 
 
-def documented(estimator: type) -> type:
-    """Put what both estimators share into a docstring: parameters and fitted attributes."""
-    indent = "    "
-    shared = descriptions_of(signature(estimator).parameters).replace("\n", "\n" + indent)
+def documented(estimator: type, descriptions: str = DESCRIPTIONS) -> type:
+    """Put what estimators share into a docstring: descriptions of parameters, and attributes."""
+    shared = descriptions_of(signature(estimator).parameters, descriptions)
+    shared = shared.replace("\n", "\n    ")
     lines = (estimator.__doc__ or "").replace("{attributes}", ATTRIBUTES)
     estimator.__doc__ = lines.replace("{parameters}", shared)
     return estimator
@@ -261,8 +261,7 @@ class MultilayerPerceptron(CallbackSupportMixin, Parameters, FittedNetwork):
             if watcher is not None:
                 watcher.start()
             problem = self._pose(settings, given, target_of, earlier)
-            if not len(problem.data.rows):
-                raise ValueError("Sample weights must contain at least one non-zero number.")
+            problem.data.check_rows()
             start = fresh(problem) if begin is None else begin(problem)
             objective = _objective(problem, start)
             outcome, state = self._train(problem, start, objective, watcher)
@@ -595,7 +594,7 @@ def _score(scoring: Any, in_training: BaseEstimator, target: Any) -> Score:
     if scoring is None:
         return lambda raw, sample: target.score(raw, sample.Y, sample.weights)
     if scoring == "loss":
-        return lambda raw, sample: -mean_loss(target.head, raw, sample)
+        return lambda raw, sample: -mean_loss(target.head, raw, sample.Y, sample.weights)
     return scored_by(scoring, in_training, target.published.get("classes_"))
 
 
@@ -648,10 +647,7 @@ def _validation(
 ) -> Data | None:
     """Check the rows that were given to validate on, if any."""
     X, y, sample_weight = given.X_val, given.y_val, given.sample_weight_val
-    if X is None or y is None:
-        missing, there = ("X_val", "y_val") if X is None else ("y_val", "X_val")
-        if y is not None or X is not None:
-            raise ValueError(f"{there} is given without {missing}: give both, or neither.")
+    if not are_given(X, y):
         if sample_weight is not None:
             raise ValueError("sample_weight_val is given without X_val and y_val.")
         return None

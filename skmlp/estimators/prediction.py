@@ -467,8 +467,7 @@ class FittedNetwork(Answers, BaseEstimator):
         data = None
         if y is not None:
             data = fitted.samples(X, y, sample_weight)
-            if not len(data.rows):
-                raise ValueError("Sample weights must contain at least one non-zero number.")
+            data.check_rows()
             X = data.X
         elif X is not None:
             X = fitted.checked(X)

@@ -76,10 +76,10 @@ class NotFiniteError(ValueError):
 Score = Callable[[np.ndarray, Sample], float]  # of raw outputs for the rows of a sample
 
 
-def mean_loss(head: Head, raw: np.ndarray, sample: Sample) -> float:
+def mean_loss(head: Head, raw: np.ndarray, Y: np.ndarray, weights: np.ndarray | None) -> float:
     """Return the weighted mean of a head's loss: the objective without its penalty."""
     with np.errstate(all="ignore"):
-        return float(np.average(head.loss(raw, sample.Y), weights=sample.weights))
+        return float(np.average(head.loss(raw, Y), weights=weights))
 
 
 def find_scorer(scoring: Any, name: str = "scoring", columns: Sequence[str] = ("loss",)) -> Any:
@@ -187,7 +187,7 @@ def scores_of(
         seen["score"] = score(outputs(training.X), training)
     if validation is not None:
         raw = outputs(validation.X)
-        seen["validation_loss"] = mean_loss(head, raw, validation)
+        seen["validation_loss"] = mean_loss(head, raw, validation.Y, validation.weights)
         seen["validation_score"] = score(raw, validation)
     return seen
 

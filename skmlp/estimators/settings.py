@@ -282,7 +282,8 @@ class Settings:
     def of(cls, estimator: Any) -> Self:
         """Read the parameters of an estimator."""
         name, known = type(estimator).__name__, vars(estimator)
-        given = {parameter: known[parameter] for parameter in _entries() if parameter in known}
+        parameters = _entries(DESCRIPTIONS)
+        given = {parameter: known[parameter] for parameter in parameters if parameter in known}
         for parameter, rule in RULES.items():
             if parameter in given and not rule.allows(given[parameter]):
                 raise ValueError(refusal(name, parameter, given[parameter], *rule[1:]))
@@ -507,13 +508,13 @@ def _listed(names: Iterable[str]) -> str:
 
 
 @cache
-def _entries() -> dict[str, str]:
+def _entries(descriptions: str) -> dict[str, str]:
     """Return the description of every parameter by its name."""
-    return dict(re.findall(r"^(\w+) (: .*(?:\n    .*)*)", DESCRIPTIONS, re.MULTILINE))
+    return dict(re.findall(r"^(\w+) (: .*(?:\n    .*)*)", descriptions, re.MULTILINE))
 
 
-def descriptions_of(parameters: Iterable[str]) -> str:
-    """Return the descriptions of some parameters for a docstring, lists of names filled in."""
+def descriptions_of(parameters: Iterable[str], descriptions: str) -> str:
+    """Pick those of some parameters for a docstring, with lists of names filled in."""
     numbers = [name for name, head in HEADS.items() if "numbers" in head.targets]
     lists = {
         "activations": _listed(ACTIVATIONS),
@@ -525,7 +526,7 @@ def descriptions_of(parameters: Iterable[str]) -> str:
         "initializers": _listed(INITIALIZERS),
         "normalizations": _listed(NORMALIZATIONS),
     }
-    entries, lines = _entries(), []
+    entries, lines = _entries(descriptions), []
     for parameter in parameters:
         heading, _, text = entries[parameter].partition("\n")
         words = " ".join(text.split())

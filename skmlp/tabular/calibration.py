@@ -17,51 +17,38 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 from scipy.special import expit, softmax
 
+from ..estimators.scoring import mean_loss
 from ..heads import Head
 
-_LOGITS = {"softmax": "softmax", "logistic": "logistic"}
 _WIDEST = 1.2  # temperatures are from exp(-1.2) to exp(1.2)
 _LEAST = 1e-9  # of a blended probability
 
 
 def link_of(head: Head) -> str | None:
     """Return which function of logits the probabilities of a head are; None where there is none."""
-    return _LOGITS.get(head.out_activation) if "numbers" not in head.targets else None
+    are_logits = head.out_activation in ("softmax", "logistic") and "numbers" not in head.targets
+    return head.out_activation if are_logits else None
 
 
-def mean_loss(head: Head, raw: np.ndarray, Y: np.ndarray, weights: np.ndarray | None) -> float:
-    """Return the weighted mean of the loss of raw outputs, (n, n_raw) or (members, n, n_raw)."""
-    each = raw.reshape(-1, *raw.shape[-2:])
-    with np.errstate(all="ignore"):
-        return float(np.mean([np.average(head.loss(one, Y), weights=weights) for one in each]))
+def tempered(
+    head: Head, raw: np.ndarray, Y: np.ndarray, weights: np.ndarray | None
+) -> tuple[float, float]:
+    """Return the best temperature of raw outputs, (members, n, n_raw), and their loss with it."""
+    if link_of(head) is None or not np.isfinite(raw).all():
+        return 1.0, _loss(head, raw, Y, weights)
+
+    def loss(log_temperature: float) -> float:
+        return _loss(head, raw * np.exp(-log_temperature), Y, weights)
+
+    found = minimize_scalar(
+        loss, bounds=(-_WIDEST, _WIDEST), method="bounded", options={"xatol": 0.02}
+    )
+    return math.exp(found.x), float(found.fun)
 
 
-@dataclass(frozen=True)
-class Calibration:
-    """What raw outputs are divided by.
-
-    Attributes
-    ----------
-    temperature : float
-        T.
-    """
-
-    temperature: float = 1.0
-
-    def fitted(
-        self, head: Head, raw: np.ndarray, Y: np.ndarray, weights: np.ndarray | None
-    ) -> tuple[Self, float]:
-        """Return the best calibration for answers out of fold, and their loss with it."""
-        if link_of(head) is None or not np.isfinite(raw).all():
-            return type(self)(), mean_loss(head, raw, Y, weights)
-
-        def loss(log_temperature: float) -> float:
-            return mean_loss(head, raw * np.exp(-log_temperature), Y, weights)
-
-        found = minimize_scalar(
-            loss, bounds=(-_WIDEST, _WIDEST), method="bounded", options={"xatol": 0.02}
-        )
-        return type(self)(math.exp(found.x)), float(found.fun)
+def _loss(head: Head, raw: np.ndarray, Y: np.ndarray, weights: np.ndarray | None) -> float:
+    """Return the mean over members of their weighted mean loss."""
+    return float(np.mean([mean_loss(head, one, Y, weights) for one in raw]))
 
 
 # == blends ========================================================================================
@@ -101,19 +88,18 @@ class Blend:
         cls,
         head: Head,
         kinds: Sequence[np.ndarray],
-        calibrations: Sequence[Calibration],
+        temperatures: Sequence[float],
         Y: np.ndarray,
         weights: np.ndarray | None,
     ) -> tuple[Self, np.ndarray, float]:
         """Choose it by answers out of fold, (members, n, n_raw) for each kind, and blend them."""
-        own = tuple(c.temperature for c in calibrations)
+        own = tuple(temperatures)
         shares = [(1.0,)] if len(kinds) == 1 else [(1 - w, w) for w in np.linspace(0, 1, 21)]
         tried = [cls(tuple(map(float, share)), (*own, 1.0)) for share in shares]
         losses = [mean_loss(head, blend.answers(head, kinds), Y, weights) for blend in tried]
         best = tried[int(np.argmin(losses))]
-        raw = best.answers(head, kinds)
-        last, loss = Calibration().fitted(head, raw, Y, weights)
-        blend = cls(best.weights, (*own, last.temperature))
+        last, loss = tempered(head, best.answers(head, kinds)[None], Y, weights)
+        blend = cls(best.weights, (*own, last))
         return blend, blend.answers(head, kinds), loss
 
     def answers(self, head: Head, kinds: Sequence[np.ndarray]) -> np.ndarray:

@@ -13,12 +13,10 @@ from __future__ import annotations
 
 import math
 import os
-import re
 import time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from inspect import signature
 from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
@@ -27,11 +25,24 @@ from sklearn.metrics import accuracy_score, r2_score
 from sklearn.utils import check_random_state, column_or_1d
 from sklearn.utils.validation import check_is_fitted
 
-from ..estimators.answers import Answers, ClassAnswers, NumberAnswers
+from ..estimators.answers import (
+    Answers,
+    ClassAnswers,
+    NumberAnswers,
+    tail_beside,
+    without_targets_axis,
+)
 from ..estimators.callbacks import CallbackSupportMixin, Watcher, with_callbacks
-from ..estimators.data import Data, read_first_rows, read_rows, stand_in, warn_of_column
+from ..estimators.data import (
+    Data,
+    are_given,
+    read_first_rows,
+    read_rows,
+    stand_in,
+    warn_of_column,
+)
+from ..estimators.perceptron import documented, unchanged_on_failure
 from ..estimators.targets import Classes, Numbers
-from ..heads.domains import is_number
 from .columns import Columns, Table
 from .frames import frame_of
 from .members import Hyperparameters, Lesson, folds, sides
@@ -74,15 +85,6 @@ def _jobs(n_jobs: int | None) -> int:
     """Return how many threads are meant: None is 1, and -1 as many as there are cores."""
     n = 1 if n_jobs is None else int(n_jobs)
     return n if n > 0 else max(1, (os.cpu_count() or 1) + 1 + n)
-
-
-def documented(estimator: type) -> type:
-    """Put the descriptions of the parameters into a docstring."""
-    entries = dict(re.findall(r"^(\w+) (: .*(?:\n    .*)*)", DESCRIPTIONS, re.MULTILINE))
-    lines = "\n".join(f"{name} {entries[name]}" for name in signature(estimator).parameters)
-    lines = lines.replace("\n", "\n    ")
-    estimator.__doc__ = (estimator.__doc__ or "").replace("{parameters}", lines)
-    return estimator
 
 
 class TabularMLP(CallbackSupportMixin, Answers, BaseEstimator):
@@ -140,8 +142,7 @@ class TabularMLP(CallbackSupportMixin, Answers, BaseEstimator):
             trained answers, with a warning.
         """
         check_parameters(self)
-        before = self.__dict__.copy()
-        try:
+        with unchanged_on_failure(self):
             watcher = Watcher.of(self, None, X, y, sample_weight)
             if watcher is not None:
                 watcher.start()
@@ -151,9 +152,6 @@ class TabularMLP(CallbackSupportMixin, Answers, BaseEstimator):
             self._publish(problem, target, fitted(problem, self._asked_kinds(), seeds, clock))
             if watcher is not None:
                 watcher.finish()
-        except BaseException:
-            self.__dict__ = before
-            raise
         return self
 
     def __getattr__(self, name: str) -> Any:
@@ -181,39 +179,32 @@ class TabularMLP(CallbackSupportMixin, Answers, BaseEstimator):
         frame = frame_of(X)
         data, target = self._targets(frame.shape[0], y, sample_weight)
         warn_of_column(y, data)
-        n = len(data.Y)
-        weights = data.weights
         if getattr(self, "class_weight", None) is not None:
-            weights = target.weigh(self.class_weight, data.Y, weights)
-        rows = np.arange(n) if weights is None else np.flatnonzero(weights)
-        if not len(rows):
-            raise ValueError("Sample weights must contain at least one non-zero number.")
+            weights = target.weigh(self.class_weight, data.Y, data.weights)
+            data = replace(data, weights=weights)
+        data.check_rows()
+        rows, n, Y = data.rows, len(data.Y), data.Y
         if len(rows) < 2:
             raise ValueError(
                 f"{type(self).__name__} learns from some rows and is judged by others, so that it "
                 f"needs 2 samples, but it was given 1 sample{'' if n == 1 else ' of weight > 0'}."
             )
-        columns, table = Columns.of(frame, self.categorical_features, self.dates, weights)
-        if weights is not None:
-            weights = (weights / np.max(weights) / np.mean(weights[rows] / np.max(weights))).astype(
-                np.float32
-            )
-        n_folds = int(np.clip(len(rows) // _FEWEST_IN_FOLD, 2, self.n_folds))
-        Y = data.Y
-        if any(given is not None for given in validation):
-            table, Y, weights, lesson = self._with_validation(
+        columns, table = Columns.of(frame, self.categorical_features, self.dates, data.weights)
+        weights = data.normalized_weights(rows)[0]
+        weights = None if weights is None else weights.astype(np.float32)
+        if are_given(*validation):
+            table, lesson = self._with_validation(
                 columns, target, table, Y, weights, rows, validation
             )
         else:
             groups = self._checked_groups(groups, rows, n)
+            n_folds = int(np.clip(len(rows) // _FEWEST_IN_FOLD, 2, self.n_folds))
             n_folds = n_folds if groups is None else min(n_folds, len(np.unique(groups[rows])))
-            fold = folds(n_folds, rows, n, target.strata(data.Y), groups, seeds)
+            fold = folds(n_folds, rows, n, target.strata(Y), groups, seeds)
             lesson = Lesson.of(target.head, Y, weights, *sides(fold))
-        how, encodings = (
-            self._hyperparameters(),
-            {name: int(getattr(self, name)) for name in ("n_bins", "max_encoded", "max_onehot")},
-        )
+        encodings = {x: int(getattr(self, x)) for x in ("n_bins", "max_encoded", "max_onehot")}
         n_neighbors = () if self.n_neighbors is None else as_tuple(self.n_neighbors)
+        how = self._hyperparameters()
         return Problem(columns, table, n, lesson, groups, how, encodings, n_neighbors), target
 
     def _targets(self, n: int, y: Any, sample_weight: Any) -> tuple[Data, Any]:
@@ -238,12 +229,9 @@ class TabularMLP(CallbackSupportMixin, Answers, BaseEstimator):
         weights: np.ndarray | None,
         rows: np.ndarray,
         validation: tuple[Any, Any],
-    ) -> tuple[Table, np.ndarray, np.ndarray | None, Lesson]:
+    ) -> tuple[Table, Lesson]:
         """Put rows to validate on behind the others; all members are judged by them."""
         X_val, y_val = validation
-        if X_val is None or y_val is None:
-            missing, there = ("X_val", "y_val") if X_val is None else ("y_val", "X_val")
-            raise ValueError(f"{there} is given without {missing}: give both, or neither.")
         further = columns.read(X_val, name=type(self).__name__)
         n, m = len(Y), len(further.numbers)
         names = stand_in(self)
@@ -254,8 +242,7 @@ class TabularMLP(CallbackSupportMixin, Answers, BaseEstimator):
         if weights is not None:
             weights = np.concatenate([weights, np.ones(m, np.float32)])
         held_out = [np.arange(n, n + m)] * self.n_folds
-        lesson = Lesson.of(target.head, Y, weights, [rows] * self.n_folds, held_out)
-        return table, Y, weights, lesson
+        return table, Lesson.of(target.head, Y, weights, [rows] * self.n_folds, held_out)
 
     @staticmethod
     def _checked_groups(groups: Any, rows: np.ndarray, n: int) -> np.ndarray | None:
@@ -360,7 +347,7 @@ class TabularMLP(CallbackSupportMixin, Answers, BaseEstimator):
 # == classes =======================================================================================
 
 
-@documented
+@partial(documented, descriptions=DESCRIPTIONS)
 class TabularMLPClassifier(ClassAnswers, ClassifierMixin, TabularMLP):
     """Networks for the classes, or labels, of a raw table.
 
@@ -412,7 +399,7 @@ class TabularMLPClassifier(ClassAnswers, ClassifierMixin, TabularMLP):
 # == numbers =======================================================================================
 
 
-@documented
+@partial(documented, descriptions=DESCRIPTIONS)
 class TabularMLPRegressor(NumberAnswers, RegressorMixin, TabularMLP):
     """Networks for the numbers of a raw table.
 
@@ -459,7 +446,7 @@ class TabularMLPRegressor(NumberAnswers, RegressorMixin, TabularMLP):
         with np.errstate(all="ignore"):
             return {
                 "oof_score_": float(r2_score(Y, center, sample_weight=weights)),
-                "oof_prediction_": _flat(target.head.predict(raw)),
+                "oof_prediction_": without_targets_axis(target.head.predict(raw)),
                 "_residuals": residuals,
             }
 
@@ -492,13 +479,10 @@ class TabularMLPRegressor(NumberAnswers, RegressorMixin, TabularMLP):
         check_is_fitted(self)
         if self.head_.has_quantiles:
             return super().predict_interval(X, coverage)
-        coverage = 0.9 if coverage is None else coverage
-        if not (is_number(coverage) and 0 < coverage < 1):
-            raise ValueError(f"coverage must be a number in (0, 1), got {coverage!r}")
+        tail = tail_beside(coverage)
         target, raw = self._raw(X)
-        ends = _around(self._residuals, (1 - float(coverage)) / 2)
-        found = target.head.center(raw)[..., None] + ends
-        return found[:, 0] if found.shape[1] == 1 else found
+        ends = _around(self._residuals, tail)
+        return without_targets_axis(target.head.center(raw)[..., None] + ends)
 
 
 def _around(residuals: np.ndarray, tail: float) -> np.ndarray:
@@ -514,7 +498,3 @@ def _around(residuals: np.ndarray, tail: float) -> np.ndarray:
             f"by, and there were {n}: ask for less, or fit to more rows."
         )
     return np.stack([residuals[k - 1], residuals[n - k]], axis=-1)
-
-
-def _flat(answers: np.ndarray) -> np.ndarray:
-    return answers[:, 0] if answers.shape[1] == 1 else answers

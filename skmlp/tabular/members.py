@@ -33,7 +33,7 @@ from ..training.objective import LossGraph, Objective, OutputScale
 from ..training.schedules import schedule_of
 from ..training.solvers import AdamW
 from ..training.state import State, Stopping
-from .calibration import Calibration
+from .calibration import tempered
 from .stage import Front, Tangent, TangentOutput
 
 BETAS = {"beta_1": 0.9, "beta_2": 0.95, "epsilon": 1e-8}
@@ -131,7 +131,7 @@ class Trained:
         Their shape.
     thetas : ndarray of shape (members, n_parameters)
         Their parameters.
-    calibration : Calibration
+    temperature : float
         What their raw outputs are divided by.
     loss : float
         Their calibrated loss out of fold.
@@ -145,7 +145,7 @@ class Trained:
 
     network: Network
     thetas: np.ndarray
-    calibration: Calibration
+    temperature: float
     loss: float
     best_epoch: int
     epochs: int
@@ -260,7 +260,7 @@ def _once(
     return Trained(
         network,
         theta.reshape(len(parts), -1),
-        judge.calibration,
+        judge.temperature,
         judge.loss,
         course.progress.best_iter,
         epochs,
@@ -325,8 +325,8 @@ class _Judge:
     ----------
     raw : ndarray of shape (members that a row judges, n, n_raw)
         The raw outputs of the members that a row judges; NaN for rows that judge none.
-    calibration : Calibration
-        Of those.
+    temperature : float
+        What they are divided by.
     loss : float
         Theirs.
     """
@@ -337,14 +337,14 @@ class _Judge:
         self._data = lesson.of_rows(self._rows)
         shape = (max(lesson.judges) + 1, len(lesson.Y), lesson.head.n_raw(lesson.Y.shape[1]))
         self.raw = np.full(shape, np.nan)
-        self.calibration, self.loss = Calibration(), math.inf
+        self.temperature, self.loss = 1.0, math.inf
 
     def __call__(self) -> dict[str, float]:
         answers = self._members.each(self._answers, self._lesson.held_out)
         places = zip(self._lesson.judges, self._lesson.held_out, strict=True)
         for (judge, rows), raw in zip(places, answers, strict=True):
             self.raw[judge, rows] = raw * self._scale.raw_scale + self._scale.raw_shift
-        self.calibration, self.loss = self.calibration.fitted(
+        self.temperature, self.loss = tempered(
             self._lesson.answering, self.raw[:, self._rows], *self._data
         )
         return {"validation_loss": self.loss, "validation_score": -self.loss}

@@ -93,20 +93,17 @@ class Part:
 
     def answers(self, encoded: Encoded) -> np.ndarray:
         """Compute raw outputs on the scale of the target, (members, n, n_raw)."""
-        raw = self.trained.answers(_shown(self.encoding, encoded, self.neighbors))
+        further = None
+        if self.neighbors is not None:
+            further = self.neighbors.columns(encoded.dense[:, : self.encoding.n_plain])
+        raw = self.trained.answers(_shown(encoded, further))
         return raw if self.transform is None else self.transform.answers(raw)
 
 
-def _shown(
-    encoding: Encoding, encoded: Encoded, neighbors: Neighbors | None, *, in_training: bool = False
-) -> np.ndarray:
+def _shown(encoded: Encoded, further: np.ndarray | None) -> np.ndarray:
     """Put the columns that members are shown of rows side by side, codes last."""
-    further = encoded.dense[:, :0]
-    if neighbors is not None and in_training:
-        further = neighbors.training_columns()
-    elif neighbors is not None:
-        further = neighbors.columns(encoded.dense[:, : encoding.n_plain])
-    return np.concatenate([encoded.dense, further, encoded.codes], axis=1, dtype=np.float32)
+    beside = () if further is None else (further,)
+    return np.concatenate([encoded.dense, *beside, encoded.codes], axis=1, dtype=np.float32)
 
 
 @dataclass(frozen=True, eq=False)
@@ -241,9 +238,9 @@ class Fitting:
     def model(self) -> tuple[Model, np.ndarray, float]:
         """Blend what there is; return it, the raw outputs of every row out of fold, their loss."""
         lesson = self._problem.lesson
-        calibrations = [part.trained.calibration for part in self.parts]
+        temperatures = [part.trained.temperature for part in self.parts]
         blend, blended, loss = Blend.of(
-            lesson.answering, self._out_of_fold, calibrations, *lesson.of_rows(lesson.judged)
+            lesson.answering, self._out_of_fold, temperatures, *lesson.of_rows(lesson.judged)
         )
         raw = np.full((len(lesson.Y), blended.shape[1]), np.nan)
         raw[lesson.judged] = blended
@@ -282,12 +279,13 @@ class Fitting:
         self, encoding: Encoding, encoded: Encoded, neighbors: Neighbors | None
     ) -> np.ndarray:
         """Return what members are shown of all rows: those for training leave themselves out."""
-        n = self._problem.n_training
-        first, last = (Encoded(*(x[rows] for x in encoded)) for rows in (slice(n), slice(n, None)))
-        shown = _shown(encoding, first, neighbors, in_training=True)
-        if not len(last.dense):
-            return shown
-        return np.concatenate([shown, _shown(encoding, last, neighbors)])
+        if neighbors is None:
+            return _shown(encoded, None)
+        further = neighbors.training_columns()
+        to_validate = encoded.dense[self._problem.n_training :, : encoding.n_plain]
+        if len(to_validate):
+            further = np.concatenate([further, neighbors.columns(to_validate)])
+        return _shown(encoded, further)
 
 
 def fitted(

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from numbers import Integral
 from typing import Any
 
+from ..estimators.names import refusal
 from ..estimators.settings import COUNT, DECAY, POSITIVE, RULES, ZERO_OR_MORE, Rule
 from ..heads.domains import is_count, is_number
 
@@ -76,10 +77,8 @@ def check_parameters(estimator: Any) -> None:
     given = vars(estimator)
     for parameter, rule in RULES_OF_TABLES.items():
         if parameter in given and not rule.allows(given[parameter]):
-            raise ValueError(
-                f"The {parameter!r} parameter of {type(estimator).__name__} must be {rule.words}, "
-                f"got {given[parameter]!r}."
-            )
+            name = type(estimator).__name__
+            raise ValueError(refusal(name, parameter, given[parameter], *rule[1:]))
 
 
 def as_tuple(value: Any) -> tuple[int, ...]:
