@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass, replace
+from functools import lru_cache
 from inspect import signature
 from typing import Any, Self
 
@@ -25,7 +26,7 @@ class Parameters(BaseEstimator):
 
     def __new__(cls, *_given: Any, **named: Any) -> Self:
         """Refuse a name that no parameter has, and ask what was meant."""
-        known = signature(cls.__init__).parameters
+        known = _signature_of(cls.__init__)
         takes_all = any(p.kind is p.VAR_KEYWORD for p in known.values())
         unknown = [name for name in named if name not in known and not takes_all]
         if unknown:
@@ -102,6 +103,9 @@ class Parameters(BaseEstimator):
         for name, changes in nested.items():
             direct[name] = _changed(name, direct.get(name, known[name]), changes)
         return super().set_params(**direct)
+
+
+_signature_of = lru_cache(32)(lambda function: signature(function).parameters)
 
 
 def _below(name: str, value: Any) -> Any:
