@@ -11,9 +11,21 @@ import skmlp
 
 PACKAGE = Path(skmlp.__file__).parent
 # From the ground up; the folders of one floor do not know each other, what is not listed is above.
-FLOORS = [{"engine"}, {"heads", "network"}, {"training"}, {"estimators"}, {"tabular"}]
+FLOORS = [
+    {"engine"},
+    {"heads", "network"},
+    {"training"},
+    {"estimators"},
+    {"tabular"},
+    {"inspection"},
+]
 # Who knows more than NumPy and SciPy.
-KNOW = {"estimators": {"sklearn"}, "tabular": {"sklearn"}, "engine": {"threadpoolctl"}}
+KNOW = {
+    "estimators": {"sklearn"},
+    "tabular": {"sklearn"},
+    "inspection": {"sklearn", "matplotlib"},
+    "engine": {"threadpoolctl"},
+}
 
 
 def modules():
