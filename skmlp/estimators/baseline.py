@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from ..training.objective import Objective
 from ..training.state import State
 from .prediction import Fitted
 from .scoring import Sample, evenly_spaced, sample_of
@@ -24,18 +25,25 @@ _FEW_EPOCHS = 10
 _SPREAD, _LEVEL = 0.01, 1e-4  # of the constant's losses: what a fit may be worse by
 
 
-def why_worse_than_constant(problem: Problem, fitted: Fitted, state: State) -> str | None:
+def why_worse_than_constant(
+    problem: Problem, objective: Objective, fitted: Fitted, state: State
+) -> str | None:
     """Say that a fit is worse than a constant, why, and what to do; None where it is not.
+
+    Where the network predicts as it trains, the program of its steps says how good it is, since
+    making another one would be a tenth of a small fit.
 
     A head whose `initial_raw` fails, or has a loss that is not finite, has no constant to compare
     with; a target that is the same in all rows leaves nothing to learn.
     """
     head, smoothing = fitted.answering.head, problem.settings.label_smoothing
-    sample = sample_of(problem.data, evenly_spaced(state.training_rows, _COMPARED_ROWS))
+    batch_size = problem.settings.batch_rows(len(state.training_rows))
+    whole_batches = max(1, _COMPARED_ROWS // batch_size) * batch_size
+    rows = evenly_spaced(state.training_rows, min(_COMPARED_ROWS, whole_batches))
+    sample = sample_of(problem.data, rows)
     Y = np.asarray(head.smoothed(sample.Y, smoothing), np.float64)
     if not np.any(Y[0] != Y):
         return None
-    raw = np.asarray(fitted.layer(sample.X, -1), np.float64)
     with np.errstate(all="ignore"):
         try:
             constant = np.asarray(head.initial_raw(Y, sample.weights), np.float64)
@@ -44,7 +52,11 @@ def why_worse_than_constant(problem: Problem, fitted: Fitted, state: State) -> s
         losses = np.asarray(head.loss(np.tile(constant, (len(Y), 1)), Y))
         least = np.average(losses, weights=sample.weights)
         spread = np.sqrt(np.average(np.square(losses - least), weights=sample.weights))
-        found = np.average(head.loss(raw, Y), weights=sample.weights)
+        if objective.predicts_as_it_trains and state.scale is None:
+            found = objective.mean_loss(rows, batch_size)
+        else:
+            raw = np.asarray(fitted.layer(sample.X, -1), np.float64)
+            found = np.average(head.loss(raw, Y), weights=sample.weights)
     if not np.isfinite(least) or found <= least + _SPREAD * spread + _LEVEL * abs(least):
         return None
     causes = [*_scales(problem, state, sample, constant)]

@@ -271,7 +271,8 @@ class MultilayerPerceptron(CallbackSupportMixin, Parameters, FittedNetwork):
             if outcome.kind == "interrupted":
                 warn(str(outcome.problem), UserWarning)
             elif outcome.kind != "diverged":
-                why = why_worse_than_constant(problem, Fitted(self), state) or outcome.problem
+                fitted = Fitted(self)
+                why = why_worse_than_constant(problem, objective, fitted, state) or outcome.problem
                 if why is not None:
                     warn(why, ConvergenceWarning)
         if outcome.kind == "diverged":

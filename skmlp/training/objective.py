@@ -23,7 +23,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from ..engine import BATCH, Expression, Plan, Program, evaluate, filled, gradient, variable
+from ..engine import BATCH, Expression, Plan, Program, evaluate, filled, gradient, running, variable
 from ..engine.threads import LEAST, threads_for
 from ..engine.values import told
 from ..heads import HEADS, Head, Unit
@@ -417,24 +417,37 @@ class Objective:
 
         running <- (1 - rate) running + rate batch, with a rate of `STATISTICS_RATE`.
         """
-        for running, observed in zip(self._running, self._observed, strict=False):
-            observed -= running
+        for average, observed in zip(self._running, self._observed, strict=False):
+            observed -= average
             observed *= STATISTICS_RATE
-            running += observed
+            average += observed
 
     def observe(self, rows: np.ndarray) -> None:
         """Make the running statistics those of some rows, in a single batch."""
         if self._running:
             program = self._forward(self.graph.statistics)
-            for running, observed in zip(self._running, program.run(self._data, rows), strict=True):
-                running[...] = observed
+            for average, observed in zip(self._running, program.run(self._data, rows), strict=True):
+                average[...] = observed
+
+    @property
+    def predicts_as_it_trains(self) -> bool:
+        """Whether the network computes the same in training as it does in prediction."""
+        return self.graph.predicted is self.graph.objective
+
+    def mean_loss(self, rows: np.ndarray, batch_size: int) -> float:
+        """Compute the mean loss over some rows, weighted, in batches as an epoch takes them."""
+        batches = (rows[i : i + batch_size] for i in range(0, len(rows), batch_size))
+        with running(), self.threads(batch_size):
+            total = sum([len(batch) * self.data_term(batch) for batch in batches])
+        weights = self._data.get(self.graph.w)
+        return total / (len(rows) if weights is None else float(np.sum(weights[rows])))
 
     def predicted(self, rows: np.ndarray, n_batches: int = 1) -> float:
         """Compute the objective over all rows with the network as it predicts.
 
         Of an epoch of several batches the L2 term is the mean: alpha n_batches / (2 n) |W|^2.
         """
-        if self.graph.predicted is self.graph.objective:
+        if self.predicts_as_it_trains:
             value = self.data_term(rows)
         else:
             self._count(len(rows))
