@@ -11,6 +11,8 @@ from sklearn.metrics import log_loss, r2_score
 from skmlp.callbacks import Callback
 from skmlp.heads import HEADS
 from skmlp.tabular import TabularMLPClassifier, TabularMLPRegressor
+from skmlp.tabular import shown as rooms
+from skmlp.training.loops import Descent
 
 pd = pytest.importorskip("pandas")
 
@@ -141,6 +143,19 @@ def test_an_unknown_level_is_missing(fits, kind):
 
 
 @BOTH
+def test_the_order_of_rows_and_columns_changes_nothing_but_order(fits, kind):
+    X = frame()
+    y, rng = target(X, kind), np.random.default_rng(0)
+    rows, names = rng.permutation(ROWS), rng.permutation(X.columns)
+    model = kind(**QUICK).fit(X.iloc[rows][names], y[rows])
+    np.testing.assert_array_equal(answers(model, X[names]), answers(fits[kind], X))
+    np.testing.assert_array_equal(model.oof_prediction_, fits[kind].oof_prediction_[rows])
+    # the check can fail: with other targets, it is another model
+    other = kind(**QUICK).fit(X, y[rows])
+    assert not np.array_equal(answers(other, X), answers(fits[kind], X))
+
+
+@BOTH
 def test_a_constant_column_changes_nothing(fits, kind):
     X = frame().assign(constant=3.0, word="same")
     model = kind(**QUICK).fit(X, target(X, kind))
@@ -178,6 +193,27 @@ def test_pickles_answer_the_same_and_say_their_format(fits, kind):
         clone(model).__setstate__(state)
 
 
+@BOTH
+def test_blocks_hold_all_rows_and_learn_as_much(kind, monkeypatch):
+    X, new = frame(900), frame(400, seed=1)
+    y, truth = target(X, kind), target(new, kind)
+    options = QUICK | {"max_epochs": 12, "hidden_layer_sizes": (32, 32)}
+    whole = kind(**options).fit(X, y)
+    monkeypatch.setattr("skmlp.tabular.shown.BLOCK_BYTES", 1 << 16)
+    monkeypatch.setattr("skmlp.tabular.members.MOST_JUDGED", 300)
+    seen = []
+    block = rooms.Shown.block
+    monkeypatch.setattr(
+        rooms.Shown, "block", lambda self, i: seen.append((self.n_blocks, i)) or block(self, i)
+    )
+    model = kind(**options).fit(X, y)
+    assert min(seen)[0] > 2
+    assert set(seen) == {(n, i) for n, _ in seen for i in range(n)}  # every block
+    assert np.isfinite(model.oof_prediction_).all()
+    assert model.score(new, truth) > whole.score(new, truth) - 0.07
+    assert abs(model.oof_score_ - model.score(new, truth)) < 0.07
+
+
 def test_the_compact_mode_holds_no_training_row():
     X = frame(2000)
     sizes = []
@@ -209,9 +245,9 @@ class Shown(Callback):
 
 
 def test_groups_are_never_on_both_sides():
-    groups = np.arange(ROWS) // 6
-    y = RNG.normal(size=40)[groups] + 0.1 * RNG.normal(size=ROWS)
-    X = RNG.normal(size=(40, 3))[groups]  # tells who has seen the group, and nobody else
+    groups, rng = np.arange(ROWS) // 6, np.random.default_rng(0)
+    y = rng.normal(size=40)[groups] + 0.1 * rng.normal(size=ROWS)
+    X = rng.normal(size=(40, 3))[groups]  # tells who has seen the group, and nobody else
     options = QUICK | {"max_epochs": 20}
     with_groups = TabularMLPRegressor(**options).fit(X, y, groups=groups)
     without = TabularMLPRegressor(**options).fit(X, y)
@@ -309,3 +345,87 @@ def test_no_warning_in_an_ordinary_fit(fits):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         clone(fits[TabularMLPRegressor]).fit(X, target(X, TabularMLPRegressor)).predict(X)
+
+
+# -------------------- members that diverge
+
+
+def diverging(monkeypatch, is_to_fail):
+    """Let epochs of descents be no finite number where `is_to_fail(number of descent, call)`."""
+    numbers, calls, epoch = {}, {}, Descent.epoch
+
+    def failing(self, epochs_before):
+        number = numbers.setdefault(id(self), (len(numbers), self))[0]
+        calls[number] = calls.get(number, 0) + 1
+        loss = epoch(self, epochs_before)
+        return np.nan if is_to_fail(number, calls[number]) else loss
+
+    monkeypatch.setattr(Descent, "epoch", failing)
+
+
+@BOTH
+def test_a_member_that_diverges_once_goes_on_at_half_its_rate(kind, monkeypatch):
+    X = frame()
+    diverging(monkeypatch, lambda number, call: number == 1 and call == 2)
+    with pytest.warns(RuntimeWarning, match=r"Member 2 \(now at 0.04\) of 2 diverged in epoch 2"):
+        model = kind(**QUICK).fit(X, target(X, kind))
+    assert model.n_members_ == 4
+    assert np.isfinite(model.oof_score_)
+
+
+@BOTH
+def test_a_member_that_always_diverges_is_left_out(kind, monkeypatch):
+    X = frame()
+    diverging(monkeypatch, lambda number, call: number == 0 and call > 2)
+    with pytest.warns(RuntimeWarning, match=r"Member 1 of 2 diverged in epoch 3, .* left out"):
+        model = kind(**QUICK).fit(X, target(X, kind))
+    assert model.n_members_ == 3
+    assert np.isfinite(answers(model, X)).all()
+    missing = np.isnan(model.oof_prediction_).reshape(ROWS, -1).all(axis=1)
+    assert abs(np.mean(missing) - 0.5) < 0.05  # the rows that it alone would have judged
+
+
+@BOTH
+def test_where_all_members_diverge_nothing_is_published(kind, monkeypatch):
+    X = frame()
+    diverging(monkeypatch, lambda number, call: True)
+    model = kind(**QUICK)
+    with (
+        pytest.warns(RuntimeWarning, match="left out, whose training diverged"),
+        pytest.raises(ValueError, match=r"All members diverged: .*lower learning_rate_init"),
+    ):
+        model.fit(X, target(X, kind))
+    assert not hasattr(model, "n_members_")
+
+
+# -------------------- distributions of several members
+
+
+@pytest.mark.parametrize("name", ["gaussian", "laplace", "poisson", "gamma", "negative_binomial"])
+def test_distributions_of_members_are_mixed(name):
+    X = frame(200)
+    y = 1.0 + np.random.default_rng(0).integers(0, 6, 200)
+    model = TabularMLPRegressor(head=name, **QUICK).fit(X, y)
+    mixture = model.predict(X, return_distribution=True)
+    parts = [part for part in mixture.components if part is not None]
+    weights = np.array(mixture.shares)
+    assert np.sum(weights) == pytest.approx(1)
+    means = np.array([part.mean() for part in parts])
+    np.testing.assert_allclose(mixture.mean(), weights @ means, rtol=1e-6)
+    np.testing.assert_allclose(model.predict(X), mixture.mean(), rtol=1e-5)
+    grid = 2.5 if mixture.is_discrete else 2.7
+    cdf = weights @ np.array([part.cdf(grid) for part in parts])
+    np.testing.assert_allclose(mixture.cdf(grid), cdf)
+    spread = weights @ (np.array([part.var() for part in parts]) + means**2) - mixture.mean() ** 2
+    np.testing.assert_allclose(mixture.std() ** 2, spread, rtol=1e-6)
+    np.testing.assert_allclose(model.predict(X, return_std=True)[1], mixture.std())
+    for level in (0.05, 0.5, 0.95):
+        at = mixture.ppf(level)
+        step = 1.0 if mixture.is_discrete else 1e-6 * np.abs(at)
+        assert np.all(mixture.cdf(at) >= level - 1e-9)
+        assert np.all(mixture.cdf(at - step) < level)
+    low = model.predict(X, coverage=0.9)[:, 0]
+    np.testing.assert_allclose(low, mixture.ppf(0.05), rtol=1e-12)
+    drawn = mixture.rvs(size=(4000, 200), random_state=0)
+    deviation = np.std(drawn, axis=0)
+    np.testing.assert_allclose(np.mean(drawn, axis=0), mixture.mean(), atol=0.1 * deviation.max())

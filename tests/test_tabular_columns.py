@@ -12,13 +12,15 @@ from decimal import Decimal
 import numpy as np
 import pytest
 from scipy import sparse
+from sklearn.ensemble import ExtraTreesRegressor
 from sklearn.tree import DecisionTreeRegressor
 
 from skmlp.tabular import encoding as encodings
 from skmlp.tabular.columns import Columns, Table
 from skmlp.tabular.encoding import Encoding
+from skmlp.tabular.forest import N_TREES, Forest
 from skmlp.tabular.neighbors import Neighbors
-from skmlp.tabular.sampling import drawn
+from skmlp.tabular.order import order_of
 
 pd = pytest.importorskip("pandas")
 pl = pytest.importorskip("polars")
@@ -50,14 +52,25 @@ def table_of(n=400, seed=0):
     return X, np.eye(3)[y]
 
 
+def encoding_of(table, levels, target, **options):
+    """An encoding of rows as they come, as if that were an order drawn at random."""
+    return Encoding.of(table, tuple(levels), target, **options)
+
+
 def encoded_of(X, target, *, weights=None, rows=None, **options):
-    """All that a network is shown of rows in fit, and of other rows afterwards."""
+    """All that a network is shown of rows in fit, in their order, and of other rows afterwards."""
     columns, table = Columns.of(X, weights=weights)
-    encoding = Encoding.of(columns, table, target, weights=weights, **options)
-    encoded = encoding.transform(table)
-    neighbors = Neighbors.of(encoded.dense[:, : encoding.n_plain], target, weights=weights)
-    training = neighbors.training_columns()
-    new = encoding.transform(columns.read(X if rows is None else rows))
+    counted = np.arange(len(X)) if weights is None else np.flatnonzero(weights)
+    order = order_of(table, [target], counted, 5)
+    target = target[order.rows]
+    levels = [columns.levels[j] for j in order.codes]
+    encoding = encoding_of(order.of(table), levels, target, **options)
+    plain = encoding.plain(order.of(table))[:, : encoding.n_plain]
+    neighbors = Neighbors.of(plain, target)
+    training = np.full((len(X), neighbors.columns(plain[:1]).shape[1]), NAN)
+    training[order.rows] = neighbors.training_columns(plain)
+    encoded = encoding.transform(order.of_columns(table))
+    new = encoding.transform(order.of_columns(columns.read(X if rows is None else rows)))
     later = neighbors.columns(new.dense[:, : encoding.n_plain])
     return encoded, training, new, later
 
@@ -354,7 +367,7 @@ def test_other_numbers_of_columns_and_names_are_told_as_scikit_learn_does():
 def test_unknown_levels_are_missing(value):
     X, target = table_of()
     columns, table = Columns.of(X)
-    encoding = Encoding.of(columns, table, target)
+    encoding = encoding_of(table, columns.levels, target)
     other = X.astype(dict.fromkeys(["two", "few", "many"], object))
     missing = other.assign(two=None, few=None, many=None)
     unknown = other.assign(two=value, few=value, many=value).astype(missing.dtypes)
@@ -412,7 +425,7 @@ def reference(X, target, edges, n_bins=48, max_encoded=512, max_onehot=12):
 def test_encoding_is_the_recipe(edges, options):
     X, target = table_of()
     columns, table = Columns.of(X)
-    encoding = Encoding.of(columns, table, target, edges=edges, **options)
+    encoding = encoding_of(table, columns.levels, target, edges=edges, **options)
     encoded = encoding.transform(table)
     if options == {"n_bins": 1}:
         assert encoded.dense.shape[1] == encoding.n_plain
@@ -449,10 +462,10 @@ def test_neighbors_are_the_recipe(d, grouped, weighted):
     rng = np.random.default_rng(d)
     rows, target = rng.normal(size=(700, d)).astype(np.float32), rng.normal(size=(700, 3))
     groups = rng.integers(0, 90, 700) if grouped else None
-    weights = rng.integers(0, 4, 700) / 3 if weighted else None
-    neighbors = Neighbors.of(rows, target, weights=weights, groups=groups)
+    weights = rng.integers(1, 4, 700) / 3 if weighted else None
+    neighbors = Neighbors.of(rows, target, weights=weights)
     expected = reference_neighbors(rows, target, rows, True, groups, weights)
-    np.testing.assert_allclose(neighbors.training_columns(), expected, atol=2e-4)
+    np.testing.assert_allclose(neighbors.training_columns(rows, groups), expected, atol=2e-4)
     queries = rng.normal(size=(40, d)).astype(np.float32)
     expected = reference_neighbors(rows, target, queries, False, None, weights)
     np.testing.assert_allclose(neighbors.columns(queries), expected, atol=2e-4)
@@ -467,7 +480,7 @@ def test_a_row_is_never_its_own_neighbor_but_a_copy_of_it_is(d, n):
     rows = rng.integers(0, 3, (n, d)).astype(np.float32)
     rows[-2:] = 2.5  # two alike, and unlike all others
     target = np.arange(n)[:, None] / n
-    columns = Neighbors.of(rows, target, counts=(1,)).training_columns()
+    columns = Neighbors.of(rows, target, counts=(1,)).training_columns(rows)
     assert not np.any(columns[:-2, 0] == np.float32(target[:-2, 0]))
     np.testing.assert_array_equal(columns[-2:, 0], np.float32(target[[-1, -2], 0]))
     np.testing.assert_allclose(columns[-2:, -1], np.log(1e-3) / 3, rtol=1e-6)
@@ -492,7 +505,7 @@ def test_a_row_alone_is_the_row_among_many(d, monkeypatch):
 def test_an_encoded_row_alone_is_the_row_among_many():
     X, target = table_of()
     columns, table = Columns.of(X)
-    encoding = Encoding.of(columns, table, target)
+    encoding = encoding_of(table, columns.levels, target)
     alone = [encoding.transform(columns.read(X[i : i + 1])) for i in range(50)]
     whole = encoding.transform(columns.read(X))
     np.testing.assert_array_equal(np.concatenate([one.dense for one in alone]), whole.dense[:50])
@@ -503,6 +516,12 @@ def test_an_encoded_row_alone_is_the_row_among_many():
 SIZES = pytest.mark.parametrize("most", [20_000, 150])  # all rows, and a sample of them
 
 
+def in_any_order(*arrays):
+    """Rows of arrays side by side, sorted: what holds the same may change places."""
+    rows = np.hstack([np.nan_to_num(array, nan=-99.0) for array in arrays])
+    return rows[np.lexsort(rows.T)]
+
+
 @SIZES
 def test_the_order_of_rows_changes_nothing(most, monkeypatch):
     monkeypatch.setattr(encodings, "_MOST_SAMPLED", most)
@@ -511,22 +530,22 @@ def test_the_order_of_rows_changes_nothing(most, monkeypatch):
     encoded, training, new, later = encoded_of(X, target)
     moved = encoded_of(X.iloc[order], target[order], rows=X)
     assert_same(moved[0], [x[order] for x in encoded])
-    np.testing.assert_array_equal(moved[1], training[order])
+    one = in_any_order(encoded.dense, target, training)
+    np.testing.assert_array_equal(in_any_order(moved[0].dense, target[order], moved[1]), one)
     assert_same(moved[2:], (new, later))
+    # the check can fail: the first rows of another order are another sample
+    unordered = [
+        encoding_of(table, columns.levels, y, edges="quantile").transform(columns.read(X)).dense
+        for (columns, table), y in ((Columns.of(X), target), (Columns.of(X[::-1]), target[::-1]))
+    ]
+    assert np.array_equal(*unordered) == (most > len(X))
 
 
 @SIZES
-def test_the_order_of_columns_changes_nothing_but_order(most, monkeypatch):
+def test_the_order_of_columns_changes_nothing(most, monkeypatch):
     monkeypatch.setattr(encodings, "_MOST_SAMPLED", most)
     X, target = table_of()
-    encoded, training, new, later = encoded_of(X, target)
-    moved = encoded_of(X[X.columns[::-1]], target)
-    for one, other in ((encoded, moved[0]), (new, moved[2])):
-        dense, reversed_dense = one.dense.T, other.dense.T
-        places = np.lexsort(dense.T), np.lexsort(reversed_dense.T)
-        np.testing.assert_array_equal(dense[places[0]], reversed_dense[places[1]])
-    np.testing.assert_array_equal(moved[1], training)
-    np.testing.assert_array_equal(moved[3], later)
+    assert_same(encoded_of(X[X.columns[::-1]], target), encoded_of(X, target))
 
 
 @SIZES
@@ -560,22 +579,6 @@ def test_a_row_of_weight_0_is_no_row(most, monkeypatch):
     assert encoded_of(X, target)[0].dense.shape != encoded.dense.shape
 
 
-@pytest.mark.parametrize("d", [3, 12])  # by tree, by products
-@pytest.mark.parametrize("most", [500, 300])
-def test_the_order_of_rows_changes_nothing_where_many_are_alike(d, most):
-    rng = np.random.default_rng(0)
-    rows = rng.integers(0, 2, (500, d)).astype(np.float32)
-    target = np.eye(2)[rng.integers(0, 2, 500)]
-    order = rng.permutation(500)
-    one = Neighbors.of(rows, target, max_candidates=most).training_columns()
-    other = Neighbors.of(rows[order], target[order], max_candidates=most).training_columns()
-    if most == 500:
-        np.testing.assert_array_equal(other, one[order])
-    # else rows that hold the same may change places: some are candidates, some are not
-    both = np.hstack([rows, target, one]), np.hstack([rows[order], target[order], other])
-    np.testing.assert_array_equal(*(x[np.lexsort(x.T)] for x in both))
-
-
 @pytest.mark.parametrize("d", [7, 300])  # by tree, by products
 def test_distances_are_exact(d):
     """Rows of the same coordinates in any order are equally far from equal coordinates."""
@@ -583,24 +586,24 @@ def test_distances_are_exact(d):
     rows = rng.permuted(np.tile(rng.normal(size=d), (500, 1)), axis=1).astype(np.float32)
     target, queries = rng.normal(size=(500, 1)), np.linspace(-3, 3, 50)[:, None] * np.ones(d)
     found = [Neighbors.of(x, target).columns(queries) for x in (rows, rows[:, ::-1])]
-    np.testing.assert_array_equal(*found)
+    np.testing.assert_array_equal(found[0][:, -1], found[1][:, -1])
     if d > 8:  # the first of 500 that are equally far: the same for every query
+        np.testing.assert_array_equal(*found)
         np.testing.assert_array_equal(found[0][:, :-1], np.tile(found[0][0, :-1], (50, 1)))
 
 
-def test_draws():
+def test_an_order_is_one_of_the_rows_as_if_drawn_at_random():
     rng = np.random.default_rng(0)
-    X = rng.integers(0, 3, (1000, 3)).astype(float)
-    rows = np.flatnonzero(rng.random(1000) < 0.8)
-    draw = drawn([X], rows, 200, 5)
-    assert len(set(draw.rows)) == 200
-    assert set(draw.rows) <= set(rows)
-    np.testing.assert_array_equal(X[draw.rows[draw.twins]], X[draw.rows])
+    X, y = rng.integers(0, 3, (1000, 3)).astype(float), rng.normal(size=1000)
+    rows, codes = np.flatnonzero(rng.random(1000) < 0.8), np.empty((1000, 0), np.int32)
+    order = order_of(Table(X, codes), [y], rows, 5).rows
+    np.testing.assert_array_equal(np.sort(order), rows)
     # as any random sample: of rows that occur often, the share that they have
-    share = np.mean(np.all(X[draw.rows, :2] == X[0, :2], axis=1))
+    share = np.mean(np.all(X[order[:200], :2] == X[0, :2], axis=1))
     assert abs(share - np.mean(np.all(X[:, :2] == X[0, :2], axis=1))) < 0.08
-    assert set(drawn([X], rows, 200, 6).rows) != set(draw.rows)
-    assert len(drawn([X], rows[:0], 5, 0).rows) == 0
+    assert not np.array_equal(order_of(Table(X, codes), [y], rows, 6).rows, order)
+    np.testing.assert_array_equal(order_of(Table(X, codes), [1e9 * y - 3], rows, 5).rows, order)
+    assert len(order_of(Table(X, codes), [y], rows[:0], 5).rows) == 0
 
 
 @pytest.mark.parametrize("scale", [1e300, 1e30, 1.0, 1e-30, 1e-300])
@@ -612,7 +615,7 @@ def test_nothing_overflows_and_scale_changes_nothing(scale, edges):
     found = []
     for factor in (1.0, scale):
         columns, table = Columns.of(x * factor)
-        encoding = Encoding.of(columns, table, target, edges=edges)
+        encoding = encoding_of(table, columns.levels, target, edges=edges)
         largest = np.finfo(float).max
         new = np.concatenate([x * factor, [[largest], [-largest], [NAN], [0.0]]])
         dense = encoding.transform(columns.read(new)).dense
@@ -624,7 +627,7 @@ def test_nothing_overflows_and_scale_changes_nothing(scale, edges):
 def test_missing_where_none_was_in_fit_is_the_median():
     x = np.arange(101.0)[:, None]
     columns, table = Columns.of(x)
-    encoding = Encoding.of(columns, table, x)
+    encoding = encoding_of(table, columns.levels, x)
     dense = encoding.transform(columns.read([[NAN], [50.0]])).dense
     np.testing.assert_array_equal(dense[0], dense[1])
 
@@ -651,11 +654,12 @@ def test_missing_where_none_was_in_fit_is_the_median():
 def test_tables_at_the_edge(X, d, embedded):
     target = np.linspace(-1, 1, len(X))[:, None]
     columns, table = Columns.of(X)
-    encoding = Encoding.of(columns, table, target)
+    encoding = encoding_of(table, columns.levels, target)
     encoded = encoding.transform(table)
     assert (encoded.dense.shape, encoding.embedded) == ((len(X), d), embedded)
     neighbors = Neighbors.of(encoded.dense[:, : encoding.n_plain], target, max_candidates=500)
-    training, later = neighbors.training_columns(), neighbors.columns(encoded.dense[:5, :d])
+    plain = encoded.dense[:, : encoding.n_plain]
+    training, later = neighbors.training_columns(plain), neighbors.columns(plain[:5])
     assert training.shape == (len(X), 5)
     assert np.all(np.isfinite(training))
     assert np.all(np.isfinite(later))
@@ -663,15 +667,8 @@ def test_tables_at_the_edge(X, d, embedded):
 
 def test_rows_without_any_neighbor_have_columns():
     rows, target = np.eye(12, dtype=np.float32), np.ones((12, 1))
-    neighbors = Neighbors.of(rows, target, groups=["all"] * 12)
-    np.testing.assert_allclose(neighbors.training_columns(), [[0, 0, 0, 0, np.log(1.001) / 3]] * 12)
-
-
-def test_training_rows_are_let_go():
-    neighbors = Neighbors.of(np.eye(12, dtype=np.float32), np.ones((12, 1)))
-    neighbors.training_columns()
-    with pytest.raises(RuntimeError, match="once"):
-        neighbors.training_columns()
+    found = Neighbors.of(rows, target).training_columns(rows, np.zeros(12, int))
+    np.testing.assert_allclose(found, [[0, 0, 0, 0, np.log(1.001) / 3]] * 12)
 
 
 def test_a_copy_of_a_table_is_not_changed():
@@ -679,5 +676,64 @@ def test_a_copy_of_a_table_is_not_changed():
     numbers = np.ascontiguousarray(X[["normal", "missing", "whole"]].to_numpy(dtype=float))
     before = numbers.copy()
     columns, table = Columns.of(numbers)
-    Encoding.of(columns, table, target).transform(Table(*table))
+    encoding_of(table, columns.levels, target).transform(Table(*table))
     np.testing.assert_array_equal(numbers, before)
+
+
+# -------------------- forests
+
+
+def grown(n=500, d=6, t=3, seed=0, **options):
+    rng = np.random.default_rng(seed)
+    rows = np.round(rng.normal(size=(n, d)), 1).astype(np.float32)
+    target = np.eye(t)[rng.integers(0, t, n)] if t > 1 else rng.normal(size=(n, 1))
+    given = {"weights": None, "folds": None, "seed": 3} | options
+    return rows, target, *Forest.of(rows, target, **given)
+
+
+@pytest.mark.parametrize("t", [1, 3])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_a_forest_answers_as_scikit_learns_does(t, weighted):
+    weights = np.random.default_rng(1).uniform(0.5, 2, 500) if weighted else None
+    rows, target, forest, training = grown(t=t, weights=weights)
+    reference = ExtraTreesRegressor(
+        N_TREES, max_features=3, bootstrap=True, oob_score=True, random_state=3
+    )
+    reference.fit(rows, target if t > 1 else target[:, 0], weights)
+    new = np.random.default_rng(2).normal(size=(300, 6)).astype(np.float32)
+    expected = reference.predict(new).reshape(300, t)
+    np.testing.assert_allclose(forest.answers(new), expected, atol=1e-6)
+    np.testing.assert_allclose(training, reference.oob_prediction_.reshape(500, t), atol=1e-6)
+    again = pickle.loads(pickle.dumps(forest))
+    np.testing.assert_array_equal(again.answers(new), forest.answers(new))
+
+
+def test_a_forest_answers_a_row_alone_as_among_many(monkeypatch):
+    _, _, forest, _ = grown()
+    new = np.random.default_rng(2).normal(size=(60, 6)).astype(np.float32)
+    many = forest.answers(new)
+    for block in (1, 7):
+        parts = [forest.answers(new[i : i + block]) for i in range(0, 60, block)]
+        np.testing.assert_array_equal(np.concatenate(parts), many)
+    monkeypatch.setattr("skmlp.tabular.forest._NUMBERS_AT_ONCE", 1)
+    np.testing.assert_array_equal(forest.answers(new), many)
+
+
+def test_no_training_row_is_answered_by_a_tree_that_has_seen_it():
+    """Targets that are noise are known to trees that have seen them, and to no others."""
+    rows, target, forest, training = grown(t=1)
+    assert abs(np.corrcoef(training[:, 0], target[:, 0])[0, 1]) < 0.15
+    # the check can fail: as new rows they are known
+    assert np.corrcoef(forest.answers(rows)[:, 0], target[:, 0])[0, 1] > 0.6
+    half = np.arange(250)
+    folds = [(half, half + 250), (half + 250, half)]
+    rows, target, _, by_folds = grown(t=1, folds=folds)
+    assert abs(np.corrcoef(by_folds[:, 0], target[:, 0])[0, 1]) < 0.15
+
+
+def test_trees_are_made_of_the_first_rows_where_there_are_many(monkeypatch):
+    monkeypatch.setattr("skmlp.tabular.forest._MOST_ROWS", 200)
+    rows, target, forest, training = grown(t=1)
+    fewer = Forest.of(rows[:200], target[:200], None, None, 3)
+    np.testing.assert_array_equal(training[:200], fewer[1])
+    np.testing.assert_array_equal(training[200:], forest.answers(rows[200:]))

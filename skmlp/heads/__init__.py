@@ -16,6 +16,7 @@ from .domains import NUMBERS, POSITIVE, ZERO_OR_ONE, ZERO_OR_POSITIVE, Domain
 from .frozen import Mixture, PoissonGamma, for_one_target
 from .head import Head, Unit
 from .location_scale import *  # noqa: F403
+from .mixed import MixedDistribution
 from .mixture import *  # noqa: F403
 from .numbers import *  # noqa: F403
 from .quantiles import *  # noqa: F403
@@ -44,6 +45,7 @@ __all__ = [
     "ZERO_OR_POSITIVE",
     "Domain",
     "Head",
+    "MixedDistribution",
     "Mixture",
     "PoissonGamma",
     "Unit",

@@ -12,6 +12,7 @@ import numpy as np
 from scipy import special, stats
 
 from .domains import is_count
+from .mixed import MixedDistribution
 from .series import HALF_LOG_2PI, half_deviance, log_density_at_mean, nodes, stirling
 
 
@@ -589,7 +590,7 @@ def for_one_target(frozen: Any) -> Any:
     Parameters
     ----------
     frozen : frozen distribution
-        Its parameters have shape (n, 1), or are numbers.
+        Its parameters have shape (n, 1), or are numbers; or a mixture of such.
 
     Returns
     -------
@@ -603,6 +604,8 @@ def for_one_target(frozen: Any) -> Any:
     >>> for_one_target(stats.norm(np.zeros((3, 1)), 1.0)).mean().shape
     (3,)
     """
+    if isinstance(frozen, MixedDistribution):
+        return frozen.map(for_one_target)
 
     def flat(parameter: Any) -> Any:
         return parameter[:, 0] if np.ndim(parameter) > 1 else parameter

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, Self
 
 import numpy as np
@@ -19,6 +20,7 @@ from scipy.special import expit, softmax
 
 from ..estimators.scoring import mean_loss
 from ..heads import Head
+from .mixed import Mixed
 
 _WIDEST = 1.2  # temperatures are from exp(-1.2) to exp(1.2)
 _LEAST = 1e-9  # of a blended probability
@@ -96,21 +98,42 @@ class Blend:
         own = tuple(temperatures)
         shares = [(1.0,)] if len(kinds) == 1 else [(1 - w, w) for w in np.linspace(0, 1, 21)]
         tried = [cls(tuple(map(float, share)), (*own, 1.0)) for share in shares]
-        losses = [mean_loss(head, blend.answers(head, kinds), Y, weights) for blend in tried]
+        losses = [
+            mean_loss(blend.head(head, kinds), blend.answers(head, kinds), Y, weights)
+            for blend in tried
+        ]
         best = tried[int(np.argmin(losses))]
-        last, loss = tempered(head, best.answers(head, kinds)[None], Y, weights)
+        blended = best.answers(head, kinds)
+        last, loss = tempered(best.head(head, kinds), blended[None], Y, weights)
         blend = cls(best.weights, (*own, last))
         return blend, blend.answers(head, kinds), loss
 
-    def answers(self, head: Head, kinds: Sequence[np.ndarray]) -> np.ndarray:
-        """Blend raw outputs, (members, n, n_raw) for each kind: their probabilities, if any."""
+    def head(self, head: Head, kinds: Sequence[np.ndarray | None]) -> Head:
+        """Return what the blended raw outputs mean: a mixture, where members say distributions."""
+        if not head.has_distribution:
+            return head
+        pairs = zip(self.weights, kinds, strict=True)
+        shares = [[w / len(raw)] * len(raw) for w, raw in pairs if w > 0 and raw is not None]
+        return Mixed(head, tuple(chain(*shares)))
+
+    def answers(self, head: Head, kinds: Sequence[np.ndarray | None]) -> np.ndarray:
+        """Blend raw outputs, (members, n, n_raw) for each kind: their probabilities, if any.
+
+        Those of distributions are put side by side, for `head`; a kind that has no share may be
+        None.
+        """
         *own, last = self.temperatures
         parts: list[Any] = []
         for share, raw, temperature in zip(self.weights, kinds, own, strict=True):
+            if share == 0 or raw is None:
+                continue
+            if head.has_distribution:
+                parts.extend(np.asarray(raw, np.float64))
+                continue
             if link_of(head) is not None:
                 raw = probabilities(head, raw, temperature)
             parts.append(share * np.mean(raw, axis=0, dtype=np.float64))
+        if head.has_distribution:
+            return np.concatenate(parts, axis=1)
         blended = np.sum(parts, axis=0)
-        if link_of(head) is None:
-            return blended
-        return logits(head, blended) / last
+        return blended if link_of(head) is None else logits(head, blended) / last

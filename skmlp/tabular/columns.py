@@ -33,6 +33,10 @@ class Table(NamedTuple):
     numbers: np.ndarray
     codes: np.ndarray
 
+    def rows(self, rows: Any) -> Table:
+        """Return some rows, as an array would be indexed."""
+        return Table(self.numbers[rows], self.codes[rows])
+
 
 @dataclass(frozen=True, eq=False)
 class Columns:

@@ -8,17 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from sklearn.tree import DecisionTreeRegressor
 
-from .columns import Columns, Table
-from .sampling import drawn
+from .columns import Table
 
 Edges = Literal["quantile", "tree", "both"]
 
-_MOST_SAMPLED = 20_000  # rows that medians, quantiles and trees are made of
+_MOST_SAMPLED = 20_000  # rows that medians, quantiles and trees are made of: the first
 _MOST_TARGETS = 32  # columns of targets that trees look at
 _FEWEST_IN_LEAF = 20
 _AT_ONCE = 1 << 17  # numbers encoded at once, so that intermediate ones stay in the cache
@@ -89,25 +88,24 @@ class Encoding:
     @classmethod
     def of(
         cls,
-        columns: Columns,
         table: Table,
+        levels: tuple[int, ...],
         target: np.ndarray,
         *,
         edges: Edges = "both",
         n_bins: int = 48,
         max_encoded: int = 512,
         max_onehot: int = 12,
-        weights: np.ndarray | None = None,
-        random_state: Any = 0,
     ) -> Encoding:
         """Learn how to encode a table.
 
         Parameters
         ----------
-        columns : Columns
-            The schema of the table.
         table : Table
-            Numbers and codes.
+            Numbers and codes, in an order as if drawn at random: medians and edges are those of the
+            first 20,000 rows.
+        levels : tuple of int
+            How many levels each category has.
         target : ndarray of shape (n, t)
             One-hot classes or standardized numbers, for the trees' edges.
         edges : {"quantile", "tree", "both"}, default="both"
@@ -119,25 +117,20 @@ class Encoding:
             Most piecewise-linear columns in all; none if that is fewer than 2 a number.
         max_onehot : int, default=12
             Most levels of a category that has a column for each; more are embedded.
-        weights : ndarray of shape (n,), default=None
-            Weights of rows; one of weight 0 is no row, others count alike.
-        random_state : int, RandomState or None, default=0
-            What draws the rows that medians and edges are made of, where there are more than
-            20,000. The draw depends on no order of rows or columns.
         """
-        n = len(table.numbers)
-        rows = np.arange(n) if weights is None else np.flatnonzero(weights)
-        target = np.asarray(target, dtype=np.float64).reshape(n, -1)
-        # Targets rounded: the last bits of a standardized one may depend on the order of rows.
-        held = [table.numbers, table.codes, target.astype(np.float32)]
-        sample = drawn(held, rows, _MOST_SAMPLED, random_state).rows
-        scale = _scale_of(table.numbers, rows, sample)
-        levels = _levels_of(columns.levels, table.codes, rows, max_onehot)
+        target = np.asarray(target, dtype=np.float64).reshape(len(table.numbers), -1)
+        scale = _scale_of(table.numbers)
+        of_levels = _levels_of(levels, table.codes, max_onehot)
         n_bins = min(n_bins, max_encoded // max(1, len(scale.kept)))
-        bins = _bins_of(table.numbers, target, sample, scale, edges, n_bins)
-        n_plain = sum(map(len, (scale.kept, scale.indicated, levels.signs, levels.source)))
-        embedded = tuple(columns.levels[j] for j in levels.embedded)
-        return cls(embedded, n_plain, scale, levels, bins)
+        bins = _bins_of(table.numbers, target, scale, edges, n_bins)
+        n_plain = sum(map(len, (scale.kept, scale.indicated, of_levels.signs, of_levels.source)))
+        embedded = tuple(levels[j] for j in of_levels.embedded)
+        return cls(embedded, n_plain, scale, of_levels, bins)
+
+    @property
+    def n_columns(self) -> int:
+        """How many columns there are, codes included."""
+        return self.n_plain + len(self._bins.source) + len(self.embedded)
 
     def transform(self, table: Table) -> Encoded:
         """Encode a table."""
@@ -146,10 +139,15 @@ class Encoding:
         step = max(1, _AT_ONCE // max(1, d))
         with np.errstate(over="ignore"):
             for i in range(0, n, step):
-                block = Table(table.numbers[i : i + step], table.codes[i : i + step])
+                block = table.rows(slice(i, i + step))
                 parts = [*self._plain(block), *self._piecewise(block)]
                 np.concatenate(parts, axis=1, out=dense[i : i + step], casting="same_kind")
         return Encoded(dense, table.codes[:, self._levels.embedded])
+
+    def plain(self, table: Table) -> np.ndarray:
+        """Encode the columns that are not piecewise-linear; embedded codes come last, float32."""
+        codes = table.codes[:, self._levels.embedded]
+        return np.concatenate([*self._plain(table), codes], axis=1, dtype=np.float32)
 
     def _plain(self, table: Table) -> Iterator[np.ndarray]:
         scale, levels = self._scale, self._levels
@@ -176,57 +174,47 @@ class Encoding:
         yield np.clip(steps, 0, 1, out=steps)
 
 
-def _scale_of(numbers: np.ndarray, rows: np.ndarray, sample: np.ndarray) -> _Scale:
+def _scale_of(numbers: np.ndarray) -> _Scale:
     found: list[tuple[float, ...]] = []
     indicated = []
-    for j, every in enumerate(numbers.T):
-        column = every if len(rows) == len(every) else every[rows]
-        present = column[~np.isnan(column)]
-        if 0 < len(present) < len(column):
+    for j, column in enumerate(numbers.T):
+        missing = np.isnan(column)
+        if missing.any() and not missing.all():
             indicated.append(j)
-        low, high = np.min(present, initial=np.inf), np.max(present, initial=-np.inf)
+        low = np.min(column, initial=np.inf, where=~missing)
+        high = np.max(column, initial=-np.inf, where=~missing)
         if low < high:
             unit = np.ldexp(1.0, int(np.clip(-np.frexp(max(-low, high))[1], -1000, 1000)))
-            values = every[sample]
-            missing = np.isnan(values)
-            median = np.median(present if np.all(missing) else values[~missing]) * unit
-            values = np.where(missing, median, values * unit)
+            values, missing = column[:_MOST_SAMPLED], missing[:_MOST_SAMPLED]
+            median = np.median(column[~np.isnan(column)] if missing.all() else values[~missing])
+            values = np.where(missing, median, values) * unit
             below, above = np.quantile(values, [0.25, 0.75])
             spread = above - below if above > below else (high * unit - low * unit) / 2
-            found.append((j, unit, median, spread))
+            found.append((j, unit, median * unit, spread))
     kept, unit, median, spread = np.asarray(found, dtype=np.float64).reshape(-1, 4).T
     return _Scale(kept.astype(int), unit, median, spread, np.asarray(indicated, dtype=int))
 
 
-def _levels_of(
-    levels: tuple[int, ...], codes: np.ndarray, rows: np.ndarray, max_onehot: int
-) -> _Levels:
+def _levels_of(levels: tuple[int, ...], codes: np.ndarray, max_onehot: int) -> _Levels:
     signs, one_hot, embedded = [], [], []
     for j, count in enumerate(levels):
         if count == 2:
             signs.append(j)
         elif count > max(1, max_onehot):
             embedded.append(j)
-        elif count > 1 or (count == 1 and np.any(codes[rows, j] == 0)):
+        elif count > 1 or (count == 1 and np.any(codes[:, j] == 0)):
             one_hot += [(j, level) for level in range(1, count + 1)]
     source, level = np.asarray(one_hot, dtype=int).reshape(-1, 2).T
     return _Levels(np.asarray(signs, dtype=int), source, level, np.asarray(embedded, dtype=int))
 
 
 def _bins_of(
-    numbers: np.ndarray,
-    target: np.ndarray,
-    sample: np.ndarray,
-    scale: _Scale,
-    edges: Edges,
-    n_bins: int,
+    numbers: np.ndarray, target: np.ndarray, scale: _Scale, edges: Edges, n_bins: int
 ) -> _Bins:
-    target = target[sample]
-    if target.shape[1] > _MOST_TARGETS:
-        target = target[:, np.argsort(-np.var(target, axis=0), kind="stable")[:_MOST_TARGETS]]
+    numbers, target = numbers[:_MOST_SAMPLED], of_most_variance(target[:_MOST_SAMPLED])
     source, left, width = [np.empty(0, dtype=int)], [np.empty(0)], [np.empty(0)]
     for k, j in enumerate(scale.kept if n_bins >= 2 else ()):
-        values = numbers[sample, j] * scale.unit[k]
+        values = numbers[:, j] * scale.unit[k]
         present = ~np.isnan(values)
         at = _edges_of(values[present], target[present], edges, n_bins)
         if len(at) > 2:
@@ -235,6 +223,13 @@ def _bins_of(
             width.append(np.diff(at))
     is_blank = np.isin(scale.kept, scale.indicated)
     return _Bins(np.concatenate(source), np.concatenate(left), np.concatenate(width), is_blank)
+
+
+def of_most_variance(target: np.ndarray) -> np.ndarray:
+    """Return the columns of targets that trees look at: the 32 of the most variance."""
+    if target.shape[1] <= _MOST_TARGETS:
+        return target
+    return target[:, np.argsort(-np.var(target, axis=0), kind="stable")[:_MOST_TARGETS]]
 
 
 def _edges_of(values: np.ndarray, target: np.ndarray, edges: Edges, n_bins: int) -> np.ndarray:

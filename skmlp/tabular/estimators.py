@@ -46,11 +46,13 @@ from ..estimators.targets import Classes, Numbers
 from .columns import Columns, Table
 from .frames import frame_of
 from .members import Hyperparameters, Lesson, folds, sides
-from .model import KINDS, Kind, Model, Problem, fitted
+from .model import KINDS, Kind, Model, OutOfFold, Problem, fitted
+from .order import Order, order_of
 from .settings import DESCRIPTIONS, as_tuple, check_parameters
 
 _FEWEST_IN_FOLD = 25  # rows; of fewer there are fewer folds
-_FORMAT = 1  # of pickles
+_ROWS_OF_AMBIGUITY = 2000
+_FORMAT = 2  # of pickles
 
 
 class _Asked(NamedTuple):
@@ -183,29 +185,42 @@ class TabularMLP(CallbackSupportMixin, Answers, BaseEstimator):
             weights = target.weigh(self.class_weight, data.Y, data.weights)
             data = replace(data, weights=weights)
         data.check_rows()
-        rows, n, Y = data.rows, len(data.Y), data.Y
+        rows, Y, n = data.rows, data.Y, len(data.Y)
         if len(rows) < 2:
             raise ValueError(
                 f"{type(self).__name__} learns from some rows and is judged by others, so that it "
-                f"needs 2 samples, but it was given 1 sample{'' if n == 1 else ' of weight > 0'}."
+                f"needs 2 samples, but it was given 1 sample"
+                f"{'' if n == 1 else ' of weight > 0'}."
             )
         columns, table = Columns.of(frame, self.categorical_features, self.dates, data.weights)
-        weights = data.normalized_weights(rows)[0]
-        weights = None if weights is None else weights.astype(np.float32)
-        if are_given(*validation):
-            table, lesson = self._with_validation(
-                columns, target, table, Y, weights, rows, validation
+        groups = self._checked_groups(groups, rows, n)
+        if groups is not None and are_given(*validation):
+            raise ValueError(
+                "groups says how folds are made, and there are none where X_val and y_val are "
+                "given: leave out one of both."
             )
+        known = [Y, *(x for x in (data.weights, groups) if x is not None)]
+        order = order_of(table, known, rows, int(seeds.randint(1 << 31)))
+        weights = data.normalized_weights(rows)[0]
+        weights = None if weights is None else weights[order.rows].astype(np.float32)
+        table, Y = order.of(table), Y[order.rows]
+        groups = None if groups is None else groups[order.rows]
+        if are_given(*validation):
+            table, lesson, origin = self._with_validation(
+                columns, order, target, table, Y, weights, validation
+            )
+            origin = np.concatenate([order.rows, n + origin])
         else:
-            groups = self._checked_groups(groups, rows, n)
-            n_folds = int(np.clip(len(rows) // _FEWEST_IN_FOLD, 2, self.n_folds))
-            n_folds = n_folds if groups is None else min(n_folds, len(np.unique(groups[rows])))
-            fold = folds(n_folds, rows, n, target.strata(Y), groups, seeds)
-            lesson = Lesson.of(target.head, Y, weights, *sides(fold))
+            n_folds = int(np.clip(len(Y) // _FEWEST_IN_FOLD, 2, self.n_folds))
+            n_folds = n_folds if groups is None else min(n_folds, len(np.unique(groups)))
+            fold = folds(n_folds, len(Y), target.strata(Y), groups, seeds)
+            lesson, origin = Lesson.of(target.head, Y, weights, *sides(fold)), order.rows
         encodings = {x: int(getattr(self, x)) for x in ("n_bins", "max_encoded", "max_onehot")}
         n_neighbors = () if self.n_neighbors is None else as_tuple(self.n_neighbors)
         how = self._hyperparameters()
-        return Problem(columns, table, n, lesson, groups, how, encodings, n_neighbors), target
+        n_given = n + max(0, len(origin) - len(order.rows))
+        what = columns, order, table, lesson, groups, how, encodings, n_neighbors, origin, n_given
+        return Problem(*what), target
 
     def _targets(self, n: int, y: Any, sample_weight: Any) -> tuple[Data, Any]:
         asked = _Asked(type(self).__name__, self.head)
@@ -223,37 +238,43 @@ class TabularMLP(CallbackSupportMixin, Answers, BaseEstimator):
     def _with_validation(
         self,
         columns: Columns,
+        order: Order,
         target: Any,
         table: Table,
         Y: np.ndarray,
         weights: np.ndarray | None,
-        rows: np.ndarray,
         validation: tuple[Any, Any],
-    ) -> tuple[Table, Lesson]:
-        """Put rows to validate on behind the others; all members are judged by them."""
+    ) -> tuple[Table, Lesson, np.ndarray]:
+        """Put rows to validate on behind the others, in an order of their own, which is returned.
+
+        All members are judged by them.
+        """
         X_val, y_val = validation
         further = columns.read(X_val, name=type(self).__name__)
         n, m = len(Y), len(further.numbers)
         names = stand_in(self)
         names.n_features_in_ = 1
         data = read_rows(names, np.zeros((m, 1)), y_val, None, target, np.dtype(np.float64))
+        of_rows = order_of(further, [data.Y], np.arange(m), 0).rows
+        further = order.of_columns(further.rows(of_rows))
         table = Table(*(np.concatenate(pair) for pair in zip(table, further, strict=True)))
-        Y = np.concatenate([Y, data.Y])
+        Y = np.concatenate([Y, data.Y[of_rows]])
         if weights is not None:
             weights = np.concatenate([weights, np.ones(m, np.float32)])
-        held_out = [np.arange(n, n + m)] * self.n_folds
-        return table, Lesson.of(target.head, Y, weights, [rows] * self.n_folds, held_out)
+        learned, held_out = [np.arange(n)] * self.n_folds, [np.arange(n, n + m)] * self.n_folds
+        return table, Lesson.of(target.head, Y, weights, learned, held_out), of_rows
 
     @staticmethod
     def _checked_groups(groups: Any, rows: np.ndarray, n: int) -> np.ndarray | None:
         if groups is None:
             return None
-        groups = column_or_1d(groups)
+        given = column_or_1d(groups)
+        groups = np.unique(given, return_inverse=True)[1].reshape(-1)
         if len(groups) != n:
             raise ValueError(f"groups has {len(groups)} entries, but X has {n} rows.")
         if len(np.unique(groups[rows])) < 2:
             raise ValueError(
-                f"groups has a single group, {groups[rows][0]!s}, but members are judged by groups "
+                f"groups has a single group, {given[rows[0]]!s}, but members are judged by groups "
                 "that they have not seen: give two groups or more, or groups=None."
             )
         return groups
@@ -271,9 +292,8 @@ class TabularMLP(CallbackSupportMixin, Answers, BaseEstimator):
         )
 
     def _asked_kinds(self) -> list[Kind]:
-        kinds = [
-            k for k in KINDS[self._kinds] if self.n_neighbors is not None or not k.has_neighbors
-        ]
+        is_compact = self.n_neighbors is None
+        kinds = list(KINDS[f"compact {self._kinds}" if is_compact else self._kinds])
         if getattr(self, "target_transform", None) is None:
             kinds = [kind._replace(may_log=False) for kind in kinds]
         if self.max_epochs != "auto":
@@ -284,31 +304,30 @@ class TabularMLP(CallbackSupportMixin, Answers, BaseEstimator):
 
     # -- what is published -------------------------------------------------------------------------
 
-    def _publish(
-        self, problem: Problem, target: Any, found: tuple[Model, np.ndarray, float]
-    ) -> None:
-        model, raw, loss = found
-        answering = replace(target, head=model.head)
-        names = model.columns.names
-        parts = model.parts
+    def _publish(self, problem: Problem, target: Any, found: tuple[Model, OutOfFold]) -> None:
+        model, judged = found
+        answering = replace(target, head=model.answering)
+        names, parts = model.columns.names, model.parts
         attributes = {
             **target.published,
             **({} if names is None else {"feature_names_in_": names}),
             "n_features_in_": model.columns.n_features_in_,
             "n_members_": sum(len(part.trained.thetas) for part in parts),
-            "oof_loss_": loss,
+            "oof_loss_": judged.loss,
             "blend_weights_": np.array(model.blend.weights),
             "temperatures_": np.array(model.blend.temperatures),
             "best_epochs_": [part.trained.best_epoch for part in parts],
             "history_": [part.trained.history for part in parts],
             "_model": model,
             "_target": answering,
-            **self._out_of_fold(problem.lesson, answering, raw),
+            **self._out_of_fold(problem, model, replace(target, head=judged.head), judged),
         }
         others = {name: x for name, x in vars(self).items() if name != "feature_names_in_"}
         self.__dict__ = others | attributes
 
-    def _out_of_fold(self, lesson: Lesson, target: Any, raw: np.ndarray) -> dict[str, Any]:
+    def _out_of_fold(
+        self, problem: Problem, model: Model, target: Any, judged: OutOfFold
+    ) -> dict[str, Any]:
         raise NotImplementedError
 
     def _raw(self, X: Any) -> tuple[Any, np.ndarray]:
@@ -386,14 +405,20 @@ class TabularMLPClassifier(ClassAnswers, ClassifierMixin, TabularMLP):
     ) -> None:
         self._keep(locals())
 
-    def _out_of_fold(self, lesson: Lesson, target: Classes, raw: np.ndarray) -> dict[str, Any]:
-        rows = lesson.judged
-        Y, weights = lesson.of_rows(rows)
+    def _out_of_fold(
+        self,
+        problem: Problem,
+        model: Model,  # noqa: ARG002
+        target: Classes,
+        judged: OutOfFold,
+    ) -> dict[str, Any]:
+        Y, weights = problem.lesson.of_rows(judged.rows)
         truth = target.codes(Y)
-        score = accuracy_score(truth, target.classify(raw[rows]), sample_weight=weights)
+        score = accuracy_score(truth, target.classify(judged.raw), sample_weight=weights)
         answer = target.probabilities if target.head.has_probabilities else target.scores
         with np.errstate(all="ignore"):
-            return {"oof_score_": float(score), "oof_prediction_": answer(raw)}
+            answers = problem.as_given(answer(judged.raw), judged.rows)
+        return {"oof_score_": float(score), "oof_prediction_": answers}
 
 
 # == numbers =======================================================================================
@@ -438,17 +463,33 @@ class TabularMLPRegressor(NumberAnswers, RegressorMixin, TabularMLP):
     ) -> None:
         self._keep(locals())
 
-    def _out_of_fold(self, lesson: Lesson, target: Numbers, raw: np.ndarray) -> dict[str, Any]:
-        rows = lesson.judged
-        Y, weights = lesson.of_rows(rows)
-        center = target.head.center(raw[rows])
-        residuals = np.sort(Y - center, axis=0)
+    def _out_of_fold(
+        self, problem: Problem, model: Model, target: Numbers, judged: OutOfFold
+    ) -> dict[str, Any]:
+        Y, weights = problem.lesson.of_rows(judged.rows)
         with np.errstate(all="ignore"):
-            return {
-                "oof_score_": float(r2_score(Y, center, sample_weight=weights)),
-                "oof_prediction_": without_targets_axis(target.head.predict(raw)),
-                "_residuals": residuals,
-            }
+            center = target.head.center(judged.raw)
+            answers = without_targets_axis(target.head.predict(judged.raw))
+        return {
+            "oof_score_": float(r2_score(Y, center, sample_weight=weights)),
+            "oof_prediction_": problem.as_given(answers, judged.rows),
+            "_residuals": self._sized(problem, model, np.sort(Y - center, axis=0)),
+        }
+
+    @staticmethod
+    def _sized(problem: Problem, model: Model, residuals: np.ndarray) -> np.ndarray:
+        """Bring residuals of single members to the size of those of their mean.
+
+        The mean squared error of members is that of their mean and the variance among them (Krogh
+        and Vedelsby, "Neural network ensembles, cross validation, and active learning", NeurIPS
+        1994).
+        """
+        if not problem.lesson.are_apart:
+            return residuals  # of the mean already
+        some = problem.table.rows(slice(_ROWS_OF_AMBIGUITY))
+        with np.errstate(all="ignore"):
+            share = model.ambiguity(some) / np.mean(np.square(residuals), axis=0)
+        return residuals * np.sqrt(1 - np.clip(np.nan_to_num(share), 0, 0.5))
 
     def predict_interval(self, X: Any, coverage: Any = None) -> np.ndarray:
         """Predict an interval that holds the target of a row with some probability.
@@ -457,7 +498,9 @@ class TabularMLPRegressor(NumberAnswers, RegressorMixin, TabularMLP):
         prediction plus quantiles of the residuals of all rows out of fold, at the rank that covers
         a new row of the same distribution with this probability (Vovk, Gammerman and Shafer,
         "Algorithmic learning in a random world", 2005; Barber et al., "Predictive inference with
-        the jackknife+", Annals of Statistics 49, 2021). It is as wide for every row.
+        the jackknife+", Annals of Statistics 49, 2021), times the factor by which the mean of the
+        members is better than one of them: those residuals are of single members. It is as wide
+        for every row.
 
         Parameters
         ----------

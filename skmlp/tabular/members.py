@@ -5,6 +5,7 @@ Which epoch is kept, the temperature, how kinds of members are blended: all of i
 answers, over all rows at once.
 
     lesson      what is learned, and by which member from which rows
+    shown       what the members see of these rows, in one block or more
     once        members of one kind, by the loop of `training.loops`, as one theta
     trained     the same again with the schedule annealed where the first one was best, where that
                 was early; the better of the two is kept
@@ -16,14 +17,14 @@ its parametrization and rates; folds, judgment and the second schedule are our o
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Self
 
 import numpy as np
 
-from ..engine import BATCH, Plan, Program, running, variable
+from ..engine import BATCH, Program, running, variable
 from ..heads import Head
 from ..network.network import Network, values_of
 from ..network.occasions import Noise
@@ -34,6 +35,7 @@ from ..training.schedules import schedule_of
 from ..training.solvers import AdamW
 from ..training.state import State, Stopping
 from .calibration import tempered
+from .shown import Shown
 from .stage import Front, Tangent, TangentOutput
 
 BETAS = {"beta_1": 0.9, "beta_2": 0.95, "epsilon": 1e-8}
@@ -41,7 +43,7 @@ WARMUP = 0.05  # the share of the steps in which the rate rises
 PATIENCE = 0.3  # the share of the epochs without a better one after which training ends
 ANNEALED = 0.6  # where the best epoch is in this first share, the schedule was too long
 LENGTHENED = 1.25  # of the best epoch, the length of the second schedule
-RETREATS = 5
+MOST_JUDGED = 20_000  # rows, the first ones, where there are several blocks
 
 
 @dataclass(frozen=True)
@@ -104,11 +106,14 @@ class Lesson:
         """The rows that some member is judged by."""
         return np.unique(np.concatenate(self.held_out))
 
+    def places(self, members: Iterable[int]) -> list[int]:
+        """Say where members' answers stand: beside those of others that judge their rows."""
+        return [0 if self.are_apart else j for j, _ in enumerate(members)]
+
     @property
-    def judges(self) -> list[int]:
-        """For each member where its answers stand: beside those of others that judge its rows."""
-        are_apart = sum(map(len, self.held_out)) == len(self.judged)
-        return [0 if are_apart else j for j in range(len(self.held_out))]
+    def are_apart(self) -> bool:
+        """Whether each row is judged by one member, and not by all."""
+        return sum(map(len, self.held_out)) == len(self.judged)
 
     @property
     def training(self) -> np.ndarray:
@@ -130,7 +135,9 @@ class Trained:
     network : Network
         Their shape.
     thetas : ndarray of shape (members, n_parameters)
-        Their parameters.
+        Their parameters; those that diverged are left out.
+    members : ndarray of shape (members,)
+        Which ones they are, from 0.
     temperature : float
         What their raw outputs are divided by.
     loss : float
@@ -145,6 +152,7 @@ class Trained:
 
     network: Network
     thetas: np.ndarray
+    members: np.ndarray
     temperature: float
     loss: float
     best_epoch: int
@@ -154,15 +162,33 @@ class Trained:
 
     def answers(self, X: np.ndarray) -> np.ndarray:
         """Compute the raw outputs of each member, of shape (members, n, n_raw)."""
+        return np.stack(list(self._each(X, [slice(None)] * len(self.members))))
+
+    def out_of_fold(self, lesson: Lesson, shown: Shown) -> np.ndarray:
+        """Compute the raw outputs of the members that have not learned from a row, for all rows.
+
+        The shape is (members that a row judges, n, n_raw); NaN is for rows that judge none.
+        """
+        held_out = [lesson.held_out[j] for j in self.members]
+        places = lesson.places(self.members)
+        found = np.full((max(places) + 1, len(lesson.Y), self.network.layer_units[-1]), np.nan)
+        for i in range(shown.n_blocks):
+            rows = [shown.within(i, rows) for rows in held_out]
+            answers = self._each(shown.block(i), rows)
+            for place, mine, raw in zip(places, rows, answers, strict=True):
+                found[place, shown.numbers(i, mine)] = raw
+        return found
+
+    def _each(self, X: np.ndarray, rows: Sequence[Any]) -> Iterator[np.ndarray]:
+        """Compute the raw outputs of each member for its rows, by one program."""
         x = variable("x", (BATCH, self.network.layer_units[0]))
         variables = self.network.variables()
-        plan = Plan([self.network.layers(x, variables)[-1]])
-
-        def of_member(theta: np.ndarray) -> np.ndarray:
-            parts = values_of(variables, self.network.split(theta))
-            return Program(plan, parts, dtype=theta.dtype).run({x: X})[0]
-
-        return np.stack([of_member(theta) for theta in self.thetas])
+        theta = np.empty_like(self.thetas[0])
+        parts = values_of(variables, self.network.split(theta))
+        program = Program([self.network.layers(x, variables)[-1]], parts, dtype=theta.dtype)
+        for mine, of_rows in zip(self.thetas, rows, strict=True):
+            theta[...] = mine
+            yield program.run({x: X}, of_rows)[0]
 
 
 # == training ======================================================================================
@@ -170,7 +196,7 @@ class Trained:
 
 def trained(
     lesson: Lesson,
-    X: np.ndarray,
+    shown: Shown,
     levels: tuple[int, ...],
     activation: Callable[..., Any],
     epochs: int,
@@ -178,22 +204,22 @@ def trained(
     how: Hyperparameters,
     seed: int,
     watch: Watch | None = None,
-) -> tuple[Trained, np.ndarray]:
+) -> Trained:
     """Train one kind of members, and once more on a shorter schedule where that may pay.
 
     There are as many epochs as asked for, within limits on the steps of a member, but at least one.
-    Returns them, and the raw outputs for every row of the members that did not learn from it, of
-    shape (members, n, n_raw), or (1, n, n_raw) where that is a single one for each row.
+    Where rows are in several blocks, an epoch is one of them.
     """
-    graph = _graph(lesson, X.shape[1], levels, activation, how)
-    once = partial(_once, lesson, graph, X, how, seed, watch)
-    in_epoch = max(1, round(min(map(len, lesson.learned)) / how.batch_size))
-    first = once(math.ceil(np.clip(epochs * in_epoch, *steps) / in_epoch))
-    model, outcome = first[0], first[0].outcome
-    if outcome.kind or model.best_epoch >= ANNEALED * model.epochs:
+    graph = _graph(lesson, shown.n_columns, levels, activation, how)
+    once = partial(_once, lesson, shown, graph, how, seed, watch)
+    rows = min(map(len, lesson.learned))
+    in_epoch = max(1, round(rows / how.batch_size))
+    in_block = max(1, round(rows / shown.n_blocks / how.batch_size))
+    first = once(math.ceil(np.clip(epochs * in_epoch, *steps) / in_block))
+    if first.outcome.kind or first.best_epoch >= ANNEALED * first.epochs:
         return first
-    again = once(max(3, math.ceil(LENGTHENED * model.best_epoch)))
-    return again if again[0].loss < model.loss else first
+    again = once(max(3, math.ceil(LENGTHENED * first.best_epoch)))
+    return again if again.loss < first.loss else first
 
 
 def _graph(
@@ -221,27 +247,18 @@ def _graph(
 
 def _once(
     lesson: Lesson,
+    shown: Shown,
     graph: LossGraph,
-    X: np.ndarray,
     how: Hyperparameters,
     seed: int,
     watch: Watch | None,
     epochs: int,
-) -> tuple[Trained, np.ndarray]:
+) -> Trained:
     network = graph.network
     scale = OutputScale.of(lesson.head, *lesson.of_rows(lesson.training), is_single=True)
-    targets = scale.targets(lesson.Y)
-    theta, parts = thetas(len(lesson.learned), network.n_parameters, X.dtype)
-    objectives = [
-        _objective(lesson, graph, X, targets, scale, part, np.random.SeedSequence([seed, j]))
-        for j, part in enumerate(parts)
-    ]
-    descents = [
-        _descent(objective, rows, how, epochs, np.random.SeedSequence([seed, j, 1]))
-        for j, (objective, rows) in enumerate(zip(objectives, lesson.learned, strict=True))
-    ]
-    members = Members(descents, how.n_jobs)
-    judge = _Judge(lesson, members, scale)
+    theta, parts = thetas(len(lesson.learned), network.n_parameters, np.float32)
+    members = _Learners(lesson, shown, graph, scale, parts, how, seed, epochs)
+    judge = _Judge(lesson, shown, members, scale)
     course = Course(
         theta,
         State(),
@@ -257,16 +274,18 @@ def _once(
     for part in parts:
         scale.fold(*network.last_layer(part))
     losses = [scale.losses(loss) for loss in course.history.column("loss")]
+    left = np.flatnonzero(np.logical_not(members.is_lost))
     return Trained(
         network,
-        theta.reshape(len(parts), -1),
+        theta.reshape(len(parts), -1)[left],
+        left,
         judge.temperature,
         judge.loss,
         course.progress.best_iter,
         epochs,
         course.history.columns() | {"loss": losses},
         outcome,
-    ), judge.raw
+    )
 
 
 def _stopping(epochs: int) -> Stopping:
@@ -276,24 +295,54 @@ def _stopping(epochs: int) -> Stopping:
         n_iter_no_change=math.ceil(PATIENCE * epochs),
         by_score=True,
         restore_best=True,
-        retreats=RETREATS,
+        retreats=0,  # members go back by themselves
     )
 
 
-def _objective(
-    lesson: Lesson,
-    graph: LossGraph,
-    X: np.ndarray,
-    Y: np.ndarray,
-    scale: OutputScale,
-    theta: np.ndarray,
-    seed: np.random.SeedSequence,
-) -> Objective:
-    """Draw a member's parameters, into theta, and make its objective."""
-    bits = np.random.MT19937(seed)
-    theta[...] = graph.network.initial_theta(np.random.RandomState(bits), theta.dtype)
-    noise = np.random.default_rng(seed.spawn(1)[0])
-    return Objective(graph, theta, X, Y, lesson.weights, 0.0, scale, noise)
+class _Learners(Members):
+    """Members with what they learn: its rows are put in place block by block, an epoch each."""
+
+    def __init__(
+        self,
+        lesson: Lesson,
+        shown: Shown,
+        graph: LossGraph,
+        scale: OutputScale,
+        parts: list[np.ndarray],
+        how: Hyperparameters,
+        seed: int,
+        epochs: int,
+    ) -> None:
+        self._lesson, self._shown = lesson, shown
+        self._targets, self._block = scale.targets(lesson.Y), 0
+        data, descents = self._data(0), []
+        for j, theta in enumerate(parts):
+            seeds = [np.random.SeedSequence([seed, j, k]) for k in range(3)]
+            drawn, noise, order = (np.random.MT19937(one) for one in seeds)
+            theta[...] = graph.network.initial_theta(np.random.RandomState(drawn), theta.dtype)
+            random = np.random.Generator(noise)
+            objective = Objective(graph, theta, *data, 0.0, scale, random)
+            rows = shown.within(0, lesson.learned[j])
+            descents.append(_descent(objective, rows, how, epochs, np.random.RandomState(order)))
+        super().__init__(descents, how.n_jobs)
+
+    def _data(self, i: int) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+        every, weights = slice(i, None, self._shown.n_blocks), self._lesson.weights
+        return (
+            self._shown.block(i),
+            self._targets[every],
+            None if weights is None else weights[every],
+        )
+
+    def epoch(self, epochs_before: int) -> float:
+        """Take an epoch of each, of the next block."""
+        block = epochs_before % self._shown.n_blocks
+        if block != self._block:
+            self._block, data = block, self._data(block)
+            for descent, learned in zip(self.descents, self._lesson.learned, strict=True):
+                descent.objective.attach(*data, 0.0)
+                descent.order = self._shown.within(block, learned)
+        return super().epoch(epochs_before)
 
 
 def _descent(
@@ -301,7 +350,7 @@ def _descent(
     rows: np.ndarray,
     how: Hyperparameters,
     epochs: int,
-    seed: np.random.SeedSequence,
+    random: np.random.RandomState,
 ) -> Descent:
     theta, network = objective.theta, objective.graph.network
     options: dict[str, Any] = {"weight_decay": how.weight_decay, **BETAS}
@@ -311,7 +360,7 @@ def _descent(
         new_solver=lambda: AdamW(theta, how.learning_rate_init, *stretches, **options),
         schedule=schedule_of("cosine", how.learning_rate_init, 0.5, WARMUP, by_epochs=False),
         batch_size=math.ceil(len(rows) / n_batches),
-        shuffle=np.random.RandomState(np.random.MT19937(seed)).shuffle,
+        shuffle=random.shuffle,
         planned_epochs=epochs,
         ends_at_zero=True,
     )
@@ -321,38 +370,42 @@ def _descent(
 class _Judge:
     """Scores members by their calibrated loss on the rows that they do not learn from.
 
+    Where there are several blocks, it looks at the first of those rows.
+
     Attributes
     ----------
-    raw : ndarray of shape (members that a row judges, n, n_raw)
-        The raw outputs of the members that a row judges; NaN for rows that judge none.
     temperature : float
-        What they are divided by.
+        What raw outputs are divided by.
     loss : float
         Theirs.
     """
 
-    def __init__(self, lesson: Lesson, members: Members, scale: OutputScale) -> None:
+    def __init__(self, lesson: Lesson, shown: Shown, members: Members, scale: OutputScale) -> None:
         self._lesson, self._members, self._scale = lesson, members, scale
-        self._rows = lesson.judged
-        self._data = lesson.of_rows(self._rows)
-        shape = (max(lesson.judges) + 1, len(lesson.Y), lesson.head.n_raw(lesson.Y.shape[1]))
-        self.raw = np.full(shape, np.nan)
+        rows = lesson.judged if shown.n_blocks == 1 else lesson.judged[:MOST_JUDGED]
+        self._X = shown.block(0) if len(rows) == len(lesson.Y) else shown.of(rows)
+        self._held_out = [np.flatnonzero(np.isin(rows, held)) for held in lesson.held_out]
+        self._rows, self._places = rows, lesson.places(range(len(lesson.held_out)))
         self.temperature, self.loss = 1.0, math.inf
 
     def __call__(self) -> dict[str, float]:
-        answers = self._members.each(self._answers, self._lesson.held_out)
-        places = zip(self._lesson.judges, self._lesson.held_out, strict=True)
-        for (judge, rows), raw in zip(places, answers, strict=True):
-            self.raw[judge, rows] = raw * self._scale.raw_scale + self._scale.raw_shift
+        answers = self._members.each(self._answers, self._held_out)
+        left = np.flatnonzero(np.logical_not(self._members.is_lost))
+        judged = np.unique(np.concatenate([self._held_out[j] for j in left]))
+        n_raw = answers[0].shape[1]
+        found = np.empty((max(self._places) + 1, len(self._rows), n_raw))
+        for j in left:
+            raw = answers[j] * self._scale.raw_scale + self._scale.raw_shift
+            found[self._places[j], self._held_out[j]] = raw
+        found = found[np.unique([self._places[j] for j in left])][:, judged]
         self.temperature, self.loss = tempered(
-            self._lesson.answering, self.raw[:, self._rows], *self._data
+            self._lesson.answering, found, *self._lesson.of_rows(self._rows[judged])
         )
         return {"validation_loss": self.loss, "validation_score": -self.loss}
 
-    @staticmethod
-    def _answers(descent: Descent, rows: np.ndarray) -> np.ndarray:
+    def _answers(self, descent: Descent, rows: np.ndarray) -> np.ndarray:
         with running():
-            return descent.objective.answers(rows)
+            return descent.objective.answers(self._X, rows)
 
 
 # == folds =========================================================================================
@@ -360,31 +413,26 @@ class _Judge:
 
 def folds(
     n_folds: int,
-    rows: np.ndarray,
     n: int,
     strata: np.ndarray | None,
     groups: np.ndarray | None,
     rng: np.random.RandomState,
 ) -> np.ndarray:
-    """Deal rows out to folds, every class in equal parts as far as it goes, groups whole.
-
-    Returns the fold of each of n rows, -1 where it is none of `rows`.
-    """
-    fold = np.full(n, -1)
-    order = rng.permutation(rows)
+    """Deal n rows out to folds, every class in equal parts as far as it goes, groups whole."""
+    fold, order = np.empty(n, int), rng.permutation(n)
     if groups is not None:
         fold[order] = _folds_of_groups(n_folds, groups[order])
         return fold
     if strata is not None:
         order = order[np.argsort(strata[order], kind="stable")]
-    fold[order] = np.arange(len(order)) % n_folds
+    fold[order] = np.arange(n) % n_folds
     return fold
 
 
 def sides(fold: np.ndarray) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """Return for each fold the rows of all others, and its own; rows of fold -1 are no rows."""
+    """Return for each fold the rows of all others, and its own."""
     members = range(int(fold.max()) + 1)
-    learned = [np.flatnonzero((fold >= 0) & (fold != j)) for j in members]
+    learned = [np.flatnonzero(fold != j) for j in members]
     return learned, [np.flatnonzero(fold == j) for j in members]
 
 

@@ -1,6 +1,6 @@
 """The model of a table: kinds of members, each with what it is shown, and their blend.
 
-    table -> encoding (-> neighbors) -> members -> transform -> blend -> raw outputs
+    table -> encoding (-> neighbors, forest) -> members -> transform -> blend -> raw outputs
 
 Raw outputs are those of the head, so that all a head can answer is answered from them.
 """
@@ -20,9 +20,12 @@ from ..training.loops import Diverged, Watch
 from ..training.warn import warn
 from .calibration import Blend
 from .columns import Columns, Table
-from .encoding import Edges, Encoded, Encoding
+from .encoding import Edges, Encoding
+from .forest import Forest
 from .members import Hyperparameters, Lesson, Trained, trained
 from .neighbors import Neighbors
+from .order import Order
+from .shown import Shown, Sight
 from .transform import Transform
 
 _ROWS_AT_ONCE = 1 << 14
@@ -39,30 +42,39 @@ class Kind(NamedTuple):
         Where the edges of piecewise-linear columns come from.
     epochs : int
         The epochs that are planned.
-    steps : (float, float)
-        The fewest and the most steps of a member, beyond which there are more epochs or fewer.
-    has_neighbors : bool
-        Whether it is shown the targets of the nearest training rows.
+    has_neighbors, has_forest : bool
+        Whether it is shown the targets of the nearest training rows, and what a forest says.
     may_log : bool
         Whether it learns logarithms of targets with a long tail.
+    steps : (float, float)
+        The fewest and the most steps of a member, beyond which there are more epochs or fewer.
     """
 
     activation: str
     edges: Edges
     epochs: int
-    steps: tuple[float, float] = (400, 20_000)
     has_neighbors: bool = False
+    has_forest: bool = False
     may_log: bool = False
+    steps: tuple[float, float] = (400, 20_000)
 
 
-# The kinds for classes, and for numbers.
+_PLAIN_FOR_CLASSES = Kind("relu", "both", 24)
+_PLAIN_FOR_NUMBERS = Kind("relu", "quantile", 28)
+
+# The kinds for classes and for numbers; and those of the compact mode, which holds no row.
 KINDS: Mapping[str, tuple[Kind, ...]] = MappingProxyType(
     {
-        "classes": (Kind("relu", "both", 24), Kind("mish", "both", 24, has_neighbors=True)),
-        "numbers": (
-            Kind("relu", "quantile", 28),
-            Kind("mish", "both", 16, has_neighbors=True, may_log=True),
+        "classes": (
+            _PLAIN_FOR_CLASSES,
+            Kind("mish", "both", 24, has_neighbors=True, has_forest=True),
         ),
+        "numbers": (
+            _PLAIN_FOR_NUMBERS,
+            Kind("mish", "both", 16, has_neighbors=True, has_forest=True, may_log=True),
+        ),
+        "compact classes": (_PLAIN_FOR_CLASSES._replace(has_forest=True),),
+        "compact numbers": (_PLAIN_FOR_NUMBERS,),
     }
 )
 
@@ -72,38 +84,26 @@ KINDS: Mapping[str, tuple[Kind, ...]] = MappingProxyType(
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """The members of one kind, with what they are shown of a row.
+    """The members of one kind.
 
     Attributes
     ----------
-    encoding : Encoding
-        The numbers that stand for a row.
-    neighbors : Neighbors or None
-        Where the targets of the nearest rows come from.
+    sight : Sight
+        What they are shown of a row.
     trained : Trained
         The members.
     transform : Transform or None
         How their answers are turned back.
     """
 
-    encoding: Encoding
-    neighbors: Neighbors | None
+    sight: Sight
     trained: Trained
     transform: Transform | None
 
-    def answers(self, encoded: Encoded) -> np.ndarray:
+    def answers(self, table: Table) -> np.ndarray:
         """Compute raw outputs on the scale of the target, (members, n, n_raw)."""
-        further = None
-        if self.neighbors is not None:
-            further = self.neighbors.columns(encoded.dense[:, : self.encoding.n_plain])
-        raw = self.trained.answers(_shown(encoded, further))
+        raw = self.trained.answers(self.sight.columns(table))
         return raw if self.transform is None else self.transform.answers(raw)
-
-
-def _shown(encoded: Encoded, further: np.ndarray | None) -> np.ndarray:
-    """Put the columns that members are shown of rows side by side, codes last."""
-    beside = () if further is None else (further,)
-    return np.concatenate([encoded.dense, *beside, encoded.codes], axis=1, dtype=np.float32)
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,8 +114,10 @@ class Model:
     ----------
     columns : Columns
         The schema of tables.
+    order : Order
+        The order in which their columns are seen.
     head : Head
-        What raw outputs mean.
+        What the raw outputs mean that its members have.
     parts : tuple of Part
         The kinds of members.
     blend : Blend
@@ -123,24 +125,43 @@ class Model:
     """
 
     columns: Columns
+    order: Order
     head: Head
     parts: tuple[Part, ...]
     blend: Blend
 
+    @property
+    def answering(self) -> Head:
+        """What the raw outputs mean that the model has."""
+        members = [part.trained.thetas for part in self.parts]
+        return self.blend.head(self.head, members)
+
     def raw(self, table: Table) -> np.ndarray:
         """Compute raw outputs, (n, n_raw), so many rows at a time that memory is for them alone."""
         starts = range(0, len(table.numbers), _ROWS_AT_ONCE)
-        return np.concatenate([self._of(_rows(table, slice(i, i + _ROWS_AT_ONCE))) for i in starts])
+        return np.concatenate([self._of(table.rows(slice(i, i + _ROWS_AT_ONCE))) for i in starts])
+
+    def ambiguity(self, table: Table) -> np.ndarray:
+        """Compute the mean variance among the answers of the members, (n_targets,).
+
+        The table is in order. A member is the members of all kinds that leave out one fold.
+        """
+        kinds = [part.answers(table) for part in self.parts]
+        common = set.intersection(*(set(part.trained.members) for part in self.parts))
+        centers = []
+        for j in common:
+            of_member = [
+                raw[part.trained.members == j] for raw, part in zip(kinds, self.parts, strict=True)
+            ]
+            head = self.blend.head(self.head, of_member)
+            centers.append(head.center(self.blend.answers(self.head, of_member)))
+        return np.mean(np.var(centers, axis=0), axis=0)
 
     def _of(self, table: Table) -> np.ndarray:
-        distinct = {id(part.encoding): part.encoding for part in self.parts}
-        encoded = {key: encoding.transform(table) for key, encoding in distinct.items()}
-        kinds = [part.answers(encoded[id(part.encoding)]) for part in self.parts]
+        table = self.order.of_columns(table)
+        shares = zip(self.blend.weights, self.parts, strict=True)
+        kinds = [part.answers(table) if share > 0 else None for share, part in shares]
         return self.blend.answers(self.head, kinds)
-
-
-def _rows(table: Table, rows: Any) -> Table:
-    return Table(*(array[rows] for array in table))
 
 
 # == fitting =======================================================================================
@@ -153,10 +174,10 @@ class Problem(NamedTuple):
     ----------
     columns : Columns
         The schema.
+    order : Order
+        Where the rows for training stood, and the columns.
     table : Table
-        The rows; those to validate on last, where they are given.
-    n_training : int
-        How many of the rows are for training.
+        The rows, in that order; those to validate on last, where they are given.
     lesson : Lesson
         What is learned of them.
     groups : ndarray of shape (n_training,) or None
@@ -167,37 +188,53 @@ class Problem(NamedTuple):
         `n_bins`, `max_encoded` and `max_onehot` of encodings.
     n_neighbors : tuple of int
         How many nearest rows are averaged.
+    origin : ndarray of shape (n,)
+        Where each row stood among all that were given, those to validate on behind the others.
+    n_given : int
+        How many those are, with those of weight 0.
     """
 
     columns: Columns
+    order: Order
     table: Table
-    n_training: int
     lesson: Lesson
     groups: np.ndarray | None
     how: Hyperparameters
     encodings: Mapping[str, int]
     n_neighbors: tuple[int, ...]
+    origin: np.ndarray
+    n_given: int
+
+    def as_given(self, answers: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        """Bring answers for some rows in the order in which all were given, NaN for others."""
+        whole = np.full((self.n_given, *answers.shape[1:]), np.nan, answers.dtype)
+        whole[self.origin[rows]] = answers
+        return whole
 
     @property
-    def training(self) -> Table:
+    def training(self) -> slice:
         """The rows for training."""
-        return _rows(self.table, slice(self.n_training))
+        return slice(len(self.order.rows))
 
     @property
-    def training_weights(self) -> np.ndarray | None:
+    def weights(self) -> np.ndarray | None:
         """Their weights."""
         weights = self.lesson.weights
-        return None if weights is None else weights[: self.n_training]
+        return None if weights is None else weights[self.training]
+
+    @property
+    def levels(self) -> tuple[int, ...]:
+        """How many levels each category has, in order."""
+        return tuple(self.columns.levels[j] for j in self.order.codes)
 
     @property
     def standardized(self) -> np.ndarray:
-        """Their targets as encodings and neighbors see them: of mean 0 and variance 1, or 0/1."""
-        Y = self.lesson.Y[: self.n_training].astype(np.float64)
+        """Their targets as trees and neighbors see them: of mean 0 and variance 1, or 0 and 1."""
+        Y = self.lesson.Y[self.training].astype(np.float64)
         if "numbers" not in self.lesson.head.targets:
             return Y
-        seen, weights = self.lesson.of_rows(self.lesson.training)
-        center = np.average(seen, axis=0, weights=weights)
-        deviation = np.sqrt(np.average((seen - center) ** 2, axis=0, weights=weights))
+        center = np.average(Y, axis=0, weights=self.weights)
+        deviation = np.sqrt(np.average((Y - center) ** 2, axis=0, weights=self.weights))
         return (Y - center) / np.where(deviation > 0, deviation, 1.0)
 
 
@@ -207,20 +244,18 @@ class Fitting:
     def __init__(self, problem: Problem, seeds: np.random.RandomState) -> None:
         self._problem, self._seeds = problem, seeds
         self._target = problem.standardized
-        self._encodings: dict[str, tuple[Encoding, Encoded]] = {}
         self.parts: list[Part] = []
         self._out_of_fold: list[np.ndarray] = []
 
     def add(self, kind: Kind, watch: Watch | None) -> None:
         """Train the members of a kind."""
         problem, lesson = self._problem, self._problem.lesson
-        encoding, encoded = self._encoded(kind.edges)
-        neighbors = self._neighbors(encoding, encoded) if kind.has_neighbors else None
+        sight, shown = self._shown(kind)
         transform, learned = _learned(lesson, may_log=kind.may_log)
-        members, raw = trained(
+        members = trained(
             learned,
-            self._columns(encoding, encoded, neighbors),
-            encoding.embedded,
+            shown,
+            sight.encoding.embedded,
             ACTIVATIONS[kind.activation],
             kind.epochs,
             kind.steps,
@@ -228,69 +263,91 @@ class Fitting:
             self._seed(),
             watch,
         )
-        raw = raw[:, lesson.judged]
+        raw = members.out_of_fold(learned, shown)
         if transform is not None:
-            transform = transform.scaled(raw, *lesson.of_rows(lesson.judged))
+            judged = np.flatnonzero(~np.isnan(raw).all(axis=(0, 2)))
+            transform = transform.scaled(raw[:, judged], *lesson.of_rows(judged))
             raw = transform.answers(raw)
         self._out_of_fold.append(raw)
-        self.parts.append(Part(encoding, neighbors, members, transform))
+        self.parts.append(Part(sight, members, transform))
 
-    def model(self) -> tuple[Model, np.ndarray, float]:
-        """Blend what there is; return it, the raw outputs of every row out of fold, their loss."""
-        lesson = self._problem.lesson
+    def model(self) -> tuple[Model, OutOfFold]:
+        """Blend what there is, by the rows that members of all kinds are judged by."""
+        problem, lesson = self._problem, self._problem.lesson
+        is_judged = np.zeros(len(lesson.Y), bool)
+        is_judged[lesson.judged] = True
+        for part in self.parts:
+            lost = np.setdiff1d(np.arange(len(lesson.held_out)), part.trained.members)
+            if lesson.are_apart:
+                is_judged[[row for j in lost for row in lesson.held_out[j]]] = False
+        rows = np.flatnonzero(is_judged)
+        kinds = [raw[:, rows] for raw in self._out_of_fold]
         temperatures = [part.trained.temperature for part in self.parts]
-        blend, blended, loss = Blend.of(
-            lesson.answering, self._out_of_fold, temperatures, *lesson.of_rows(lesson.judged)
-        )
-        raw = np.full((len(lesson.Y), blended.shape[1]), np.nan)
-        raw[lesson.judged] = blended
-        return Model(self._problem.columns, lesson.answering, tuple(self.parts), blend), raw, loss
+        blend, raw, loss = Blend.of(lesson.answering, kinds, temperatures, *lesson.of_rows(rows))
+        model = Model(problem.columns, problem.order, lesson.answering, tuple(self.parts), blend)
+        return model, OutOfFold(rows, blend.head(lesson.answering, kinds), raw, loss)
 
     def _seed(self) -> int:
         return int(self._seeds.randint(1 << 31))
 
-    def _encoded(self, edges: Edges) -> tuple[Encoding, Encoded]:
-        problem = self._problem
-        if edges not in self._encodings:
-            encoding = Encoding.of(
-                problem.columns,
-                problem.training,
-                self._target,
-                edges=edges,
-                weights=problem.training_weights,
-                random_state=self._seed(),
-                **problem.encodings,
-            )
-            self._encodings[edges] = encoding, encoding.transform(problem.table)
-        return self._encodings[edges]
-
-    def _neighbors(self, encoding: Encoding, encoded: Encoded) -> Neighbors:
-        problem = self._problem
-        return Neighbors.of(
-            encoded.dense[: problem.n_training, : encoding.n_plain],
-            self._target,
-            counts=problem.n_neighbors,
-            weights=problem.training_weights,
-            groups=problem.groups,
-            random_state=self._seed(),
+    def _shown(self, kind: Kind) -> tuple[Sight, Shown]:
+        """Learn what members of a kind are shown, and show them all rows."""
+        problem, training = self._problem, self._problem.training
+        of_training, n = problem.table.rows(training), training.stop
+        encoding = Encoding.of(
+            of_training, problem.levels, self._target, edges=kind.edges, **problem.encodings
         )
+        sight = Sight(encoding)
+        further = [np.empty((n, 0), np.float32)]
+        if kind.has_neighbors or kind.has_forest:
+            plain = encoding.plain(of_training)
+        if kind.has_neighbors:
+            options: dict[str, Any] = {"counts": problem.n_neighbors, "weights": problem.weights}
+            neighbors = Neighbors.of(sight.dense(plain), self._target, **options)
+            further.append(neighbors.training_columns(sight.dense(plain), problem.groups))
+            sight = replace(sight, neighbors=neighbors)
+        if kind.has_forest and plain.shape[1]:
+            forest, answers = self._grown(plain)
+            further.append(answers)
+            sight = replace(sight, forest=forest)
+        beside = np.concatenate(further, axis=1)
+        to_validate = problem.table.rows(slice(n, None))
+        if len(to_validate.numbers):
+            beside = np.concatenate([beside, sight.further(to_validate)])
+        return sight, Shown(problem.table, sight, beside)
 
-    def _columns(
-        self, encoding: Encoding, encoded: Encoded, neighbors: Neighbors | None
-    ) -> np.ndarray:
-        """Return what members are shown of all rows: those for training leave themselves out."""
-        if neighbors is None:
-            return _shown(encoded, None)
-        further = neighbors.training_columns()
-        to_validate = encoded.dense[self._problem.n_training :, : encoding.n_plain]
-        if len(to_validate):
-            further = np.concatenate([further, neighbors.columns(to_validate)])
-        return _shown(encoded, further)
+    def _grown(self, plain: np.ndarray) -> tuple[Forest, np.ndarray]:
+        problem, lesson = self._problem, self._problem.lesson
+        folds = None
+        if problem.groups is not None:
+            folds = list(zip(lesson.learned, lesson.held_out, strict=True))
+        return Forest.of(plain, self._target, problem.weights, folds, self._seed())
+
+
+class OutOfFold(NamedTuple):
+    """What members say of rows that they have not learned from.
+
+    Attributes
+    ----------
+    rows : ndarray of shape (n,)
+        Which rows.
+    head : Head
+        What the raw outputs mean.
+    raw : ndarray of shape (n, n_raw)
+        The raw outputs.
+    loss : float
+        Their mean loss.
+    """
+
+    rows: np.ndarray
+    head: Head
+    raw: np.ndarray
+    loss: float
 
 
 def fitted(
     problem: Problem, kinds: Sequence[Kind], seeds: np.random.RandomState, watch: Any = None
-) -> tuple[Model, np.ndarray, float]:
+) -> tuple[Model, OutOfFold]:
     """Fit a model; what an interruption or an end of time leaves answers, with a warning."""
     fitting = Fitting(problem, seeds)
     failed = None

@@ -6,26 +6,17 @@ the training rows alone, bit for bit, since distances are sums without rounding.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy.spatial import cKDTree
 
-from .sampling import drawn
-
 _MOST_COLUMNS_OF_A_TREE = 8  # with more, products of matrices are faster
+_MOST_COLUMNS_IN_DOUBLE = 64
+_LARGEST = 3.0  # of an encoded number
 _BYTES_AT_ONCE = 1 << 24  # of distances, coordinates and targets
-
-
-class _Training(NamedTuple):
-    """Training rows, those that are candidates, places among these (-1: none), and groups."""
-
-    rows: np.ndarray
-    chosen: np.ndarray
-    places: np.ndarray
-    groups: np.ndarray | None
 
 
 @dataclass(eq=False)
@@ -33,8 +24,8 @@ class Neighbors:
     """Mean targets of the nearest training rows.
 
     Distances are Euclidean. Coordinates are whole multiples of a power of two, chosen so that
-    squared distances are exact in float64: no order of sums, no size of blocks changes a bit.
-    Among rows that are equally far, some are taken; which ones depends on no order of rows.
+    squared distances are exact, in float32 where there are many columns, which round off each
+    other's rounding: no order of sums, no size of blocks changes a bit.
 
     Attributes
     ----------
@@ -55,24 +46,22 @@ class Neighbors:
     candidates: np.ndarray
     target: np.ndarray
     weights: np.ndarray
-    _training: _Training | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
-        points = self.candidates.astype(np.float64)
+        points = self.candidates.astype(_precision(self.candidates.shape[1]))
         squares = np.einsum("ij,ij->i", points, points)
-        self._furthest = 4 * np.max(np.abs(points), initial=1 / self.unit)
+        self._furthest = np.ceil(np.max(np.abs(points), initial=_LARGEST / self.unit))
         self._factors = np.vstack([-2 * points.T, squares])  # [q, 1] times this: |r|^2 - 2 q r
         self._tree = None
         if 0 < points.shape[1] <= _MOST_COLUMNS_OF_A_TREE:
-            self._axes = np.lexsort(self.candidates)  # an order of columns that is their own
-            self._tree = cKDTree(points[:, self._axes], balanced_tree=False)
+            self._tree = cKDTree(points, balanced_tree=False)
 
     def __getstate__(self) -> dict[str, Any]:
-        derived = ("_furthest", "_factors", "_tree", "_axes", "_training")
+        derived = ("_furthest", "_factors", "_tree")
         return {key: value for key, value in vars(self).items() if key not in derived}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        vars(self).update(state, _training=None)
+        vars(self).update(state)
         self.__post_init__()
 
     @classmethod
@@ -83,50 +72,44 @@ class Neighbors:
         *,
         counts: Sequence[int] = (1, 5, 20),
         weights: np.ndarray | None = None,
-        groups: Any = None,
         max_candidates: int = 20_000,
-        random_state: Any = 0,
     ) -> Neighbors:
         """Choose the rows that can be neighbors.
 
         Parameters
         ----------
         rows : ndarray of shape (n, n_plain)
-            The plain columns of encoded rows.
+            The plain columns of encoded rows, in an order as if drawn at random.
         target : ndarray of shape (n, t)
             One-hot classes or standardized numbers.
         counts : sequence of int, default=(1, 5, 20)
             How many of the nearest rows are averaged.
         weights : ndarray of shape (n,), default=None
-            Weights in these means; a row of weight 0 is no neighbor.
-        groups : array-like of shape (n,), default=None
-            Rows of one group are not each other's neighbors in training.
+            Weights in these means.
         max_candidates : int, default=20000
-            Most rows that can be neighbors, drawn at random; time is in proportion to it.
-        random_state : int, RandomState or None, default=0
-            What draws them; the draw depends on no order of rows or columns.
+            Most rows that can be neighbors, the first ones; time is in proportion to it.
         """
-        n = len(rows)
-        target = np.asarray(target, dtype=np.float32).reshape(n, -1)
-        weights = np.ones(n) if weights is None else np.asarray(weights, dtype=np.float64)
-        codes = None if groups is None else np.unique(groups, return_inverse=True)[1].reshape(-1)
-        held = [rows, target, weights] if codes is None else [rows, target, weights, codes]
-        chosen, twins = drawn(held, np.flatnonzero(weights), max_candidates, random_state)
-        places = np.full(n, -1)
-        places[chosen] = twins  # leaves out one that holds the same, if not itself
-        unit = _unit(rows[chosen])
-        found = cls(
+        first = slice(max_candidates)
+        n = len(rows[first])
+        weights = np.ones(n) if weights is None else np.asarray(weights[first], dtype=np.float64)
+        unit = _unit(rows[first])
+        return cls(
             tuple(counts),
             unit,
-            np.rint(rows[chosen] / unit).astype(np.int32),
-            target[chosen],
-            (weights[chosen] / np.max(weights[chosen], initial=0.0)).astype(np.float32),
+            np.rint(rows[first] / unit).astype(np.int32),
+            np.asarray(target[first], dtype=np.float32).reshape(n, -1),
+            (weights / np.max(weights, initial=0.0)).astype(np.float32),
         )
-        found._training = _Training(rows, chosen, places, codes)
-        return found
 
-    def training_columns(self) -> np.ndarray:
-        """Compute the columns of the training rows, each left out itself, and let the rows go.
+    def training_columns(self, rows: np.ndarray, groups: np.ndarray | None = None) -> np.ndarray:
+        """Compute the columns of all training rows, each left out itself, or its whole group.
+
+        Parameters
+        ----------
+        rows : ndarray of shape (n, n_plain)
+            Those that `of` was given.
+        groups : ndarray of shape (n,), default=None
+            Which rows belong together.
 
         Returns
         -------
@@ -134,35 +117,38 @@ class Neighbors:
             For each count the mean target of so many nearest rows; that of the most of them,
             weighted by softmax(-2 (d / mean d of a quarter of them)^2); log(d_1 + 1e-3) / 3.
         """
-        if self._training is None:
-            raise RuntimeError("Training rows are asked for once, and not kept after that.")
-        training, self._training = self._training, None
-        return self._columns(training.rows, training)
+        n = len(self.candidates)
+
+        def find(points: np.ndarray, block: slice) -> tuple[np.ndarray, np.ndarray]:
+            if groups is not None:
+                same = groups[block, None] == groups[:n]
+                return self._find_by_products(points, max(self.counts), same)
+            own = np.arange(block.start, block.start + len(points))
+            return self._find_others(points, own)
+
+        return self._columns(rows, find)
 
     def columns(self, rows: np.ndarray) -> np.ndarray:
         """Compute the columns of new rows, as `training_columns`."""
-        return self._columns(rows, None)
+        return self._columns(rows, lambda points, _: self._find(points, max(self.counts)))
 
-    def _columns(self, rows: np.ndarray, training: _Training | None) -> np.ndarray:
+    def _columns(
+        self,
+        rows: np.ndarray,
+        find: Callable[[np.ndarray, slice], tuple[np.ndarray, np.ndarray]],
+    ) -> np.ndarray:
         n_columns = self.target.shape[1] * (len(self.counts) + 1) + 1
         columns = np.empty((len(rows), n_columns), dtype=np.float32)
         widest = len(self.candidates) + self.target.shape[1] + self.candidates.shape[1]
         step = max(1, _BYTES_AT_ONCE // (8 * widest))
         for i in range(0, len(rows), step):
             block = slice(i, i + step)
-            points = self._points_of(rows[block])
-            if training is None:
-                nearest, far = self._find(points, max(self.counts))
-            elif training.groups is None:
-                nearest, far = self._find_others(points, training.places[block])
-            else:
-                same = training.groups[block, None] == training.groups[training.chosen]
-                nearest, far = self._find_by_products(points, max(self.counts), same)
+            nearest, far = find(self._points_of(rows[block]), block)
             self._averages(nearest, far * self.unit, columns[block])
         return columns
 
     def _points_of(self, rows: np.ndarray) -> np.ndarray:
-        points = np.rint(rows.astype(np.float64) / self.unit)
+        points = np.rint(rows.astype(self._factors.dtype) / self.unit)
         np.clip(points, -self._furthest, self._furthest, out=points)
         return points
 
@@ -171,7 +157,7 @@ class Neighbors:
         if self._tree is None:
             return self._find_by_products(points, count)
         first = np.arange(1, min(count, len(self.candidates)) + 1)
-        far, nearest = self._tree.query(points[:, self._axes], first)
+        far, nearest = self._tree.query(points, first)
         return nearest, far
 
     def _find_others(self, points: np.ndarray, own: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -184,12 +170,12 @@ class Neighbors:
     def _find_by_products(
         self, points: np.ndarray, count: int, excluded: np.ndarray | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
-        squares = np.column_stack([points, np.ones(len(points))]) @ self._factors
+        squares = np.column_stack([points, np.ones(len(points), points.dtype)]) @ self._factors
         if excluded is not None:
             squares[excluded] = np.inf
         nearest, smallest = _smallest(squares, min(count, squares.shape[1]))
         smallest += np.einsum("ij,ij->i", points, points)[:, None]
-        return nearest, np.sqrt(smallest)
+        return nearest, np.sqrt(smallest.astype(np.float64))
 
     def _averages(self, nearest: np.ndarray, far: np.ndarray, out: np.ndarray) -> None:
         present = np.isfinite(far)
@@ -258,12 +244,16 @@ def _are_smallest(squares: np.ndarray, count: int) -> np.ndarray:
     return (squares < limit) | (equal & of_equal)
 
 
-def _unit(rows: np.ndarray) -> float:
-    """Return the smallest unit in which sums of squares stay below 2^53.
+def _precision(n_columns: int) -> type[np.floating]:
+    return np.float32 if n_columns > _MOST_COLUMNS_IN_DOUBLE else np.float64
 
-    A difference is at most 5 times the largest coordinate, since those of new rows are clipped to
-    4 times it.
+
+def _unit(rows: np.ndarray) -> float:
+    """Return the smallest unit in which all sums of squares are whole numbers without rounding.
+
+    A difference is at most twice the largest coordinate, to which those of new rows are clipped.
     """
-    largest = float(np.max(np.abs(rows), initial=1.0))
-    exponent = np.log2(2.0**53 / (25 * largest**2 * max(1, rows.shape[1]))) / 2
+    largest = float(np.max(np.abs(rows), initial=_LARGEST))
+    most = 2.0 ** (np.finfo(_precision(rows.shape[1])).nmant + 1)
+    exponent = np.log2(most / (4 * (1.02 * largest) ** 2 * max(1, rows.shape[1]))) / 2
     return float(2.0 ** -np.floor(exponent))

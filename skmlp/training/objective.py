@@ -456,9 +456,9 @@ class Objective:
         squares = sum(float(np.dot(w, w)) for w in weights)
         return value + 0.5 * self._alpha * n_batches / len(rows) * squares
 
-    def answers(self, rows: np.ndarray) -> np.ndarray:
-        """Compute the raw outputs for some rows with the network as it predicts."""
-        return self._forward([self.graph.answers]).run(self._data, rows)[0]
+    def answers(self, X: Any, rows: np.ndarray) -> np.ndarray:
+        """Compute the raw outputs for some rows of X with the network as it predicts."""
+        return self._forward([self.graph.answers]).run({self.graph.x: X}, rows)[0]
 
     def culprit(self, theta: np.ndarray, rows: np.ndarray) -> str | None:
         """Say which activation is not finite at finite pre-activations, if one is."""

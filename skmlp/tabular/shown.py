@@ -1,0 +1,109 @@
+"""What members are shown of a row: its encoding, and what the nearest rows and a forest say.
+
+The law: of a training row nothing is shown that its own target has a part in; and however many rows
+there are, encoded ones take the memory of a block.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .columns import Table
+from .encoding import Encoding
+from .forest import Forest
+from .neighbors import Neighbors
+
+BLOCK_BYTES = 1 << 28  # of encoded rows
+
+
+@dataclass(frozen=True, eq=False)
+class Sight:
+    """What members of one kind are shown of any row.
+
+    Attributes
+    ----------
+    encoding : Encoding
+        The numbers that stand for a row.
+    neighbors : Neighbors or None
+        Where the targets of the nearest rows come from.
+    forest : Forest or None
+        What answers by the leaves that a row falls in.
+    """
+
+    encoding: Encoding
+    neighbors: Neighbors | None = None
+    forest: Forest | None = None
+
+    def columns(self, table: Table) -> np.ndarray:
+        """Compute what is shown of new rows, codes last."""
+        return self.beside(table, self.further(table))
+
+    def further(self, table: Table) -> np.ndarray:
+        """Compute the columns beside the encoding of new rows."""
+        found = [np.empty((len(table.numbers), 0), np.float32)]
+        if self.neighbors is not None or self.forest is not None:
+            plain = self.encoding.plain(table)
+        if self.neighbors is not None:
+            found.append(self.neighbors.columns(self.dense(plain)))
+        if self.forest is not None:
+            found.append(self.forest.answers(plain))
+        return np.concatenate(found, axis=1)
+
+    def dense(self, plain: np.ndarray) -> np.ndarray:
+        """Return the plain columns that distances are of: all but codes."""
+        return plain[:, : self.encoding.n_plain]
+
+    def beside(self, table: Table, further: np.ndarray) -> np.ndarray:
+        """Put the encoding of rows and further columns side by side, codes last."""
+        dense, codes = self.encoding.transform(table)
+        return np.concatenate([dense, further, codes], axis=1, dtype=np.float32)
+
+
+class Shown:
+    """Rows as they are shown, in as many blocks as it takes; every block is a sample of the rows.
+
+    Parameters
+    ----------
+    table : Table
+        The rows, in an order as if drawn at random.
+    sight : Sight
+        What is shown of them.
+    further : ndarray of shape (n, k)
+        The columns beside the encoding.
+
+    Attributes
+    ----------
+    n_columns : int
+        How many columns there are.
+    n_blocks : int
+        How many blocks the rows are in.
+    """
+
+    def __init__(self, table: Table, sight: Sight, further: np.ndarray) -> None:
+        self._table, self._sight, self._further = table, sight, further
+        self.n_columns = sight.encoding.n_columns + further.shape[1]
+        self.n_blocks = -(-4 * len(further) * self.n_columns // BLOCK_BYTES)
+        self._latest: dict[int, np.ndarray] = {}
+
+    def of(self, rows: np.ndarray | slice) -> np.ndarray:
+        """Compute what is shown of some rows."""
+        return self._sight.beside(self._table.rows(rows), self._further[rows])
+
+    def block(self, i: int) -> np.ndarray:
+        """Compute what is shown of a block, or return it where it was the last one."""
+        if i not in self._latest:
+            self._latest.clear()  # the memory of one block is enough
+            self._latest[i] = self.of(slice(i, None, self.n_blocks))
+        return self._latest[i]
+
+    def within(self, i: int, rows: np.ndarray) -> np.ndarray:
+        """Return those of some rows that are in a block, by their places there."""
+        if self.n_blocks == 1:
+            return rows
+        return rows[rows % self.n_blocks == i] // self.n_blocks
+
+    def numbers(self, i: int, places: np.ndarray) -> np.ndarray:
+        """Return the numbers of the rows in some places of a block."""
+        return places * self.n_blocks + i
