@@ -10,7 +10,8 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from inspect import signature
 from pathlib import Path
 from typing import Any, Self
@@ -117,6 +118,17 @@ class Watcher:
         """Tell that the fit begins."""
         self._context.call_on_fit_task_begin(estimator=self._estimator, **self._given)
 
+    @contextmanager
+    def task(self, name: str, epochs: int) -> Iterator[None]:
+        """Tell that a part of the fit begins, of so many epochs at most, and that it ends."""
+        whole, self._context = self._context, self._context.subcontext(name, max_subtasks=epochs)
+        self._context.call_on_fit_task_begin(estimator=self._estimator, **self._given)
+        try:
+            yield
+            self.finish()
+        finally:
+            self._context = whole
+
     def begin(self) -> None:
         """Tell that an epoch begins."""
         self._epoch = self._context.subcontext(task_name="epoch")
@@ -133,7 +145,7 @@ class Watcher:
         )
 
     def finish(self) -> None:
-        """Tell that the fit ends, with the fitted attributes published."""
+        """Tell that the fit, or a part of it, ends, with what is published by then."""
         self._context.call_on_fit_task_end(
             estimator=self._estimator, **self._given, reconstruction_attributes=dict
         )

@@ -4,7 +4,7 @@
     columns     frame -> numbers and codes                  Columns.of
     problem     y, weights, folds: what is to be learned    _pose
     model       kinds of members, blended                   fitted
-    published   every fitted attribute, in one statement    _publish
+    published   every fitted attribute, in one statement    _published
 
 Until that statement, and after any failure, the estimator is what it was.
 """
@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import math
 import os
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -43,10 +42,11 @@ from ..estimators.data import (
 )
 from ..estimators.perceptron import documented, unchanged_on_failure
 from ..estimators.targets import Classes, Numbers
+from .clock import Clock
 from .columns import Columns, Table
 from .frames import frame_of
 from .members import Hyperparameters, Lesson, folds, sides
-from .model import KINDS, Kind, Model, OutOfFold, Problem, fitted
+from .model import KINDS, Fitting, Kind, Model, OutOfFold, Problem, fitted
 from .order import Order, order_of
 from .settings import DESCRIPTIONS, as_tuple, check_parameters
 
@@ -61,26 +61,6 @@ class _Asked(NamedTuple):
     estimator: str
     head: Any
     loss: None = None
-
-
-class _Clock:
-    """Ends training when the time is up, or a callback says so; tells callbacks of epochs."""
-
-    def __init__(self, watcher: Watcher | None, seconds: float | None) -> None:
-        self._watcher = watcher
-        self._end = None if seconds is None else time.monotonic() + seconds
-        self.is_over = False
-
-    def begin(self) -> None:
-        if self._watcher is not None:
-            self._watcher.begin()
-
-    def end(self) -> bool:
-        if self._watcher is not None and self._watcher.end():
-            self.is_over = True
-        if self._end is not None and time.monotonic() >= self._end:
-            self.is_over = True
-        return self.is_over
 
 
 def _jobs(n_jobs: int | None) -> int:
@@ -150,8 +130,12 @@ class TabularMLP(CallbackSupportMixin, Answers, BaseEstimator):
                 watcher.start()
             seeds = check_random_state(self.random_state)
             problem, target = self._pose(X, y, sample_weight, groups, (X_val, y_val), seeds)
-            clock = _Clock(watcher, self.time_limit)
-            self._publish(problem, target, fitted(problem, self._asked_kinds(), seeds, clock))
+            clock = Clock(watcher, self.time_limit)
+            published = partial(self._published, problem, target)
+            fitting = Fitting(problem, seeds, clock, published)
+            attributes = published(*fitted(fitting, self._asked_kinds(), clock))
+            others = {name: x for name, x in vars(self).items() if name != "feature_names_in_"}
+            self.__dict__ = others | attributes
             if watcher is not None:
                 watcher.finish()
         return self
@@ -304,11 +288,13 @@ class TabularMLP(CallbackSupportMixin, Answers, BaseEstimator):
 
     # -- what is published -------------------------------------------------------------------------
 
-    def _publish(self, problem: Problem, target: Any, found: tuple[Model, OutOfFold]) -> None:
-        model, judged = found
+    def _published(
+        self, problem: Problem, target: Any, model: Model, judged: OutOfFold
+    ) -> dict[str, Any]:
+        """Return every fitted attribute."""
         answering = replace(target, head=model.answering)
         names, parts = model.columns.names, model.parts
-        attributes = {
+        return {
             **target.published,
             **({} if names is None else {"feature_names_in_": names}),
             "n_features_in_": model.columns.n_features_in_,
@@ -322,8 +308,6 @@ class TabularMLP(CallbackSupportMixin, Answers, BaseEstimator):
             "_target": answering,
             **self._out_of_fold(problem, model, replace(target, head=judged.head), judged),
         }
-        others = {name: x for name, x in vars(self).items() if name != "feature_names_in_"}
-        self.__dict__ = others | attributes
 
     def _out_of_fold(
         self, problem: Problem, model: Model, target: Any, judged: OutOfFold

@@ -19,22 +19,23 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, Self
 
 import numpy as np
 
-from ..engine import BATCH, Program, running, variable
+from ..engine import BATCH, Expression, Plan, Program, running, variable
 from ..heads import Head
 from ..network.network import Network, values_of
 from ..network.occasions import Noise
-from ..training.loops import Course, Descent, Outcome, Stepping, Watch, train_minibatches
+from ..training.loops import Course, Descent, Outcome, Stepping, train_minibatches
 from ..training.members import Members, thetas
 from ..training.objective import LossGraph, Objective, OutputScale
 from ..training.schedules import schedule_of
 from ..training.solvers import AdamW
 from ..training.state import State, Stopping
 from .calibration import tempered
+from .clock import Clock
 from .shown import Shown
 from .stage import Front, Tangent, TangentOutput
 
@@ -181,14 +182,20 @@ class Trained:
 
     def _each(self, X: np.ndarray, rows: Sequence[Any]) -> Iterator[np.ndarray]:
         """Compute the raw outputs of each member for its rows, by one program."""
-        x = variable("x", (BATCH, self.network.layer_units[0]))
-        variables = self.network.variables()
+        x, variables, plan = _traced(self.network)
         theta = np.empty_like(self.thetas[0])
         parts = values_of(variables, self.network.split(theta))
-        program = Program([self.network.layers(x, variables)[-1]], parts, dtype=theta.dtype)
+        program = Program(plan, parts, dtype=theta.dtype)
         for mine, of_rows in zip(self.thetas, rows, strict=True):
             theta[...] = mine
             yield program.run({x: X}, of_rows)[0]
+
+
+@lru_cache(16)
+def _traced(network: Network) -> tuple[Expression, list[dict[str, Expression]], Plan]:
+    """Trace the raw outputs, once for all predictions: the inputs, the parameters, the plan."""
+    x, variables = variable("x", (BATCH, network.layer_units[0])), network.variables()
+    return x, variables, Plan([network.layers(x, variables)[-1]])
 
 
 # == training ======================================================================================
@@ -203,15 +210,17 @@ def trained(
     steps: tuple[float, float],
     how: Hyperparameters,
     seed: int,
-    watch: Watch | None = None,
+    clock: Clock,
+    published: Callable[[Trained], dict[str, Any]] = lambda members: {},
 ) -> Trained:
     """Train one kind of members, and once more on a shorter schedule where that may pay.
 
     There are as many epochs as asked for, within limits on the steps of a member, but at least one.
-    Where rows are in several blocks, an epoch is one of them.
+    Where rows are in several blocks, an epoch is one of them. `published` says what an estimator
+    would publish with these members, for callbacks.
     """
     graph = _graph(lesson, shown.n_columns, levels, activation, how)
-    once = partial(_once, lesson, shown, graph, how, seed, watch)
+    once = partial(_once, lesson, shown, graph, how, seed, clock, published)
     rows = min(map(len, lesson.learned))
     in_epoch = max(1, round(rows / how.batch_size))
     in_block = max(1, round(rows / shown.n_blocks / how.batch_size))
@@ -251,7 +260,8 @@ def _once(
     graph: LossGraph,
     how: Hyperparameters,
     seed: int,
-    watch: Watch | None,
+    clock: Clock,
+    published: Callable[[Trained], dict[str, Any]],
     epochs: int,
 ) -> Trained:
     network = graph.network
@@ -265,27 +275,32 @@ def _once(
         _stopping(epochs),
         len(members.order),
         scores=judge,
-        watch=watch,
+        watch=clock,
         report=print if how.verbose else None,
     )
-    with members.side_by_side():
+
+    def now(outcome: Outcome) -> Trained:
+        left = np.flatnonzero(np.logical_not(members.is_lost))
+        folded = theta.reshape(len(parts), -1)[left]
+        for one in folded:
+            scale.fold(*network.last_layer(one))
+        losses = [scale.losses(loss) for loss in course.history.column("loss")]
+        return Trained(
+            network,
+            folded,
+            left,
+            judge.temperature,
+            judge.loss,
+            course.progress.best_iter,
+            epochs,
+            course.history.columns() | {"loss": losses},
+            outcome,
+        )
+
+    with clock.training(epochs, lambda: published(now(Outcome()))), members.side_by_side():
         outcome = train_minibatches(course, members)
         judge()
-    for part in parts:
-        scale.fold(*network.last_layer(part))
-    losses = [scale.losses(loss) for loss in course.history.column("loss")]
-    left = np.flatnonzero(np.logical_not(members.is_lost))
-    return Trained(
-        network,
-        theta.reshape(len(parts), -1)[left],
-        left,
-        judge.temperature,
-        judge.loss,
-        course.progress.best_iter,
-        epochs,
-        course.history.columns() | {"loss": losses},
-        outcome,
-    )
+    return now(outcome)
 
 
 def _stopping(epochs: int) -> Stopping:

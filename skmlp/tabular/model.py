@@ -7,7 +7,7 @@ Raw outputs are those of the head, so that all a head can answer is answered fro
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -16,9 +16,10 @@ import numpy as np
 
 from ..heads import HEADS, Head
 from ..network.activations import ACTIVATIONS
-from ..training.loops import Diverged, Watch
+from ..training.loops import Diverged
 from ..training.warn import warn
 from .calibration import Blend
+from .clock import Clock
 from .columns import Columns, Table
 from .encoding import Edges, Encoding
 from .forest import Forest
@@ -241,17 +242,32 @@ class Problem(NamedTuple):
 class Fitting:
     """A fit of one kind after another; what is there of it makes a model at any time."""
 
-    def __init__(self, problem: Problem, seeds: np.random.RandomState) -> None:
+    def __init__(
+        self,
+        problem: Problem,
+        seeds: np.random.RandomState,
+        clock: Clock,
+        published: Callable[[Model, OutOfFold], dict[str, Any]],
+    ) -> None:
         self._problem, self._seeds = problem, seeds
+        self._clock, self._published = clock, published
         self._target = problem.standardized
-        self.parts: list[Part] = []
-        self._out_of_fold: list[np.ndarray] = []
+        self._done: list[tuple[Part, np.ndarray]] = []
 
-    def add(self, kind: Kind, watch: Watch | None) -> None:
+    @property
+    def parts(self) -> list[Part]:
+        """The kinds of members that have been trained."""
+        return [part for part, _ in self._done]
+
+    def add(self, kind: Kind) -> None:
         """Train the members of a kind."""
-        problem, lesson = self._problem, self._problem.lesson
+        problem = self._problem
         sight, shown = self._shown(kind)
-        transform, learned = _learned(lesson, may_log=kind.may_log)
+        transform, learned = _learned(problem.lesson, may_log=kind.may_log)
+
+        def judged(members: Trained) -> tuple[Part, np.ndarray]:
+            return _judged(problem.lesson, sight, members, transform, shown)
+
         members = trained(
             learned,
             shown,
@@ -261,30 +277,30 @@ class Fitting:
             kind.steps,
             problem.how,
             self._seed(),
-            watch,
+            self._clock,
+            lambda members: self._published(*self._blended([*self._done, judged(members)])),
         )
-        raw = members.out_of_fold(learned, shown)
-        if transform is not None:
-            judged = np.flatnonzero(~np.isnan(raw).all(axis=(0, 2)))
-            transform = transform.scaled(raw[:, judged], *lesson.of_rows(judged))
-            raw = transform.answers(raw)
-        self._out_of_fold.append(raw)
-        self.parts.append(Part(sight, members, transform))
+        self._done.append(judged(members))
 
     def model(self) -> tuple[Model, OutOfFold]:
-        """Blend what there is, by the rows that members of all kinds are judged by."""
+        """Blend what there is."""
+        return self._blended(self._done)
+
+    def _blended(self, done: list[tuple[Part, np.ndarray]]) -> tuple[Model, OutOfFold]:
+        """Blend members by the rows that those of all kinds are judged by."""
         problem, lesson = self._problem, self._problem.lesson
+        parts, out_of_fold = zip(*done, strict=True)
         is_judged = np.zeros(len(lesson.Y), bool)
         is_judged[lesson.judged] = True
-        for part in self.parts:
+        for part in parts:
             lost = np.setdiff1d(np.arange(len(lesson.held_out)), part.trained.members)
             if lesson.are_apart:
                 is_judged[[row for j in lost for row in lesson.held_out[j]]] = False
         rows = np.flatnonzero(is_judged)
-        kinds = [raw[:, rows] for raw in self._out_of_fold]
-        temperatures = [part.trained.temperature for part in self.parts]
+        kinds = [raw[:, rows] for raw in out_of_fold]
+        temperatures = [part.trained.temperature for part in parts]
         blend, raw, loss = Blend.of(lesson.answering, kinds, temperatures, *lesson.of_rows(rows))
-        model = Model(problem.columns, problem.order, lesson.answering, tuple(self.parts), blend)
+        model = Model(problem.columns, problem.order, lesson.answering, parts, blend)
         return model, OutOfFold(rows, blend.head(lesson.answering, kinds), raw, loss)
 
     def _seed(self) -> int:
@@ -345,17 +361,14 @@ class OutOfFold(NamedTuple):
     loss: float
 
 
-def fitted(
-    problem: Problem, kinds: Sequence[Kind], seeds: np.random.RandomState, watch: Any = None
-) -> tuple[Model, OutOfFold]:
+def fitted(fitting: Fitting, kinds: Sequence[Kind], clock: Clock) -> tuple[Model, OutOfFold]:
     """Fit a model; what an interruption or an end of time leaves answers, with a warning."""
-    fitting = Fitting(problem, seeds)
     failed = None
     for kind in kinds:
-        if fitting.parts and watch is not None and watch.is_over:
+        if fitting.parts and clock.is_over:
             break
         try:
-            fitting.add(kind, watch)
+            fitting.add(kind)
         except KeyboardInterrupt:
             if not fitting.parts:
                 raise
@@ -371,6 +384,18 @@ def fitted(
     if not fitting.parts:
         raise ValueError(f"All members diverged: {failed}") from failed
     return fitting.model()
+
+
+def _judged(
+    lesson: Lesson, sight: Sight, members: Trained, transform: Transform | None, shown: Shown
+) -> tuple[Part, np.ndarray]:
+    """Compute what members say of rows that they have not learned from, as the head means it."""
+    raw = members.out_of_fold(lesson, shown)
+    if transform is not None:
+        judged = np.flatnonzero(~np.isnan(raw).all(axis=(0, 2)))
+        transform = transform.scaled(raw[:, judged], *lesson.of_rows(judged))
+        raw = transform.answers(raw)
+    return Part(sight, members, transform), raw
 
 
 def _learned(lesson: Lesson, *, may_log: bool) -> tuple[Transform | None, Lesson]:

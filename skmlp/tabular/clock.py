@@ -1,0 +1,56 @@
+"""The clock of a fit: it tells callbacks of the epochs, and says when the time is over."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from typing import Any
+
+from ..estimators.callbacks import Watcher
+
+
+class Clock:
+    """Ends training when the time is up, or a callback says so; tells callbacks of epochs.
+
+    Parameters
+    ----------
+    watcher : Watcher or None
+        What tells the callbacks, if there are some.
+    seconds : float or None
+        After how long no further epoch begins.
+
+    Attributes
+    ----------
+    is_over : bool
+        Whether training is to end.
+    """
+
+    def __init__(self, watcher: Watcher | None, seconds: float | None) -> None:
+        self._watcher = watcher
+        self._end = None if seconds is None else time.monotonic() + seconds
+        self.is_over = False
+
+    @contextmanager
+    def training(self, epochs: int, fitted: Callable[[], dict[str, Any]]) -> Iterator[None]:
+        """Tell that members are trained for so many epochs at most.
+
+        `fitted` returns what the estimator would publish, if it ended now.
+        """
+        if self._watcher is not None:
+            self._watcher.fitted = fitted
+        with nullcontext() if self._watcher is None else self._watcher.task("members", epochs):
+            yield
+
+    def begin(self) -> None:
+        """Tell that an epoch begins."""
+        if self._watcher is not None:
+            self._watcher.begin()
+
+    def end(self) -> bool:
+        """Tell that an epoch ends, and return whether that is all."""
+        if self._watcher is not None and self._watcher.end():
+            self.is_over = True
+        if self._end is not None and time.monotonic() >= self._end:
+            self.is_over = True
+        return self.is_over
