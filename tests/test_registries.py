@@ -17,6 +17,7 @@ from skmlp.estimators.settings import Settings
 from skmlp.heads import HEADS
 from skmlp.network import INITIALIZERS, LAYERS
 from skmlp.network.normalization import NORMALIZATIONS
+from skmlp.tabular import TabularMLPClassifier
 from skmlp.training.schedules import SCHEDULES
 from skmlp.training.solvers import SOLVERS
 
@@ -73,7 +74,12 @@ ALL_NAMES["solver"].append("lbfgs")
 ALL_NAMES["weight_init"].append("auto")
 ALL_NAMES["head"].append("auto")
 ALL_NAMES["scoring"] = ["loss", "validation_loss", "validation_score", *get_scorer_names()]
-ALL_NAMES[""] = list(inspect.signature(MLPClassifier).parameters)
+ALL_NAMES[""] = list(
+    dict.fromkeys(
+        [*inspect.signature(MLPClassifier).parameters]
+        + [*inspect.signature(TabularMLPClassifier).parameters]
+    )
+)
 
 
 def respelled(name):
@@ -123,6 +129,7 @@ def test_words_of_other_libraries_stand_beside_names_that_there_are():
                 assert word not in names, "a name is itself"
                 others = [other for other, row in rows.items() if word in row.split()]
                 assert name in others[:2], f"{word!r} would ask for {others[:2]} alone"
+                others += [other for other in names if other.replace("_", "") == word]
                 assert set(meant(parameter, word, names)) <= {*others, name}
 
 

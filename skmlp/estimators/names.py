@@ -125,6 +125,16 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "dtype": "precision floatx",
         "warm_start": "resume",
         "batch_size": "batch minibatchsize minibatch batchsamples",
+        "n_folds": "folds nsplits cv kfold nsplit nens nensemble",
+        "max_epochs": "maxiter epochs niter nepochs iterations nestimators",
+        "n_neighbors": "k knn neighbors nneighbours",
+        "n_bins": "bins maxbins numbins nquantiles",
+        "max_onehot": "onehotmaxsize maxcattoonehot maxonehotcatsize",
+        "embedding_size": "embeddingdim embeddim dembedding",
+        "categorical_features": "catfeatures catcols catcolnames categoricalfeature "
+        "categoricalcolumns categoricalindicator",
+        "time_limit": "timeout maxtime timelimits",
+        "n_jobs": "nthreads threadcount numthreads",
     },
 }
 _SHORT = 250  # characters, so that the question is not lost among all names

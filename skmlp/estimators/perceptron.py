@@ -108,11 +108,13 @@ ATTRIBUTES = """coefs_ : list of ndarray of shape (inputs, outputs)
         The name of the output activation."""
 
 
-def documented(estimator: type, descriptions: str = DESCRIPTIONS) -> type:
+def documented(
+    estimator: type, descriptions: str = DESCRIPTIONS, attributes: str = ATTRIBUTES
+) -> type:
     """Put what estimators share into a docstring: descriptions of parameters, and attributes."""
     shared = descriptions_of(signature(estimator).parameters, descriptions)
     shared = shared.replace("\n", "\n    ")
-    lines = (estimator.__doc__ or "").replace("{attributes}", ATTRIBUTES)
+    lines = (estimator.__doc__ or "").replace("{attributes}", attributes)
     estimator.__doc__ = lines.replace("{parameters}", shared)
     return estimator
 

@@ -19,7 +19,7 @@ from functools import partial
 from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.metrics import accuracy_score, r2_score
 from sklearn.utils import check_random_state, column_or_1d
 from sklearn.utils.validation import check_is_fitted
@@ -40,6 +40,7 @@ from ..estimators.data import (
     stand_in,
     warn_of_column,
 )
+from ..estimators.parameters import Parameters
 from ..estimators.perceptron import documented, unchanged_on_failure
 from ..estimators.targets import Classes, Numbers
 from .clock import Clock
@@ -48,7 +49,7 @@ from .frames import frame_of
 from .members import Hyperparameters, Lesson, folds, sides
 from .model import KINDS, Fitting, Kind, Model, OutOfFold, Problem, fitted
 from .order import Order, order_of
-from .settings import DESCRIPTIONS, as_tuple, check_parameters
+from .settings import ATTRIBUTES, DESCRIPTIONS, as_tuple, check_parameters
 
 _FEWEST_IN_FOLD = 25  # rows; of fewer there are fewer folds
 _ROWS_OF_AMBIGUITY = 2000
@@ -69,7 +70,7 @@ def _jobs(n_jobs: int | None) -> int:
     return n if n > 0 else max(1, (os.cpu_count() or 1) + 1 + n)
 
 
-class TabularMLP(CallbackSupportMixin, Answers, BaseEstimator):
+class TabularMLP(CallbackSupportMixin, Answers, Parameters):
     """What both estimators for tables share: everything but their targets and answers."""
 
     _kind: ClassVar[Any]  # Classes or Numbers
@@ -77,9 +78,6 @@ class TabularMLP(CallbackSupportMixin, Answers, BaseEstimator):
     _dropout: ClassVar[float]
     _model: Model
     _target: Any
-
-    def _keep(self, parameters: dict[str, Any]) -> None:
-        self.__dict__.update((name, x) for name, x in parameters.items() if name != "self")
 
     @with_callbacks
     def fit(
@@ -350,13 +348,44 @@ class TabularMLP(CallbackSupportMixin, Answers, BaseEstimator):
 # == classes =======================================================================================
 
 
-@partial(documented, descriptions=DESCRIPTIONS)
+@partial(documented, descriptions=DESCRIPTIONS, attributes=ATTRIBUTES)
 class TabularMLPClassifier(ClassAnswers, ClassifierMixin, TabularMLP):
-    """Networks for the classes, or labels, of a raw table.
+    """Networks for the classes, or labels, of a raw table: no preprocessing, no tuning.
+
+    Two kinds of networks, `n_folds` of each; every one leaves out a fold of the rows, which judge
+    it. The second kind is also shown what the nearest training rows and a forest of trees say.
+    Probabilities are calibrated on the rows that were left out (Guo et al., ICML 2017). What is
+    done in which order, and why, is in the user guide, `docs/tables.md`.
 
     Parameters
     ----------
     {parameters}
+
+    Attributes
+    ----------
+    {attributes}
+    classes_ : ndarray of shape (n_classes,) or list of them
+        The classes; of labels, those of each column.
+
+    Notes
+    -----
+    The model keeps encoded training rows, for their nearest neighbors; with `n_neighbors=None` it
+    keeps none.
+
+    References
+    ----------
+    Holzmueller, Grinsztajn and Steinwart, "Better by default: strong pre-tuned MLPs and boosted
+    trees on tabular data", NeurIPS 2024, arXiv:2407.04491. Gorishniy, Rubachev and Babenko, "On
+    embeddings for numerical features in tabular deep learning", NeurIPS 2022, arXiv:2203.05556.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_wine
+    >>> from skmlp.tabular import TabularMLPClassifier
+    >>> X, y = load_wine(return_X_y=True)
+    >>> model = TabularMLPClassifier(max_epochs=6, random_state=0).fit(X, y)
+    >>> model.oof_score_ > 0.9, model.predict_proba(X[:2]).shape
+    (True, (2, 3))
     """
 
     _kind = Classes
@@ -408,13 +437,42 @@ class TabularMLPClassifier(ClassAnswers, ClassifierMixin, TabularMLP):
 # == numbers =======================================================================================
 
 
-@partial(documented, descriptions=DESCRIPTIONS)
+@partial(documented, descriptions=DESCRIPTIONS, attributes=ATTRIBUTES)
 class TabularMLPRegressor(NumberAnswers, RegressorMixin, TabularMLP):
-    """Networks for the numbers of a raw table.
+    """Networks for the numbers of a raw table: no preprocessing, no tuning.
+
+    Two kinds of networks, `n_folds` of each; every one leaves out a fold of the rows, which judge
+    it. The second kind is also shown what the nearest training rows and a forest of trees say, and
+    learns the logarithm of a target with a long tail. What is done in which order, and why, is in
+    the user guide, `docs/tables.md`.
 
     Parameters
     ----------
     {parameters}
+
+    Attributes
+    ----------
+    {attributes}
+
+    Notes
+    -----
+    The model keeps encoded training rows, for their nearest neighbors; with `n_neighbors=None` it
+    keeps none.
+
+    References
+    ----------
+    Holzmueller, Grinsztajn and Steinwart, "Better by default: strong pre-tuned MLPs and boosted
+    trees on tabular data", NeurIPS 2024, arXiv:2407.04491. Gorishniy, Rubachev and Babenko, "On
+    embeddings for numerical features in tabular deep learning", NeurIPS 2022, arXiv:2203.05556.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_diabetes
+    >>> from skmlp.tabular import TabularMLPRegressor
+    >>> X, y = load_diabetes(return_X_y=True, as_frame=True)
+    >>> model = TabularMLPRegressor(max_epochs=6, random_state=0).fit(X, y)
+    >>> model.oof_score_ > 0.4, model.predict(X[:2], coverage=0.9).shape
+    (True, (2, 2))
     """
 
     _kind = Numbers

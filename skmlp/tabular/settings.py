@@ -91,8 +91,9 @@ DESCRIPTIONS = """head : str or Head, default="auto"
     `MLPClassifier` and `MLPRegressor`.
 n_neighbors : None, int or sequence of int, default=(1, 5, 20)
     The counts of nearest training rows whose mean target the second kind of members is shown. None
-    is the compact mode, without these members: the model then holds no row of the training data,
-    is half as large a fit, and less accurate on most tables.
+    is the compact mode, with members of one kind, which for classes are shown what a forest says:
+    the model then holds no row of the training data, is half as long a fit, and less accurate on
+    most tables.
 n_folds : int, default=4
     How many members of each kind there are; each leaves out one fold of the rows, and is judged by
     it. More of them are a little better and take as much longer. With fewer than 25 rows a fold
@@ -138,3 +139,29 @@ random_state : int, RandomState instance or None, default=None
     Draws folds, parameters and the order of rows.
 verbose : bool or int, default=False
     Whether a line is printed for each epoch."""
+
+
+ATTRIBUTES = """oof_prediction_ : ndarray of shape (n_samples,) or (n_samples, ...)
+        What members that have not learned from a row say of it: probabilities of classes, or
+        numbers. NaN for rows of weight 0; with `X_val` for all but its rows, which come last.
+    oof_score_ : float
+        The accuracy of these, or R2.
+    oof_loss_ : float
+        The mean loss of these; the temperatures and shares below make it small.
+    n_members_ : int
+        How many networks there are.
+    blend_weights_ : ndarray of shape (n_kinds,)
+        The share of each kind of members in an answer.
+    temperatures_ : ndarray of shape (n_kinds + 1,)
+        What raw outputs of each kind are divided by, then those of their blend; 1 where they are no
+        logits.
+    best_epochs_ : list of int
+        For each kind the epoch that is kept.
+    history_ : list of dict of str to list of float
+        For each kind the loss, the out-of-fold loss and the rate of every epoch.
+    head_ : Head
+        The head.
+    n_features_in_ : int
+        The number of columns.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Their names, where X had names that are all text."""
