@@ -76,8 +76,9 @@ ALL_NAMES["head"].append("auto")
 ALL_NAMES["scoring"] = ["loss", "validation_loss", "validation_score", *get_scorer_names()]
 ALL_NAMES[""] = list(
     dict.fromkeys(
-        [*inspect.signature(MLPClassifier).parameters]
-        + [*inspect.signature(TabularMLPClassifier).parameters]
+        name
+        for estimator in (MLPClassifier, TabularMLPClassifier)
+        for name in inspect.signature(estimator).parameters
     )
 )
 
