@@ -5,6 +5,20 @@ draws, `plot` draws again, and `figure_`, `ax_` (or `axes_`) and the artists are
 are drawn with matplotlib: `pip install 'skmlp[plot]'`.
 """
 
+from .activation import ActivationDisplay
+from .features import HiddenFeaturesDisplay
+from .graph_drawing import ComputationGraphDisplay
 from .history import GradientFlowDisplay, TrainingHistoryDisplay
+from .importance import ImportanceDisplay
+from .uncertainty import PredictiveDistributionDisplay, UncertaintyCalibrationDisplay
 
-__all__ = ["GradientFlowDisplay", "TrainingHistoryDisplay"]
+__all__ = [
+    "ActivationDisplay",
+    "ComputationGraphDisplay",
+    "GradientFlowDisplay",
+    "HiddenFeaturesDisplay",
+    "ImportanceDisplay",
+    "PredictiveDistributionDisplay",
+    "TrainingHistoryDisplay",
+    "UncertaintyCalibrationDisplay",
+]

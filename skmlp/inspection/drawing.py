@@ -7,6 +7,7 @@ where there are none. Matplotlib is imported by what draws, never by what comput
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -36,6 +37,23 @@ def pyplot(asking: str) -> Any:
             f"{asking} draws with matplotlib, which is not installed: pip install 'skmlp[plot]'."
         ) from error
     return pyplot
+
+
+def artists() -> Any:
+    """Import matplotlib's artists: a namespace of those whose keyword arguments are given."""
+    from matplotlib.collections import PathCollection, PolyCollection  # noqa: PLC0415
+    from matplotlib.lines import Line2D  # noqa: PLC0415
+    from matplotlib.patches import Patch, Rectangle  # noqa: PLC0415
+    from matplotlib.text import Text  # noqa: PLC0415
+
+    return SimpleNamespace(
+        Line2D=Line2D,
+        Patch=Patch,
+        PathCollection=PathCollection,
+        PolyCollection=PolyCollection,
+        Rectangle=Rectangle,
+        Text=Text,
+    )
 
 
 def styled(artist: Any, defaults: Mapping[str, Any], given: Mapping[str, Any] | None) -> Any:
@@ -151,3 +169,18 @@ def percent(share: float) -> str:
     ('2.5 %', '90 %')
     """
     return f"{100 * share:.4g} %"
+
+
+def shade(color: str, depth: float) -> tuple[float, float, float]:
+    """Mix a color with white, for a depth below 1, or with black, above it.
+
+    Examples
+    --------
+    >>> shade("#0000ff", 0.5)
+    (0.5, 0.5, 1.0)
+    """
+    from matplotlib.colors import to_rgb  # noqa: PLC0415
+
+    other, share = (1.0, depth) if depth <= 1 else (0.0, 2 - depth)
+    red, green, blue = (share * part + (1 - share) * other for part in to_rgb(color))
+    return red, green, blue

@@ -10,7 +10,17 @@ import numpy as np
 from ..engine.words import shown
 from ..estimators.callbacks import GradientNorms
 from ..tabular.estimators import TabularMLP
-from .drawing import COLORS, MARKERS, NEUTRAL, STROKES, divided_axes, pyplot, single_axes, styled
+from .drawing import (
+    COLORS,
+    MARKERS,
+    NEUTRAL,
+    STROKES,
+    artists,
+    divided_axes,
+    pyplot,
+    single_axes,
+    styled,
+)
 from .reached import reached
 
 # The axes that a column is drawn in, and whether it is of held-out samples.
@@ -179,7 +189,7 @@ class TrainingHistoryDisplay:
                     **self._marks(number, len(values)),
                 }
                 (line,) = axes[place].plot(
-                    np.arange(1, len(values) + 1), values, **styled(type_of_line(), how, line_kw)
+                    np.arange(1, len(values) + 1), values, **styled(artists().Line2D, how, line_kw)
                 )
                 self.lines_[name, column] = line
             self._mark_best(name, number, axes, best_kw)
@@ -215,7 +225,7 @@ class TrainingHistoryDisplay:
                 "zorder": 3,
             }
             (marker,) = axes[place].plot(
-                [best], [history[column][best - 1]], **styled(type_of_line(), how, best_kw)
+                [best], [history[column][best - 1]], **styled(artists().Line2D, how, best_kw)
             )
             self.best_lines_[name, column] = marker
 
@@ -239,7 +249,7 @@ class TrainingHistoryDisplay:
     def _legend(self) -> tuple[list[Any], list[str]]:
         """Return what stands for each fit, for training and for validation, and what it is."""
         kinds = {_COLUMNS[of][1] for _, of in self.lines_ if of != "learning_rate"}
-        line = type_of_line()
+        line = artists().Line2D
         color = COLORS[0] if len(self.histories) == 1 else NEUTRAL
         strokes = {
             "validation" if is_held_out else "training": line(
@@ -259,20 +269,13 @@ class TrainingHistoryDisplay:
                 f"best: {step} {best_epochs[name]}": marker
                 for (name, _), marker in self.best_lines_.items()
             }
-        line, found = type_of_line(), {}
+        line, found = artists().Line2D, {}
         for number, name in enumerate(self.histories):
             best = best_epochs.get(name)
             how = {"color": COLORS[number % len(COLORS)], "marker": MARKERS[number % len(MARKERS)]}
             handle = line([], [], markeredgecolor="black" if best else how["color"], **how)
             found[f"{name} (best: {step} {best})" if best else name] = handle
         return found
-
-
-def type_of_line() -> Any:
-    """Return matplotlib's class of lines."""
-    from matplotlib.lines import Line2D  # noqa: PLC0415
-
-    return Line2D
 
 
 def _named(estimator: Any) -> dict[str, Any]:
@@ -451,7 +454,7 @@ class GradientFlowDisplay:
                 "label": layer,
             }
             (self.lines_[layer],) = self.ax_.plot(
-                epochs[: len(values)], at_ends, **styled(type_of_line(), how, line_kw)
+                epochs[: len(values)], at_ends, **styled(artists().Line2D, how, line_kw)
             )
         self.ax_.set(
             xlabel="Epoch",
@@ -477,8 +480,6 @@ class GradientFlowDisplay:
         limits: tuple[float, float],
         band_kw: Mapping[str, Any] | None,
     ) -> None:
-        from matplotlib.collections import PolyCollection  # noqa: PLC0415
-
         low, high = limits
         x = epochs if len(epochs) > 1 else np.array([0.5, 1.5])
         under = np.broadcast_to(self.vanishing * largest, (len(x),))
@@ -489,7 +490,7 @@ class GradientFlowDisplay:
         ):
             how = {"facecolor": "0.93", "edgecolor": "0.8", "hatch": hatch, "linewidth": 0.5}
             self.bands_[name] = self.ax_.fill_between(
-                x, bottom, top, **styled(PolyCollection, {**how, "zorder": 0}, band_kw)
+                x, bottom, top, **styled(artists().PolyCollection, {**how, "zorder": 0}, band_kw)
             )
             at = "bottom" if name == "vanishing" else "top"
             self.ax_.annotate(
