@@ -18,6 +18,7 @@ COLORS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#00
 STROKES = ("-", "--", "-.", ":")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 SEQUENTIAL = "cividis"  # from dark to light, in gray as well
+_OF_NUMBERS = ("c", "cmap", "vmin", "vmax", "plotnonfinite", "color")
 NEUTRAL = "0.45"  # gray, for what is there to compare with
 
 
@@ -59,11 +60,15 @@ def artists() -> Any:
 def styled(artist: Any, defaults: Mapping[str, Any], given: Mapping[str, Any] | None) -> Any:
     """Return the keyword arguments of an artist, the given ones before the defaults.
 
-    An alias, such as `c` for `color`, replaces the default of the property that it means.
+    An alias, such as `lw` for `linewidth`, replaces the default of the property that it means, and
+    a color the numbers that colors would be made of.
     """
     from matplotlib.cbook import normalize_kwargs  # noqa: PLC0415
 
-    return {**defaults, **normalize_kwargs(dict(given or {}), artist)}
+    asked = normalize_kwargs(dict(given or {}), artist)
+    if asked.keys() & {"color", "facecolor", "facecolors"}:
+        defaults = {name: x for name, x in defaults.items() if name not in _OF_NUMBERS}
+    return {**defaults, **asked}
 
 
 def single_axes(ax: Any, asking: str, size: tuple[float, float] = (6.4, 4.4)) -> Any:

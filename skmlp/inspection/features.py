@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from textwrap import fill
 from typing import Any, Self
 
 import numpy as np
@@ -281,7 +282,8 @@ class HiddenFeaturesDisplay:
         heading = figure.add_subplot(grid[0, :])
         heading.set_axis_off()
         words = f"{what[self.profiles.kind]}, hidden layer {self.layer + 1}"
-        heading.text(0.5, 0.5, words, ha="center", va="center", fontsize=10)
+        words = fill(words, max(18, 14 * n_columns))
+        heading.text(0.5, 0.5, words, ha="center", va="center", fontsize=10, in_layout=False)
         places = [divmod(k, n_columns) for k in range(n_units)]
         return [figure.add_subplot(grid[row + 1, column]) for row, column in places]
 
@@ -373,6 +375,7 @@ class HiddenFeaturesDisplay:
             axes.set(xlim=(-scale, scale), ylim=(len(drawn) - 0.4, -0.6))
             axes.set_yticks(range(len(drawn)), [profiles.names[j] for j in drawn], fontsize=7)
             axes.tick_params(axis="x", labelsize=7)
+            axes.locator_params(axis="x", nbins=3)
             axes.tick_params(axis="y", labelleft=k % n_columns == 0)
             axes.set_title(f"unit {unit}", fontsize=7, pad=2)
             axes.spines[["top", "right"]].set_visible(False)

@@ -21,6 +21,7 @@ from sklearn.isotonic import isotonic_regression
 Name = Hashable
 _SWEEPS = 12
 _PASSES = 80
+_SAME = 1e-6  # points nearer to each other are one
 _BEND = ("bend",)  # what names of bends begin with: a tuple that is nobody's name
 
 
@@ -104,8 +105,9 @@ def layered(
             points += [(x[name], tops[i]), (x[name], tops[i] + heights[i])]
         points.append((x[target], tops[layers[target]]))
         points.append((x[target], middle[target] - sizes[target][1] / 2))
-        points = [points[0], *(new for old, new in pairwise(points) if new != old)]
-        paths[source, target] = np.array(points, float)
+        path = np.array(points, float)
+        is_step = np.any(np.abs(np.diff(path, axis=0)) > _SAME, axis=1)
+        paths[source, target] = path[np.concatenate([[True], is_step])]
     right = max(x[name] + widths[name] / 2 for name in sizes)
     return Layout(
         layers,

@@ -220,7 +220,7 @@ class ImportanceDisplay:
         for place, j in enumerate(self.order_):
             x = self.values[:, j]
             how: dict[str, Any] = {"s": 12, "linewidths": 0, "rasterized": len(x) > 2000}
-            if has_colors and not {"color", "c", "facecolor", "facecolors"} & set(point_kw or {}):
+            if has_colors:
                 how |= {"c": self.colors[:, j], "cmap": colormap, "vmin": 0, "vmax": 1}  # type: ignore[index]
                 how["plotnonfinite"] = True
             else:

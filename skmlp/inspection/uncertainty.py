@@ -76,8 +76,8 @@ class PredictiveDistributionDisplay:
     >>> from skmlp.inspection import PredictiveDistributionDisplay
     >>> X = np.random.default_rng(0).uniform(-1, 1, size=(200, 1))
     >>> y = X[:, 0] + np.random.default_rng(1).normal(scale=0.1 + 0.3 * X[:, 0] ** 2)
-    >>> model = MLPRegressor((5,), "tanh", head="gaussian", solver="lbfgs", max_iter=2000)
-    >>> model = model.set_params(random_state=0).fit(X, y)
+    >>> model = MLPRegressor((10,), "tanh", head="gaussian", learning_rate="linear", random_state=0)
+    >>> model = model.set_params(learning_rate_init=0.02, max_iter=50).fit(X, y)
     >>> display = PredictiveDistributionDisplay.from_estimator(model, X, y, feature=0)
     >>> display.quantiles.shape, len(display.bands_)
     ((200, 7), 3)
@@ -681,13 +681,12 @@ class _OneTarget:
 def _with_quantiles(estimator: Any, asking: str) -> Any:
     """Return the head of an estimator, or say in a sentence why it has no quantiles."""
     if not hasattr(estimator, "predict_quantiles"):
-        is_ours = hasattr(estimator, "head_")
-        why = (
-            only_with("quantiles", known_head(estimator))
-            if is_ours
-            else (f"got one of type {type(estimator).__name__}: fit MLPRegressor(head='gaussian').")
+        if hasattr(estimator, "head_"):
+            raise ValueError(f"{asking}: {only_with('quantiles', known_head(estimator))}")
+        raise ValueError(
+            f"{asking} takes a regressor that predicts quantiles, such as a fitted "
+            f"MLPRegressor(head='gaussian'), got one of type {type(estimator).__name__}."
         )
-        raise ValueError(f"{asking} takes a regressor that predicts quantiles; {why}")
     return estimator.head_
 
 
