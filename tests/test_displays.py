@@ -14,6 +14,7 @@ from scipy import stats
 from sklearn.datasets import load_diabetes, load_digits
 from sklearn.decomposition import PCA, TruncatedSVD
 from sklearn.exceptions import NotFittedError
+from sklearn.isotonic import isotonic_regression
 from sklearn.linear_model import LinearRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.neural_network import MLPClassifier as TheirMLPClassifier
@@ -35,7 +36,7 @@ from skmlp.inspection import (
     TrainingHistoryDisplay,
     UncertaintyCalibrationDisplay,
 )
-from skmlp.inspection.graph_layout import crossings, layered, layers_of
+from skmlp.inspection.graph_layout import crossings, increasing, layered, layers_of
 from skmlp.inspection.importance import swarm
 from skmlp.inspection.uncertainty import binomial_band, probability_integral_transform
 from skmlp.tabular import TabularMLPRegressor
@@ -859,6 +860,14 @@ def test_crossings_are_counted_pair_by_pair(seed):
         for t in below[b]
     )
     assert crossings([upper, lower], below) == expected
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_places_within_a_layer_are_the_isotonic_regression(seed):
+    rng = np.random.default_rng(seed)
+    wanted, weights = rng.normal(size=30), rng.uniform(0.1, 8, size=30)
+    expected = isotonic_regression(wanted, sample_weight=weights)
+    np.testing.assert_allclose(increasing(wanted, weights), expected, rtol=1e-12, atol=1e-12)
 
 
 # == attributions ==================================================================================

@@ -264,12 +264,13 @@ class ComputationGraphDisplay:
             Itself.
         """
         boxes, edges, title = self._boxes()
-        self.layout_ = layered({name: _size(box.lines) for name, box in boxes.items()}, edges)
+        sizes = {name: _size(box.lines) for name, box in boxes.items()}
+        self.layout_ = layered(sizes, edges)
         inches = ((self.layout_.width + 30) / 72, (self.layout_.height + 60) / 72)
         self.ax_ = single_axes(ax, type(self).__name__, (max(inches[0], 3.0), inches[1]))
         self.figure_ = self.ax_.figure
         self.ax_.set_title(title, fontsize=10)
-        self._draw(self.ax_, boxes, (box_kw, text_kw, arrow_kw))
+        self._draw(self.ax_, boxes, sizes, (box_kw, text_kw, arrow_kw))
         return self
 
     def to_svg(self) -> str:
@@ -332,7 +333,11 @@ class ComputationGraphDisplay:
         return {name: boxes[name] for name in ordered}, edges, words
 
     def _draw(
-        self, ax: Any, boxes: Mapping[str, _Box], given: tuple[Mapping[str, Any] | None, ...]
+        self,
+        ax: Any,
+        boxes: Mapping[str, _Box],
+        sizes: Mapping[str, tuple[float, float]],
+        given: tuple[Mapping[str, Any] | None, ...],
     ) -> None:
         """Draw all boxes and edges, in points, shrunk to the axes where these are smaller."""
         layout, kinds = self.layout_, artists()
@@ -347,7 +352,6 @@ class ComputationGraphDisplay:
             self.arrows_[edge] = ax.add_patch(arrow)
         for name, box in boxes.items():
             x, y = layout.centers[name]
-            width, height = _size(box.lines)
             how = {
                 "facecolor": shade(_COLORS[box.kind], 0.35),
                 "edgecolor": "none" if box.kind == "constant" else "0.2",
@@ -355,7 +359,7 @@ class ComputationGraphDisplay:
                 "zorder": 2,
             }
             style = styled(kinds.Patch, how, box_kw)
-            self.boxes_[name] = ax.add_patch(_patch(box.kind, (x, y), (width, height), style))
+            self.boxes_[name] = ax.add_patch(_patch(box.kind, (x, y), sizes[name], style))
             how = {"fontsize": _FONT * scale, "ha": "center", "va": "center", "zorder": 3}
             style = {"linespacing": 1.15, **styled(kinds.Text, how, text_kw)}
             words = "\n".join(box.lines).replace("$", r"\$")
@@ -365,11 +369,10 @@ class ComputationGraphDisplay:
 def _size(lines: list[str]) -> tuple[float, float]:
     """Return the size of a box around lines of text, in points."""
     from matplotlib.font_manager import FontProperties  # noqa: PLC0415
-    from matplotlib.textpath import TextPath  # noqa: PLC0415
+    from matplotlib.textpath import text_to_path  # noqa: PLC0415
 
     font = FontProperties(size=_FONT)
-    texts = (line.replace("$", r"\$") for line in lines)
-    widths = [TextPath((0, 0), text, prop=font).get_extents().width for text in texts]
+    widths = [text_to_path.get_text_width_height_descent(line, font, False)[0] for line in lines]
     return max(widths) + 2 * _PADDING[0], 1.38 * _FONT * len(lines) + 2 * _PADDING[1]
 
 

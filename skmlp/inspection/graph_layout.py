@@ -10,15 +10,13 @@ structures", IEEE Transactions on Systems, Man, and Cybernetics 11 (1981).
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from sklearn.isotonic import isotonic_regression
 
-Name = Hashable
 _SWEEPS = 12
 _PASSES = 80
 _SAME = 1e-6  # points nearer to each other are one
@@ -250,9 +248,32 @@ def _across(
                 else x[name]
                 for name, pull in zip(rows[i], pulled, strict=True)
             ]
-            free = isotonic_regression(np.array(wanted) - steps[i], sample_weight=weights)
+            free = increasing(np.array(wanted) - steps[i], weights)
             x |= dict(zip(rows[i], (free + steps[i]).tolist(), strict=True))
     return x
+
+
+def increasing(wanted: Sequence[float], weights: Sequence[float]) -> np.ndarray:
+    """Return the numbers, none smaller than the one before, that are nearest by weighted squares.
+
+    Neighbors that are in the wrong order are pooled at their mean, and so on: Ayer et al., "An
+    empirical distribution function for sampling with incomplete information", Annals of
+    Mathematical Statistics 26 (1955). Rows are short, and it is called thousands of times.
+
+    Examples
+    --------
+    >>> increasing([1.0, 4.0, 2.0], [1.0, 1.0, 3.0])
+    array([1. , 2.5, 2.5])
+    """
+    pools: list[tuple[float, float, int]] = []  # mean, weight, length
+    for mean, weight in zip(wanted, weights, strict=True):
+        pool = (float(mean), float(weight), 1)
+        while pools and pools[-1][0] > pool[0]:
+            before, heavy, length = pools.pop()
+            whole = heavy + pool[1]
+            pool = ((heavy * before + pool[1] * pool[0]) / whole, whole, length + pool[2])
+        pools.append(pool)
+    return np.repeat([pool[0] for pool in pools], [pool[2] for pool in pools])
 
 
 def _pulls(
