@@ -894,7 +894,7 @@ def test_points_are_colored_by_the_rank_of_the_value():
     frame = pd.DataFrame({"a": [10.0, 1.0, 1.0, np.nan], "b": list("xyxy")})
     display = ImportanceDisplay.from_attributions(np.eye(4)[:, :2] + [2, 1], X=frame)
     colors = display.points_[0].get_array()
-    np.testing.assert_array_equal(np.ma.filled(colors, np.nan), [1.0, 0.25, 0.25, np.nan])
+    np.testing.assert_array_equal(np.ma.filled(colors, np.nan), [1.0, 0.0, 0.0, np.nan])
     assert np.isnan(np.ma.filled(display.points_[1].get_array(), np.nan)).all()
     labels = [label.get_text() for label in display.axes_[0].get_yticklabels()]
     assert labels == ["a", "b"]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from numbers import Integral
 from typing import Any, Self
 
 import numpy as np
 
-from ..engine import BATCH, evaluate, gradient, variable
+from ..engine import BATCH, Expression, evaluate, gradient, variable
 from ..engine.words import shown
 from ..estimators.prediction import Fitted
 from ..network.activations import ACTIVATIONS, learned_arguments
@@ -241,7 +242,10 @@ def _name_of(function: Callable[..., Any]) -> str:
     for name, known in ACTIVATIONS.items():
         if known is function:
             return name
-    return getattr(function, "__name__", None) or repr(getattr(function, "func", function))
+    if isinstance(function, partial):
+        held = ", ".join(f"{name}={value!r}" for name, value in function.keywords.items())
+        return f"{_name_of(function.func)}({held})"
+    return getattr(function, "__name__", None) or shown(function)
 
 
 def _curves(
@@ -250,6 +254,11 @@ def _curves(
     """Compute f(z) and f'(z) for each unit, by the engine, of shape (points, units)."""
     x = variable("z", (BATCH, curves))
     outputs = function(x, **learned)
+    if not isinstance(outputs, Expression) or outputs.shape != x.shape:
+        raise ValueError(
+            f"activation={shown(function)} must return an array of the shape of z, made of z by "
+            f"NumPy functions, got {shown(outputs)}."
+        )
     (slope,) = gradient(np.sum(outputs), [x])
     with np.errstate(all="ignore"):
         values, slopes = evaluate([outputs, slope], {x: np.tile(z[:, None], curves)}, np.float64)

@@ -165,6 +165,13 @@ def axes_of(figure: Any, grid: Any, *, share_x: bool = False) -> np.ndarray:
     return np.array(made, dtype=object)
 
 
+def ink() -> Any:
+    """Return the color of text in the style that is set: black, or white on a dark background."""
+    from matplotlib import rcParams  # noqa: PLC0415
+
+    return rcParams["text.color"]
+
+
 def percent(share: float) -> str:
     """Write a share of 1 in per cent.
 

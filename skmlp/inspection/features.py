@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from textwrap import fill
+from textwrap import shorten, wrap
 from typing import Any, Self
 
 import numpy as np
@@ -15,6 +15,7 @@ from sklearn.decomposition import PCA
 from ..engine.words import shown
 from ..estimators.prediction import Fitted
 from ..heads.domains import is_count
+from ..network.layers import Layer
 from .activation import hidden_layer
 from .drawing import (
     COLORS,
@@ -31,6 +32,7 @@ from .reached import inputs_reached, names_reached, reached_network
 _KINDS = ("embedding", "units", "both")
 _PROFILES = ("auto", "weights", "inputs")
 _MOST_CLASSES = 20  # of more numbers than that, targets are no classes
+_LETTERS = 28  # of the name of a class
 _BARS = 10  # of a profile that is no image
 
 
@@ -40,14 +42,11 @@ class _Profiles:
 
     units: np.ndarray
     values: np.ndarray
-    kind: str
+    title: str
+    value_name: str
+    are_signed: bool  # so that 0 is in the middle
     names: Sequence[str]
     image_shape: tuple[int, ...] | None
-
-    @property
-    def are_signed(self) -> bool:
-        """Whether 0 is in the middle, as for weights."""
-        return self.kind == "weights"
 
 
 class HiddenFeaturesDisplay:
@@ -68,7 +67,7 @@ class HiddenFeaturesDisplay:
     axis_names : (str, str)
         What the two dimensions are called.
     profiles : object or None
-        The units: `units`, `values` of shape (units, inputs), `kind`, `names` and `image_shape`.
+        The units: `units`, `values` of shape (units, inputs), and how they are drawn.
     layer : int
         Which hidden layer, 0 being the first.
     target_name : str, default="Target"
@@ -259,11 +258,10 @@ class HiddenFeaturesDisplay:
         else:
             n_columns = math.ceil(math.sqrt(n_units)) if n_units else 0
             is_image = n_units and self.profiles.image_shape is not None
-            width = 5.2 * has_embedding + n_columns * (1.15 if is_image else 1.6) + (not is_image)
-            halves = [1.0] * (has_embedding + bool(n_units))
-            if len(halves) == 2:
-                halves = [5.2, width - 5.2]
-            parts = divided_axes(ax, name, columns=halves, size=(max(width, 4.0), 4.8))
+            of_units = max(2.6, n_columns * (1.15 if is_image else 1.6) + (not is_image))
+            halves = [5.2] * has_embedding + [of_units] * bool(n_units)
+            size = max(sum(halves), 4.0), 4.8 + self._height_of_legend()
+            parts = divided_axes(ax, name, columns=halves, size=size)
             made = list(parts[:has_embedding])
             if n_units:
                 made += self._axes_of_units(parts[-1], n_units, n_columns)
@@ -274,18 +272,27 @@ class HiddenFeaturesDisplay:
     def _axes_of_units(self, place: Any, n_units: int, n_columns: int) -> list[Any]:
         """Divide a place into axes for the units, and call it by what they show."""
         figure, n_rows = place.figure, math.ceil(n_units / n_columns)
-        what = {"weights": "Weights of inputs", "inputs": "Most activating samples"}
         place.set_axis_off()
+        words = f"{self.profiles.title}, hidden layer {self.layer + 1}"
+        lines = wrap(words, max(18, 11 * n_columns))
+        inches = place.get_position().height * figure.get_figheight()
+        share = min(0.5, 0.2 * len(lines) / inches)
         grid = place.get_subplotspec().subgridspec(
-            n_rows + 1, n_columns, height_ratios=[0.12, *[1.0] * n_rows]
+            n_rows + 1, n_columns, height_ratios=[share * n_rows / (1 - share), *[1.0] * n_rows]
         )
         heading = figure.add_subplot(grid[0, :])
         heading.set_axis_off()
-        words = f"{what[self.profiles.kind]}, hidden layer {self.layer + 1}"
-        words = fill(words, max(18, 14 * n_columns))
-        heading.text(0.5, 0.5, words, ha="center", va="center", fontsize=10, in_layout=False)
+        style = {"ha": "center", "va": "center", "fontsize": 10, "in_layout": False}
+        heading.text(0.5, 0.5, "\n".join(lines), **style)
         places = [divmod(k, n_columns) for k in range(n_units)]
         return [figure.add_subplot(grid[row + 1, column]) for row, column in places]
+
+    def _height_of_legend(self) -> float:
+        """Return the inches that the legend of classes takes, below the embedding."""
+        if self.embedding is None or self.y is None or self.y.dtype.kind == "f":
+            return 0.0
+        classes = [str(label) for label in np.unique(self.y)]
+        return 0.2 * math.ceil(len(classes) / _columns_of_legend(classes))
 
     def _draw_embedding(self, axes: Any, point_kw: Mapping[str, Any] | None) -> None:
         """Draw the samples, class by class where they have classes."""
@@ -308,7 +315,7 @@ class HiddenFeaturesDisplay:
         classes = [str(label) for label in np.unique(self.y)]
         are_signs = all(len(x) == 1 and x.isalnum() and x.isascii() for x in classes)
         for k, label in enumerate(classes):
-            colors = {"color": COLORS[k % len(COLORS)], "label": label}
+            colors = {"color": COLORS[k % len(COLORS)], "label": shorten(label, _LETTERS)}
             if are_signs:
                 colors |= {"marker": f"${label}$", "s": 1.6 * how["s"]}
             else:
@@ -320,14 +327,14 @@ class HiddenFeaturesDisplay:
             words = f"Outputs of hidden layer {self.layer + 1}, by {self.target_name.lower()}"
             axes.set_title(words, fontsize=10)
         else:
-            self._draw_legend(axes, len(classes))
+            self._draw_legend(axes, classes)
 
-    def _draw_legend(self, axes: Any, n: int) -> None:
-        """Put the legend of n classes below the axes."""
+    def _draw_legend(self, axes: Any, classes: Sequence[str]) -> None:
+        """Put the legend of the classes below the axes."""
         legend = axes.legend(
             title=self.target_name,
             fontsize="small",
-            ncols=min(5, n),
+            ncols=_columns_of_legend(classes),
             loc="upper center",
             bbox_to_anchor=(0.5, -0.14),
             frameon=False,
@@ -357,7 +364,7 @@ class HiddenFeaturesDisplay:
             axes.set_title(f"unit {unit}", fontsize=7, pad=2)
         if profiles.are_signed and len(profiles.image_shape) == 2:
             self.figure_.colorbar(
-                self.images_[0], ax=list(units), label="Weight", aspect=30, pad=0.02
+                self.images_[0], ax=list(units), label=profiles.value_name, aspect=30, pad=0.02
             )
 
     def _draw_bars(self, units: Sequence[Any], bar_kw: Mapping[str, Any] | None) -> None:
@@ -367,6 +374,7 @@ class HiddenFeaturesDisplay:
         drawn = np.sort(np.argsort(-size, kind="stable")[:_BARS])
         style = styled(artists().Rectangle, {"color": COLORS[0]}, bar_kw)
         scale = 1.05 * float(np.max(np.abs(profiles.values[:, drawn]))) or 1.0
+        end = float(f"{0.8 * scale:.0e}")  # of one digit
         n_columns = math.ceil(math.sqrt(len(units)))
         for k, (axes, unit) in enumerate(zip(units, profiles.units, strict=True)):
             bars = axes.barh(np.arange(len(drawn)), profiles.values[k, drawn], **style)
@@ -375,15 +383,20 @@ class HiddenFeaturesDisplay:
             axes.set(xlim=(-scale, scale), ylim=(len(drawn) - 0.4, -0.6))
             axes.set_yticks(range(len(drawn)), [profiles.names[j] for j in drawn], fontsize=7)
             axes.tick_params(axis="x", labelsize=7)
-            axes.locator_params(axis="x", nbins=3)
+            axes.set_xticks([-end, end])
             axes.tick_params(axis="y", labelleft=k % n_columns == 0)
             axes.set_title(f"unit {unit}", fontsize=7, pad=2)
             axes.spines[["top", "right"]].set_visible(False)
             if k + n_columns >= len(units):
-                what = "Weight" if profiles.kind == "weights" else "Input"
-                axes.set_xlabel(what, fontsize=7)
+                axes.set_xlabel(profiles.value_name, fontsize=7)
             else:
                 axes.tick_params(axis="x", labelbottom=False)
+
+
+def _columns_of_legend(classes: Sequence[str]) -> int:
+    """Return into how many columns the names of classes go, under axes of the usual width."""
+    longest = min(_LETTERS, max(map(len, classes)))
+    return max(1, min(5, len(classes), 60 // (longest + 6)))
 
 
 # == what is drawn, computed =======================================================================
@@ -448,7 +461,9 @@ def _weights(
     names = [f"unit {j}" for j in range(n)] if layer else names_reached(steps, X, n)
     _check_image(image_shape, n, "weights")
     values = np.asarray(weights, float)[:, units].T
-    return _Profiles(units, values, "weights", names, image_shape)
+    is_layer = isinstance(Fitted(network).network.activations[layer], Layer)
+    title, value_name = ("Part W of units", "W") if is_layer else ("Weights of inputs", "Weight")
+    return _Profiles(units, values, title, value_name, True, names, image_shape)
 
 
 def _most_activating(
@@ -466,7 +481,8 @@ def _most_activating(
     n = values.shape[1]
     _check_image(image_shape, n, "columns")
     names = names_reached(steps, X, n) if image_shape is None else []
-    return _Profiles(units, values[rows], "inputs", names, image_shape)
+    title = "Most activating samples"
+    return _Profiles(units, values[rows], title, "Input", False, names, image_shape)
 
 
 def _check_image(image_shape: Any, n: int, what: str) -> None:

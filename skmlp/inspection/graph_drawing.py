@@ -360,7 +360,8 @@ class ComputationGraphDisplay:
             }
             style = styled(kinds.Patch, how, box_kw)
             self.boxes_[name] = ax.add_patch(_patch(box.kind, (x, y), sizes[name], style))
-            how = {"fontsize": _FONT * scale, "ha": "center", "va": "center", "zorder": 3}
+            how = {"fontsize": _FONT * scale, "color": "black", "zorder": 3}
+            how |= {"ha": "center", "va": "center"}
             style = {"linespacing": 1.15, **styled(kinds.Text, how, text_kw)}
             words = "\n".join(box.lines).replace("$", r"\$")
             self.texts_[name] = ax.text(x, y, words, **style)

@@ -263,10 +263,11 @@ class TrainingHistoryDisplay:
 
     def _legend_of_fits(self) -> dict[str, Any]:
         """Return what stands for each fit, by its name and best epoch."""
-        best_epochs, step = self.best_epochs or {}, self.epoch_name.lower()
+        best_epochs = self.best_epochs or {}
+        step = f"{self.epoch_name.lower()} " if " " not in self.epoch_name else ""
         if len(self.histories) == 1:
             return {
-                f"best: {step} {best_epochs[name]}": marker
+                f"best: {step}{best_epochs[name]}": marker
                 for (name, _), marker in self.best_lines_.items()
             }
         line, found = artists().Line2D, {}
@@ -274,7 +275,7 @@ class TrainingHistoryDisplay:
             best = best_epochs.get(name)
             how = {"color": COLORS[number % len(COLORS)], "marker": MARKERS[number % len(MARKERS)]}
             handle = line([], [], markeredgecolor="black" if best else how["color"], **how)
-            found[f"{name} (best: {step} {best})" if best else name] = handle
+            found[f"{name} (best: {step}{best})" if best else name] = handle
         return found
 
 

@@ -35,7 +35,7 @@ class ImportanceDisplay:
     feature_names : list of str
         The names of the features.
     colors : ndarray of shape (n_samples, n_features), default=None
-        The ranks of the features' values, from 0 to 1, NaN where there is none.
+        The ranks of the features' values, from 0 for the least to 1, NaN where there is none.
     value_name : str, default="Attribution"
         What attributions are called on the axes, with their unit.
 
@@ -303,7 +303,7 @@ def _described(
 
 
 def _ranks(frame: Any, column: int) -> np.ndarray:
-    """Return the ranks of a column's values, from 0 to 1; NaN where it is no number."""
+    """Return the ranks of a column's numbers, from 0 for the least to 1; NaN where is none."""
     numbers = np.full(frame.shape[0], np.nan)
     if frame.kind(column, slice(None)) == "number":
         numbers = frame.numbers([column])[:, 0]
@@ -311,7 +311,8 @@ def _ranks(frame: Any, column: int) -> np.ndarray:
     distinct, places = np.unique(numbers[known], return_inverse=True)
     below = np.searchsorted(np.sort(numbers[known]), distinct, side="left")
     upto = np.searchsorted(np.sort(numbers[known]), distinct, side="right") - 1
-    middle = (below + upto) / 2 / max(1, np.sum(known) - 1)
+    middle = (below + upto) / 2
+    middle = (middle - np.min(middle, initial=np.inf)) / (np.ptp(middle) if len(middle) > 1 else 1)
     ranks = np.full(len(numbers), np.nan)
     ranks[known] = middle[places]
     return ranks

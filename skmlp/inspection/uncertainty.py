@@ -20,6 +20,7 @@ from .drawing import (
     NEUTRAL,
     artists,
     divided_axes,
+    ink,
     percent,
     pyplot,
     shade,
@@ -293,7 +294,7 @@ class PredictiveDistributionDisplay:
             style = styled(kinds.Line2D, how, line_kw)
             (self.line_,) = self.ax_.plot(self.x, middle, **style)
         if self.points is not None:
-            how = {"color": "black", "s": 10, "alpha": 0.6, "linewidths": 0, "zorder": 3}
+            how = {"color": ink(), "s": 10, "alpha": 0.6, "linewidths": 0, "zorder": 3}
             how["label"] = "data"
             self.points_ = self.ax_.scatter(
                 *self.points, **styled(kinds.PathCollection, how, point_kw)
@@ -578,7 +579,7 @@ class UncertaintyCalibrationDisplay:
         ends = (np.repeat(end / widths, 2) for end in (low, high))
         label = f"{percent(self.confidence)} band"
         self.bands_.append(axes.fill_between(x, *ends, **{**band, "zorder": 3, "label": label}))
-        axes.axhline(1, color="black", linewidth=1, linestyle="--", label="calibrated")
+        axes.axhline(1, color=ink(), linewidth=1, linestyle="--", label="calibrated")
         axes.set(xlabel="Probability integral transform F(y)", ylabel="Density", xlim=(0, 1))
         axes.set_ylim(0, 1.25 * max(axes.get_ylim()[1] / 1.05, 1))
         axes.legend(fontsize="small", loc="upper center", ncols=2)
@@ -590,7 +591,7 @@ class UncertaintyCalibrationDisplay:
         low, high = binomial_band(n, grid, self.confidence)
         label = f"{percent(self.confidence)} band, n = {n}"
         self.bands_.append(axes.fill_between(grid, low, high, **{**band, "label": label}))
-        axes.plot([0, 1], [0, 1], color="black", linewidth=1, linestyle="--", label="calibrated")
+        axes.plot([0, 1], [0, 1], color=ink(), linewidth=1, linestyle="--", label="calibrated")
         how = {"color": COLORS[0], "linewidth": 1.8, "label": "observed"}
         how["marker"] = "" if self.are_intervals else "o"
         (self.line_,) = axes.plot(
