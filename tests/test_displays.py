@@ -3,7 +3,7 @@
 import re
 import subprocess
 import sys
-from functools import lru_cache
+from functools import lru_cache, partial
 from importlib.util import find_spec
 from itertools import combinations
 from typing import Any, NamedTuple
@@ -232,6 +232,14 @@ def test_axes_placed_by_hand_are_divided_too(name, regressor):
     figure = plt.figure(figsize=(9, 7))
     display = ROWS[name].make(regressor, ax=figure.add_axes((0.1, 0.2, 0.7, 0.7)))
     assert display.figure_ is figure
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_a_part_of_a_figure_can_be_drawn_in(name, regressor):
+    left, _ = plt.figure(figsize=(16, 7), layout="constrained").subfigures(1, 2)
+    display = ROWS[name].make(regressor, ax=left.subplots())
+    assert all(axes in left.axes for axes in axes_of(display))
+    display.figure_.canvas.draw()
 
 
 @pytest.mark.parametrize("name", ROWS)
@@ -515,6 +523,13 @@ def test_a_function_of_the_users_is_drawn_by_its_name():
     assert display.slopes[0, 0] == 0.5
 
 
+def test_an_activation_whose_arguments_are_held_says_so():
+    held = partial(ACTIVATIONS["leaky_relu"], slope=0.2)
+    display = ActivationDisplay.from_activation(held)
+    assert display.name == "leaky_relu(slope=0.2)"
+    assert display.slopes[0, 0] == 0.2
+
+
 def test_each_unit_has_its_own_line_where_something_is_learned(classifier):
     display = ActivationDisplay.from_estimator(classifier, layer=0)
     slopes = classifier.activation_parameters_[0][0]
@@ -606,6 +621,19 @@ def test_bars_are_the_weights_by_the_names_of_columns():
     np.testing.assert_array_equal(widths, model[-1].coefs_[0][:, unit])
     labels = [label.get_text() for label in display.axes_[0].get_yticklabels()]
     assert labels == ["age", "sex", "bmi"]
+
+
+def test_long_names_of_many_classes_are_cut_and_stay_in_the_figure(classifier):
+    names = np.array([f"class {k} with a name that is far too long" for k in range(12)])
+    classes = names[np.arange(len(X)) % 12]
+    display = HiddenFeaturesDisplay.from_estimator(classifier, X, classes, n_units=1)
+    display.figure_.canvas.draw()
+    legend = display.axes_[0].get_legend()
+    assert all(len(text.get_text()) == 28 for text in legend.get_texts())
+    box, whole = legend.get_window_extent(), display.figure_.bbox
+    assert whole.x0 <= box.x0 <= box.x1 <= whole.x1
+    assert whole.y0 <= box.y0 <= box.y1 <= whole.y1
+    assert not overlapping(display.figure_)
 
 
 # == distributions =================================================================================
@@ -923,6 +951,22 @@ REFUSED = {
     "no interval": (
         lambda m: ActivationDisplay.from_activation("relu", limits=(1, 1)),
         r"limits must be two numbers, the lower first, got \(1, 1\)\.",
+    ),
+    "no function of z": (
+        lambda m: ActivationDisplay.from_activation(lambda z: 1.0),
+        r"must return an array of the shape of z, made of z by NumPy functions, got 1\.0\.",
+    ),
+    "a layer without an activation": (
+        lambda m: ActivationDisplay.from_estimator(
+            MLPRegressor((12,), "rbf", initial_output="data", **SHORT).fit(X, y)
+        ),
+        r"layer=-1 is RadialBasis\(width=0\.5\), which has no activation of its own to draw",
+    ),
+    "a column without numbers": (
+        lambda m: PredictiveDistributionDisplay.from_estimator(
+            m, np.array([["a"], ["b"]], object), feature=0
+        ),
+        r"feature=0 holds no numbers to go along: choose another column\.",
     ),
     "no layer": (
         lambda m: ActivationDisplay.from_estimator(m, layer=2),

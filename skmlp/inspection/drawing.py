@@ -183,6 +183,17 @@ def percent(share: float) -> str:
     return f"{100 * share:.4g} %"
 
 
+def cut(text: str, longest: int = 28) -> str:
+    """Return a name, cut at its end where it is longer than a label can be.
+
+    Examples
+    --------
+    >>> cut("a name that is far too long", 10)
+    'a name th…'
+    """
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"
+
+
 def shade(color: str, depth: float) -> tuple[float, float, float]:
     """Mix a color with white, for a depth below 1, or with black, above it.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from textwrap import shorten, wrap
+from textwrap import wrap
 from typing import Any, Self
 
 import numpy as np
@@ -22,6 +22,7 @@ from .drawing import (
     MARKERS,
     SEQUENTIAL,
     artists,
+    cut,
     divided_axes,
     percent,
     pyplot,
@@ -275,7 +276,7 @@ class HiddenFeaturesDisplay:
         place.set_axis_off()
         words = f"{self.profiles.title}, hidden layer {self.layer + 1}"
         lines = wrap(words, max(18, 11 * n_columns))
-        inches = place.get_position().height * figure.get_figheight()
+        inches = place.get_window_extent().height / figure.dpi
         share = min(0.5, 0.2 * len(lines) / inches)
         grid = place.get_subplotspec().subgridspec(
             n_rows + 1, n_columns, height_ratios=[share * n_rows / (1 - share), *[1.0] * n_rows]
@@ -315,7 +316,7 @@ class HiddenFeaturesDisplay:
         classes = [str(label) for label in np.unique(self.y)]
         are_signs = all(len(x) == 1 and x.isalnum() and x.isascii() for x in classes)
         for k, label in enumerate(classes):
-            colors = {"color": COLORS[k % len(COLORS)], "label": shorten(label, _LETTERS)}
+            colors = {"color": COLORS[k % len(COLORS)], "label": cut(label, _LETTERS)}
             if are_signs:
                 colors |= {"marker": f"${label}$", "s": 1.6 * how["s"]}
             else:
@@ -374,6 +375,7 @@ class HiddenFeaturesDisplay:
         drawn = np.sort(np.argsort(-size, kind="stable")[:_BARS])
         style = styled(artists().Rectangle, {"color": COLORS[0]}, bar_kw)
         scale = 1.05 * float(np.max(np.abs(profiles.values[:, drawn]))) or 1.0
+        names = [cut(profiles.names[j], 16) for j in drawn]
         end = float(f"{0.8 * scale:.0e}")  # of one digit
         n_columns = math.ceil(math.sqrt(len(units)))
         for k, (axes, unit) in enumerate(zip(units, profiles.units, strict=True)):
@@ -381,7 +383,7 @@ class HiddenFeaturesDisplay:
             self.bars_.append(bars)
             axes.axvline(0, color="0.5", linewidth=0.8)
             axes.set(xlim=(-scale, scale), ylim=(len(drawn) - 0.4, -0.6))
-            axes.set_yticks(range(len(drawn)), [profiles.names[j] for j in drawn], fontsize=7)
+            axes.set_yticks(range(len(drawn)), names, fontsize=7)
             axes.tick_params(axis="x", labelsize=7)
             axes.set_xticks([-end, end])
             axes.tick_params(axis="y", labelleft=k % n_columns == 0)

@@ -379,7 +379,7 @@ def _size(lines: list[str]) -> tuple[float, float]:
 
 def _scale(ax: Any, layout: Layout) -> float:
     """Return how many points a unit of the drawing is, at most 1."""
-    ax.figure.draw_without_rendering()  # only then has the layout put the axes in their place
+    ax.figure.figure.draw_without_rendering()  # only then are the axes where the layout has them
     box, per_point = ax.get_window_extent(), ax.figure.dpi / 72
     across, down = box.width / (layout.width + 12), box.height / (layout.height + 12)
     return float(min(1.0, across / per_point, down / per_point))

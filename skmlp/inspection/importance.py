@@ -10,7 +10,7 @@ import numpy as np
 
 from ..engine.words import shown
 from ..tabular.frames import frame_of
-from .drawing import COLORS, SEQUENTIAL, artists, divided_axes, pyplot, styled
+from .drawing import COLORS, SEQUENTIAL, artists, cut, divided_axes, pyplot, styled
 
 _KINDS = ("bar", "beeswarm", "both")
 _LABEL = 36  # letters of a line below an axis
@@ -181,7 +181,7 @@ class ImportanceDisplay:
             else:
                 self._draw_swarm(axes, point_kw)
             axes.set(ylim=(n - 0.4, -0.6), yticks=range(n))
-        self.axes_[0].set_yticklabels([self.feature_names[j] for j in self.order_])
+        self.axes_[0].set_yticklabels([cut(self.feature_names[j], _LABEL) for j in self.order_])
         self.axes_[0].set_ylabel("Feature")
         for axes in self.axes_[1:]:
             axes.tick_params(labelleft=False)
