@@ -216,23 +216,25 @@ class ImportanceDisplay:
         drawn = self.values[:, self.order_]
         width = np.ptp(drawn) or 1.0
         colormap = plt.get_cmap(SEQUENTIAL).with_extremes(bad=_MISSING)
-        has_colors = self.colors is not None
         for place, j in enumerate(self.order_):
             x = self.values[:, j]
             how: dict[str, Any] = {"s": 12, "linewidths": 0, "rasterized": len(x) > 2000}
-            if has_colors:
-                how |= {"c": self.colors[:, j], "cmap": colormap, "vmin": 0, "vmax": 1}  # type: ignore[index]
-                how["plotnonfinite"] = True
-            else:
+            ranks = self.colors[:, j] if self.colors is not None else None
+            if ranks is None:
                 how["color"] = COLORS[0]
+            elif np.isfinite(ranks).any():
+                how |= {"c": ranks, "cmap": colormap, "vmin": 0, "vmax": 1, "plotnonfinite": True}
+            else:
+                how["color"] = _MISSING
             style = styled(artists().PathCollection, how, point_kw)
             self.points_.append(axes.scatter(x, place + swarm(x, width), **style))
         axes.set_xlabel(fill(self.value_name, _LABEL))
         axes.spines[["top", "right", "left"]].set_visible(False)
         axes.tick_params(left=False)
-        if has_colors and self.points_[0].get_array() is not None:
+        colored = [points for points in self.points_ if points.get_array() is not None]
+        if colored:
             self.colorbar_ = self.figure_.colorbar(
-                self.points_[0], ax=axes, ticks=[0, 1], aspect=30, pad=0.02
+                colored[0], ax=axes, ticks=[0, 1], aspect=30, pad=0.02
             )
             self.colorbar_.set_ticklabels(["low", "high"])
             self.colorbar_.set_label("Value of the feature (rank)", labelpad=-12)
