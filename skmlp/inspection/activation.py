@@ -104,7 +104,7 @@ class ActivationDisplay:
                 f"{', '.join(map(repr, ACTIVATIONS))}."
             )
         z = _points(limits)
-        name = activation if isinstance(activation, str) else _name_of(function)
+        name = activation if isinstance(activation, str) else name_of(function)
         values, slopes = _curves(function, z, 1, {})
         drawn = cls(z=z, values=values, slopes=slopes, name=name)
         return drawn.plot(ax, line_kw=line_kw, slope_kw=slope_kw)
@@ -162,7 +162,7 @@ class ActivationDisplay:
         rows = fitted.parts[number].get("activation")
         learned = {} if rows is None else dict(zip(learned_arguments(function), rows, strict=True))
         values, slopes = _curves(function, z, units if learned else 1, learned)
-        name = f"{_name_of(function)}, hidden layer {number + 1}"
+        name = f"{name_of(function)}, hidden layer {number + 1}"
         drawn = cls(z=z, values=values, slopes=slopes, name=name)
         return drawn.plot(ax, line_kw=line_kw, slope_kw=slope_kw)
 
@@ -238,13 +238,20 @@ def _points(limits: Any) -> np.ndarray:
     return np.linspace(numbers[0], numbers[1], _POINTS)
 
 
-def _name_of(function: Callable[..., Any]) -> str:
+def name_of(function: Callable[..., Any]) -> str:
+    """Return what an activation is called: its name in `ACTIVATIONS`, or that of the function.
+
+    Examples
+    --------
+    >>> name_of(ACTIVATIONS["mish"]), name_of(partial(ACTIVATIONS["elu"], scale=2.0))
+    ('mish', 'elu(scale=2.0)')
+    """
     for name, known in ACTIVATIONS.items():
         if known is function:
             return name
     if isinstance(function, partial):
         held = ", ".join(f"{name}={value!r}" for name, value in function.keywords.items())
-        return f"{_name_of(function.func)}({held})"
+        return f"{name_of(function.func)}({held})"
     return getattr(function, "__name__", None) or shown(function)
 
 

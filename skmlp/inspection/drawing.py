@@ -183,6 +183,15 @@ def percent(share: float) -> str:
     return f"{100 * share:.4g} %"
 
 
+def in_order(n: int) -> list[Any]:
+    """Return colors for n things in an order: all apart, or from dark to light where n is large."""
+    if n <= len(COLORS):
+        return list(COLORS[:n])
+    from matplotlib import colormaps  # noqa: PLC0415
+
+    return [colormaps[SEQUENTIAL](place) for place in np.linspace(0, 0.92, n)]
+
+
 def cut(text: str, longest: int = 28) -> str:
     """Return a name, cut at its end where it is longer than a label can be.
 

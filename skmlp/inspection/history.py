@@ -10,6 +10,7 @@ import numpy as np
 from ..engine.words import shown
 from ..estimators.callbacks import GradientNorms
 from ..tabular.estimators import TabularMLP
+from .activation import name_of
 from .drawing import (
     COLORS,
     MARKERS,
@@ -17,6 +18,7 @@ from .drawing import (
     STROKES,
     artists,
     divided_axes,
+    in_order,
     pyplot,
     single_axes,
     styled,
@@ -31,6 +33,7 @@ _COLUMNS = {
     "validation_score": ("score", True),
     "learning_rate": ("rate", False),
 }
+_INSIDE = 7  # entries of a legend that find room between lines; more stand beside them
 _HEIGHTS = {"loss": 3.0, "score": 2.0, "rate": 1.0}
 
 
@@ -172,7 +175,7 @@ class TrainingHistoryDisplay:
             ax,
             type(self).__name__,
             rows=heights,
-            size=(6.4, 1.4 + 1.1 * sum(heights)),
+            size=(6.4 + 2.2 * _columns_beside(2 + len(self.histories)), 1.4 + 1.1 * sum(heights)),
             share_x=True,
         )
         self.figure_ = self.axes_[0].figure
@@ -243,8 +246,12 @@ class TrainingHistoryDisplay:
         last.set_xlabel(self.epoch_name)
         last.xaxis.get_major_locator().set_params(integer=True)
         handles, labels = self._legend()
-        if len(handles) > 1:
-            self.axes_[0].legend(handles, labels, fontsize="small", ncols=1 + len(handles) // 7)
+        if len(handles) > _INSIDE:
+            beside = {"loc": "upper left", "bbox_to_anchor": (1.0, 1.0)}
+            columns = _columns_beside(len(handles))
+            self.axes_[0].legend(handles, labels, fontsize="small", ncols=columns, **beside)
+        elif len(handles) > 1:
+            self.axes_[0].legend(handles, labels, fontsize="small")
 
     def _legend(self) -> tuple[list[Any], list[str]]:
         """Return what stands for each fit, for training and for validation, and what it is."""
@@ -279,6 +286,11 @@ class TrainingHistoryDisplay:
         return found
 
 
+def _columns_beside(n: int) -> int:
+    """Return how many columns a legend of n entries has beside the axes; 0 where it is inside."""
+    return 0 if n <= _INSIDE else 1 + (n - 1) // 12
+
+
 def _named(estimator: Any) -> dict[str, Any]:
     """Return several estimators by name; a single one has none."""
     if isinstance(estimator, Mapping):
@@ -295,11 +307,8 @@ def _named(estimator: Any) -> dict[str, Any]:
 def _histories(estimator: Any, asking: str) -> dict[str, tuple[dict[str, list[float]], int | None]]:
     """Return the history, and the best epoch, of each fit that an estimator is made of."""
     if isinstance(estimator, TabularMLP):
-        kinds = zip(estimator.history_, estimator.best_epochs_, strict=True)
-        return {
-            f"members of kind {i}": (_without_copies(history), best)
-            for i, (history, best) in enumerate(kinds, 1)
-        }
+        kinds = zip(_kinds(estimator), estimator.history_, estimator.best_epochs_, strict=True)
+        return {kind: (_without_copies(history), best) for kind, history, best in kinds}
     losses = getattr(estimator, "loss_curve_", None)
     if losses is None:
         raise ValueError(
@@ -317,6 +326,17 @@ def _histories(estimator: Any, asking: str) -> dict[str, tuple[dict[str, list[fl
     history["loss"] = list(losses)
     best = estimator.best_iter_
     return {"": (history, earlier + best if best else None)}
+
+
+def _kinds(estimator: Any) -> list[str]:
+    """Name the kinds of members: by their activation, and by what they are shown beside columns."""
+    names: list[str] = []
+    for part in estimator._model.parts:
+        first = part.trained.network.activations[0]  # a layer of its own, with an activation
+        name = f"{name_of(getattr(first, 'activation', first))} members"
+        name += "" if part.neighbors is None else " with neighbors"
+        names.append(f"{name} ({len(names) + 1})" if name in names else name)
+    return names
 
 
 def _without_copies(history: Mapping[str, list[float]]) -> dict[str, list[float]]:
@@ -438,7 +458,8 @@ class GradientFlowDisplay:
         GradientFlowDisplay
             Itself.
         """
-        self.ax_ = single_axes(ax, type(self).__name__, (6.8, 4.4))
+        columns = 1 + (len(self.norms) - 1) // 16  # of the legend
+        self.ax_ = single_axes(ax, type(self).__name__, (5.1 + 1.7 * columns, 4.4))
         self.figure_ = self.ax_.figure
         norms = {layer: np.asarray(values, float) for layer, values in self.norms.items()}
         epochs = np.arange(1, 1 + max(map(len, norms.values())))
@@ -446,12 +467,15 @@ class GradientFlowDisplay:
         low, high = self._limits(norms, largest)
         self._draw_bands(epochs, largest, (low, high), band_kw)
         self.lines_ = {}
+        colors = in_order(len(norms))
         for number, (layer, values) in enumerate(norms.items()):
             at_ends = np.clip(np.nan_to_num(values, nan=high, posinf=high), low, high)
             how = {
-                "color": COLORS[number % len(COLORS)],
+                "color": colors[number],
                 "linestyle": STROKES[number % len(STROKES)],
-                "marker": "." if len(epochs) == 1 else "",
+                "marker": MARKERS[number % len(MARKERS)],
+                "markersize": 4,
+                "markevery": (number % len(MARKERS), max(1, len(epochs) // 6)),
                 "label": layer,
             }
             (self.lines_[layer],) = self.ax_.plot(
@@ -465,7 +489,8 @@ class GradientFlowDisplay:
             xlim=(epochs[0] - 0.5, epochs[-1] + 0.5) if len(epochs) == 1 else (1, epochs[-1]),
         )
         self.ax_.xaxis.get_major_locator().set_params(integer=True)
-        self.ax_.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize="small")
+        beside = {"loc": "center left", "bbox_to_anchor": (1.0, 0.5)}
+        self.ax_.legend(fontsize="small", ncols=columns, **beside)
         return self
 
     def _limits(self, norms: Mapping[str, np.ndarray], largest: np.ndarray) -> tuple[float, float]:
