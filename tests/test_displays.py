@@ -685,6 +685,25 @@ def test_samples_stand_in_the_order_of_their_medians(regressor):
     np.testing.assert_array_equal(display.points[1], y[np.argsort(medians, kind="stable")])
 
 
+def test_predictions_are_drawn_where_they_stand():
+    x = np.array([3.0, 1.0, 2.0])
+    frozen = stats.gamma([2.0, 3.0, 4.0])
+    display = PredictiveDistributionDisplay.from_predictions(
+        [1.0, 5.0, 2.0], frozen, levels=[0.25, 0.5, 0.75], x=x, x_name="Hours"
+    )
+    order = [1, 2, 0]
+    np.testing.assert_array_equal(display.line_.get_xdata(), x[order])
+    np.testing.assert_array_equal(display.line_.get_ydata(), frozen.ppf(0.5)[order])
+    np.testing.assert_array_equal(display.points_.get_offsets(), [[1, 5], [2, 2], [3, 1]])
+    assert display.ax_.get_xlabel() == "Hours"
+    quantiles = np.stack([frozen.ppf(level) for level in (0.25, 0.5, 0.75)], axis=1)
+    again = PredictiveDistributionDisplay.from_predictions(
+        None, quantiles, levels=[0.25, 0.5, 0.75], x=x
+    )
+    np.testing.assert_array_equal(again.quantiles, display.quantiles)
+    assert again.points_ is None
+
+
 def test_a_head_with_its_own_levels_is_drawn_at_those():
     head = Quantile([0.1, 0.5, 0.9])
     model = MLPRegressor((5,), head=head, initial_output="data", **SHORT).fit(X, y)
@@ -1023,6 +1042,18 @@ REFUSED = {
     "no levels": (
         lambda m: PredictiveDistributionDisplay.from_estimator(m, X, y, levels=[0.9, 0.1]),
         r"levels must be numbers in \(0, 1\) in increasing order, got \[0\.9, 0\.1\]\.",
+    ),
+    "no quantiles at all": (
+        lambda m: PredictiveDistributionDisplay.from_predictions(y, y),
+        r"predicted must be a distribution with a ppf, or quantiles with their levels",
+    ),
+    "quantiles of other levels": (
+        lambda m: PredictiveDistributionDisplay.from_predictions(y, np.c_[y, y], levels=[0.5]),
+        r"predicted must have a column for each of the 1 levels, got .* shape \(150, 2\)\.",
+    ),
+    "targets of other rows": (
+        lambda m: PredictiveDistributionDisplay.from_predictions(y[1:], np.c_[y], levels=[0.5]),
+        r"y_true must have a number for each of the 150 rows .*, got shape \(149,\)\.",
     ),
     "no bins": (
         lambda m: UncertaintyCalibrationDisplay.from_estimator(m, X, y, n_bins=0),

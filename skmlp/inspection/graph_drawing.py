@@ -297,9 +297,6 @@ class ComputationGraphDisplay:
         text = written.getvalue()
         return text[text.index("<svg") :]
 
-    def _repr_svg_(self) -> str:
-        return self.to_svg()
-
     # -- what is drawn -----------------------------------------------------------------------------
 
     def _boxes(self) -> tuple[dict[str, _Box], list[tuple[str, str]], str]:

@@ -164,14 +164,14 @@ class PredictiveDistributionDisplay:
         frame = frame_of(X)
         column = None if feature is None else _column(frame, X, feature)
         grid = X if column is None else _along(frame, X, column)
+        targets = None if y is None else _targets(y, target, cls.__name__)
         found = last.predict_quantiles(inputs_reached(steps, grid), asked)
         quantiles = found if found.ndim == 2 else one_column(found, target, 1, cls.__name__)
-        targets = None if y is None else _targets(y, target, cls.__name__)
         if column is None:
             return cls.from_predictions(
                 targets,
                 quantiles,
-                asked,
+                levels=asked,
                 target_name=target_name,
                 ax=ax,
                 band_kw=band_kw,
@@ -191,9 +191,9 @@ class PredictiveDistributionDisplay:
     def from_predictions(
         cls,
         y_true: Any,
-        quantiles: Any,
-        levels: Sequence[float],
+        predicted: Any,
         *,
+        levels: Sequence[float] | None = None,
         x: Any = None,
         x_name: str = "x",
         target_name: str = "Target",
@@ -202,16 +202,18 @@ class PredictiveDistributionDisplay:
         line_kw: Mapping[str, Any] | None = None,
         point_kw: Mapping[str, Any] | None = None,
     ) -> Self:
-        """Draw quantiles that have been predicted.
+        """Draw what has been predicted.
 
         Parameters
         ----------
         y_true : array-like of shape (n_samples,) or None
             Targets, drawn as points.
-        quantiles : array-like of shape (n_samples, levels)
-            Predicted quantiles.
-        levels : sequence of float
-            Their levels, in (0, 1), in increasing order.
+        predicted : frozen distribution, or array-like of shape (n_samples, levels)
+            A distribution whose `ppf` returns an array of shape (n_samples,), as frozen ones of
+            `scipy.stats` do; or, with `levels`, quantiles.
+        levels : sequence of float, default=None
+            Levels in (0, 1), in increasing order; of a distribution by default 0.025, 0.1, 0.25,
+            0.5, 0.75, 0.9 and 0.975.
         x : array-like of shape (n_samples,), default=None
             Where the samples stand; by default in the order of the level in the middle.
         x_name, target_name : str
@@ -234,10 +236,19 @@ class PredictiveDistributionDisplay:
             If matplotlib is not installed.
         """
         pyplot(cls.__name__)
-        asked, found = _sorted_levels(levels), np.asarray(quantiles, float)
+        is_distribution = hasattr(predicted, "ppf")
+        if levels is None and not is_distribution:
+            raise ValueError(
+                "predicted must be a distribution with a ppf, or quantiles with their levels, got "
+                f"{shown(predicted)} without levels."
+            )
+        asked = _sorted_levels(_LEVELS if levels is None else levels)
+        if is_distribution:
+            predicted = np.stack([predicted.ppf(level) for level in asked], axis=-1)
+        found = np.asarray(predicted, float)
         if found.ndim != 2 or found.shape[1] != len(asked):
             raise ValueError(
-                f"quantiles must have a column for each of the {len(asked)} levels, got an array "
+                f"predicted must have a column for each of the {len(asked)} levels, got an array "
                 f"of shape {found.shape}."
             )
         targets = None if y_true is None else _targets(y_true, None, cls.__name__)
@@ -318,9 +329,9 @@ class UncertaintyCalibrationDisplay:
     counts does, u_i is drawn between both sides of the jump. On the right, the share of targets in
     the central interval of each nominal level c, those with \|2 u_i - 1\| <= c. Of quantiles alone,
     bars go from one level to the next, and the share is that of targets up to each quantile. Both
-    have the band in which a share of n independent targets is with the stated confidence where all
-    is right, by the binomial distribution; samples that the model was fitted to are not
-    independent of it.
+    have the band in which, at each level by itself, a share of n independent targets is with the
+    stated confidence where all is right, by the binomial distribution; samples that the model was
+    fitted to are not independent of it.
 
     Czado, Gneiting and Held, "Predictive model assessment for count data", Biometrics 65 (2009);
     Kuleshov, Fenner and Ermon, ICML 2018, arXiv:1807.00263.
