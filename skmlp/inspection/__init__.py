@@ -1,1 +1,24 @@
-"""Seeing and explaining: pictures of what a network learned, and why it answers as it does."""
+"""Seeing and explaining: pictures of what a network learned, and why it answers as it does.
+
+Pictures follow scikit-learn's displays: a class method such as `from_estimator` computes and
+draws, `plot` draws again, and `figure_`, `ax_` (or `axes_`) and the artists are attributes. They
+are drawn with matplotlib: `pip install 'skmlp[plot]'`.
+"""
+
+from .activation import ActivationDisplay
+from .features import HiddenFeaturesDisplay
+from .graph_drawing import ComputationGraphDisplay
+from .history import GradientFlowDisplay, TrainingHistoryDisplay
+from .importance import ImportanceDisplay
+from .uncertainty import PredictiveDistributionDisplay, UncertaintyCalibrationDisplay
+
+__all__ = [
+    "ActivationDisplay",
+    "ComputationGraphDisplay",
+    "GradientFlowDisplay",
+    "HiddenFeaturesDisplay",
+    "ImportanceDisplay",
+    "PredictiveDistributionDisplay",
+    "TrainingHistoryDisplay",
+    "UncertaintyCalibrationDisplay",
+]
