@@ -334,7 +334,7 @@ def _kinds(estimator: Any) -> list[str]:
     for part in estimator._model.parts:
         first = part.trained.network.activations[0]  # a layer of its own, with an activation
         name = f"{name_of(getattr(first, 'activation', first))} members"
-        name += "" if part.neighbors is None else " with neighbors"
+        name += "" if part.sight.neighbors is None else " with neighbors"
         names.append(f"{name} ({len(names) + 1})" if name in names else name)
     return names
 
