@@ -20,7 +20,7 @@ from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 from sklearn.base import ClassifierMixin, RegressorMixin
-from sklearn.metrics import accuracy_score, r2_score
+from sklearn.metrics import accuracy_score
 from sklearn.utils import check_random_state, column_or_1d
 from sklearn.utils.validation import check_is_fitted
 
@@ -42,6 +42,7 @@ from ..estimators.data import (
 )
 from ..estimators.parameters import Parameters
 from ..estimators.perceptron import documented, unchanged_on_failure
+from ..estimators.scoring import r2
 from ..estimators.targets import Classes, Numbers
 from .clock import Clock
 from .columns import Columns, Table
@@ -513,7 +514,7 @@ class TabularMLPRegressor(NumberAnswers, RegressorMixin, TabularMLP):
             center = target.head.center(judged.raw)
             answers = without_targets_axis(target.head.predict(judged.raw))
         return {
-            "oof_score_": float(r2_score(Y, center, sample_weight=weights)),
+            "oof_score_": r2(Y, center, weights),
             "oof_prediction_": problem.as_given(answers, judged.rows),
             "_residuals": self._sized(problem, model, np.sort(Y - center, axis=0)),
         }

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..heads import HEADS, Head
+from ..heads.head import mean, spread
 from ..network.activations import ACTIVATIONS
 from ..training.loops import Diverged
 from ..training.warn import warn
@@ -234,9 +235,7 @@ class Problem(NamedTuple):
         Y = self.lesson.Y[self.training].astype(np.float64)
         if "numbers" not in self.lesson.head.targets:
             return Y
-        center = np.average(Y, axis=0, weights=self.weights)
-        deviation = np.sqrt(np.average((Y - center) ** 2, axis=0, weights=self.weights))
-        return (Y - center) / np.where(deviation > 0, deviation, 1.0)
+        return (Y - mean(Y, self.weights)) / spread(Y, self.weights)
 
 
 class Fitting:

@@ -84,7 +84,7 @@ class Shown:
     def __init__(self, table: Table, sight: Sight, further: np.ndarray) -> None:
         self._table, self._sight, self._further = table, sight, further
         self.n_columns = sight.encoding.n_columns + further.shape[1]
-        self.n_blocks = -(-4 * len(further) * self.n_columns // BLOCK_BYTES)
+        self.n_blocks = max(1, -(-4 * len(further) * self.n_columns // BLOCK_BYTES))
         self._latest: dict[int, np.ndarray] = {}
 
     def of(self, rows: np.ndarray | slice) -> np.ndarray:
