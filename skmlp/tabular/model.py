@@ -124,6 +124,8 @@ class Model:
         The kinds of members.
     blend : Blend
         How their answers make one.
+    unit : float
+        What raw outputs are multiplied by: 1, but for targets whose squares leave float64.
     """
 
     columns: Columns
@@ -131,6 +133,7 @@ class Model:
     head: Head
     parts: tuple[Part, ...]
     blend: Blend
+    unit: float
 
     @property
     def answering(self) -> Head:
@@ -141,7 +144,8 @@ class Model:
     def raw(self, table: Table) -> np.ndarray:
         """Compute raw outputs, (n, n_raw), so many rows at a time that memory is for them alone."""
         starts = range(0, len(table.numbers), _ROWS_AT_ONCE)
-        return np.concatenate([self._of(table.rows(slice(i, i + _ROWS_AT_ONCE))) for i in starts])
+        found = [self._of(table.rows(slice(i, i + _ROWS_AT_ONCE))) for i in starts]
+        return np.concatenate(found) * self.unit
 
     def ambiguity(self, table: Table) -> np.ndarray:
         """Compute the mean variance among the answers of the members, (n_targets,).
@@ -194,6 +198,8 @@ class Problem(NamedTuple):
         Where each row stood among all that were given, those to validate on behind the others.
     n_given : int
         How many those are, with those of weight 0.
+    unit : float
+        What the targets of the lesson are to be multiplied by.
     """
 
     columns: Columns
@@ -206,6 +212,7 @@ class Problem(NamedTuple):
     n_neighbors: tuple[int, ...]
     origin: np.ndarray
     n_given: int
+    unit: float
 
     def as_given(self, answers: np.ndarray, rows: np.ndarray) -> np.ndarray:
         """Bring answers for some rows in the order in which all were given, NaN for others."""
@@ -299,7 +306,7 @@ class Fitting:
         kinds = [raw[:, rows] for raw in out_of_fold]
         temperatures = [part.trained.temperature for part in parts]
         blend, raw, loss = Blend.of(lesson.answering, kinds, temperatures, *lesson.of_rows(rows))
-        model = Model(problem.columns, problem.order, lesson.answering, parts, blend)
+        model = Model(problem.columns, problem.order, lesson.answering, parts, blend, problem.unit)
         return model, OutOfFold(rows, blend.head(lesson.answering, kinds), raw, loss)
 
     def _seed(self) -> int:
