@@ -1,0 +1,587 @@
+"""Explanations: how an answer goes with the columns of X, by slopes that the engine derives.
+
+The law: slopes are those of the very answer that the estimator gives, in float64 and in the user's
+columns; attributions along a path add up to the answer less the baseline's, or say that they do
+not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from ..engine import BATCH, Expression, Plan, Program, gradient, variable
+from ..engine.words import shown
+from ..estimators.containers import is_table
+from ..estimators.prediction import Fitted, FittedNetwork
+from ..estimators.scoring import NotFiniteError
+from ..heads.domains import is_count, is_number
+from ..network.network import Network
+from ..training.warn import warn
+from .asked import Asked, asked
+from .paths import Lines, mean_slopes
+from .pipelines import unwrapped
+from .steps import Inputs, Route, names_of, rows
+
+_NUMBERS_AT_ONCE = 1 << 22  # of rows, as a network sees them
+
+
+# == a network, differentiated =====================================================================
+
+
+class Differentiated:
+    """A fitted network in float64, whatever its own precision, with the slopes of what it says.
+
+    Parameters
+    ----------
+    fitted : Fitted
+        The network.
+    target : object
+        What is asked of it, as `input_gradients` takes it.
+    """
+
+    def __init__(self, fitted: Fitted, target: Any) -> None:
+        self.asked: Asked = asked(target, fitted.answering)
+        network = fitted.network
+        traced = _kept if network.is_ours else _traced
+        self._x, self._received, variables, plans = traced(network)
+        parts = [array for part in fitted.parts for array in part.values()]
+        read = [np.ascontiguousarray(array, np.float64) for array in parts]
+        values = dict(zip(variables, read, strict=True))
+        self._raw, self._slopes = (Program(plan, values) for plan in plans)
+        self._by_raw = self.asked.slopes()
+        self.n_inputs = network.layer_units[0]
+
+    def columns(self, z: np.ndarray) -> np.ndarray:
+        """Return which numbers are asked for of each row, (n, how many)."""
+        return self.asked.columns(self._raw.run({self._x: z})[0])
+
+    def values(self, z: np.ndarray, column: np.ndarray) -> np.ndarray:
+        """Return one of the numbers of each row, (n,)."""
+        return self.asked.values(self._raw.run({self._x: z})[0], column)
+
+    def __call__(self, z: np.ndarray, column: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return one of the numbers of each row, (n,), and its slopes, (n, inputs)."""
+        raw = self._raw.run({self._x: z})[0]
+        given = {self._x: z, self._received: self._by_raw(raw, column)}
+        slopes = self._slopes.run({x: given[x] for x in self._slopes.inputs}, slice(0, len(z)))[0]
+        if len(slopes) != len(z):  # of a network that is linear they are alike for all rows
+            slopes = np.broadcast_to(slopes, z.shape)
+        return self.asked.values(raw, column), slopes
+
+
+def _traced(network: Network) -> tuple[Expression, Expression, list[Expression], list[Plan]]:
+    """Trace raw outputs and their slopes: inputs, what is received, parameters, and both plans."""
+    variables = network.variables()
+    x = variable("x", (BATCH, network.layer_units[0]))
+    raw = network.layers(x, variables)[-1]
+    received = variable("received", raw.shape)
+    plans = [Plan([raw]), Plan(gradient(raw, [x], received))]
+    return x, received, [part for parts in variables for part in parts.values()], plans
+
+
+_kept = lru_cache(16)(_traced)
+
+
+# == an estimator, with what stands before it ======================================================
+
+
+class _Explained:
+    """An estimator, its steps looked through, and what is asked of it."""
+
+    def __init__(self, estimator: Any, target: Any, name: str) -> None:
+        self.estimator = estimator
+        steps, last = unwrapped(estimator)
+        if not isinstance(last, FittedNetwork):
+            raise ValueError(
+                f"{name} takes a fitted MLPClassifier or MLPRegressor, or a Pipeline or search "
+                f"that ends in one, got one of type {type(last).__name__}."
+            )
+        fitted = Fitted(last)
+        self.function = Differentiated(fitted, target)
+        first = steps[0][1] if steps else last
+        self.n_columns = int(first.n_features_in_)
+        self.route = Route(steps, self.n_columns)
+        self._checked = fitted.checked
+        widest = max(self.n_columns, len(self.route.owner), self.function.n_inputs)
+        self._rows_at_once = max(1, _NUMBERS_AT_ONCE // widest)
+
+    def names(self, X: Any) -> np.ndarray:
+        """Return the names of the columns of X."""
+        return names_of(X, self.estimator, self.n_columns)
+
+    def read(self, X: Any) -> Inputs:
+        """Read rows."""
+        return self.route.read(X, self._checked)
+
+    def blocks(self, X: Any) -> Iterator[tuple[int, Inputs]]:
+        """Read so many rows at a time that memory is bounded: where they start, and they."""
+        n, at_once = len(X) if not hasattr(X, "shape") else X.shape[0], self._rows_at_once
+        for start in range(0, max(n, 1), at_once):
+            yield start, self.read(X if n <= at_once else rows(X, slice(start, start + at_once)))
+
+
+def _check_finite(numbers: np.ndarray, what: str, first_row: int) -> None:
+    """Refuse numbers (n, ...) that are not finite, and name the row."""
+    is_finite = np.isfinite(numbers).reshape(len(numbers), -1).all(axis=1)
+    if not is_finite.all():
+        raise NotFiniteError(
+            f"The network has no finite {what} in row {first_row + int(np.argmin(is_finite))} of "
+            "X: check the unit of its columns, or ask for another target."
+        )
+
+
+def input_gradients(estimator: Any, X: Any, target: Any = None) -> np.ndarray:
+    r"""Differentiate an answer by each column of X, in every row.
+
+    .. math:: G_{ij} = \frac{\partial a(x_i)}{\partial x_{ij}}
+
+    The engine derives it; there is no step to choose, and no error but rounding. It goes back
+    through the linear steps of a `Pipeline` to the columns that the user has, in their units: a
+    network that has learned something smooth becomes a function with a gradient, for
+    `scipy.optimize.minimize(jac=True)` or a linear approximation around a row.
+
+    Parameters
+    ----------
+    estimator : MLPClassifier or MLPRegressor, or Pipeline or search that ends in one
+        A fitted one.
+    X : array-like, data frame or sparse matrix of shape (n_samples, n_features)
+        Inputs, as the estimator's `predict` takes them.
+    target : object, default=None
+        What answer is meant. With L the number of outputs or labels, of a regressor:
+
+        ================= ================================= ==================================
+        target            a(x)                              shape of the result
+        ================= ================================= ==================================
+        None              `predict`                         (n, n_features), of several outputs
+                                                            (n, n_features, L); with one more
+                                                            axis for a `Quantile` of many levels
+        "mean", "std"     mean, standard deviation of       (n, n_features), or
+                          `predict_distribution`            (n, n_features, L)
+        a level in (0, 1) `predict_quantiles`               the same
+        ("raw", None)     every raw output of the network   (n, n_features, n_raw)
+        ================= ================================= ==================================
+
+        and of a classifier, where `class` is one of `classes_`, or the number of a label:
+
+        ============================ ========================================= =================
+        target                       a(x)                                      shape
+        ============================ ========================================= =================
+        None                         probability of the class that is          (n, n_features)
+                                     predicted in that row;
+                                     of labels that of each                    (n, n_features, L)
+        class                        its probability                           (n, n_features)
+        ("probability", class)       the same                                  (n, n_features)
+        ("log_probability", class)   its logarithm                             (n, n_features)
+        ("raw", class)               the raw output for it; of two classes     (n, n_features)
+                                     with one raw output the log-odds
+        ("raw", None)                every raw output of the network           (n, n_features,
+                                                                               n_raw)
+        ============================ ========================================= =================
+
+        Of a head without probabilities (`Hinge`), a class and None mean scores.
+
+    Returns
+    -------
+    ndarray of float64
+        The slopes, of a shape as above. A column that the estimator is not given has 0, and one
+        that a `OneHotEncoder` encodes NaN, since there is nothing between two categories.
+
+    Raises
+    ------
+    ValueError
+        If the estimator is no such one, a step of a pipeline is not linear, the estimator does not
+        answer what `target` says, or what it says is not finite.
+
+    See Also
+    --------
+    integrated_gradients : what each column adds to an answer.
+    skmlp.input_sensitivities : one number for each column, without data.
+
+    Notes
+    -----
+    At a kink, such as ReLU's at 0, the slope is one-sided, as in training; an activation with a
+    slope for training alone (`hard_threshold`) has that one here, which is none of the answer's.
+    A network of float32 is differentiated in float64.
+
+    Standard deviations and quantiles of distributions are functions of SciPy that the engine does
+    not trace. These are differentiated numerically, by Ridders' extrapolated central differences,
+    with respect to the few raw outputs, and raw outputs by the engine: to about 1e-9. Those of
+    counts are whole numbers, without slope, and refused.
+
+    References
+    ----------
+    Baehrens, Schroeter, Harmeling, Kawanabe, Hansen and Mueller, "How to explain individual
+    classification decisions", JMLR 11 (2010). Ridders, Advances in Engineering Software 4 (1982).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from scipy.optimize import minimize
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from skmlp import MLPRegressor
+    >>> from skmlp.inspection import input_gradients
+    >>> X = np.random.default_rng(0).uniform(-2, 2, size=(300, 2))
+    >>> y = (X[:, 0] - 1) ** 2 + (X[:, 1] + 0.5) ** 2
+    >>> network = MLPRegressor((30,), "tanh", solver="lbfgs", max_iter=3000, random_state=0)
+    >>> model = make_pipeline(StandardScaler(), network).fit(X, y)
+    >>> found = minimize(
+    ...     lambda x: model.predict([x])[0],
+    ...     x0=np.zeros(2),
+    ...     jac=lambda x: input_gradients(model, [x])[0],
+    ... )
+    >>> found.x.round(1)
+    array([ 1. , -0.5])
+    """
+    explained = _Explained(estimator, target, "input_gradients")
+    found = [_gradients(explained, inputs.z, start) for start, inputs in explained.blocks(X)]
+    return found[0] if len(found) == 1 else np.concatenate(found)
+
+
+def _gradients(explained: _Explained, z: np.ndarray, start: int) -> np.ndarray:
+    """Return the gradients at some rows, in the user's columns."""
+    function, route, n_columns = explained.function, explained.route, explained.n_columns
+    columns, shape = function.columns(z), function.asked.shape
+    found = np.empty((len(z), n_columns, columns.shape[1]))
+    for j, column in enumerate(columns.T):
+        values, slopes = function(z, column)
+        _check_finite(values, "answer", start)
+        _check_finite(slopes, "slopes", start)
+        found[:, :, j] = (slopes @ route.matrix)[:, :n_columns]
+    found[:, route.are_categories] = np.nan
+    return found.reshape(len(z), n_columns, *shape)
+
+
+# == attributions ==================================================================================
+
+
+@dataclass(frozen=True, eq=False)
+class Attributions:
+    """What each column adds to answers, as `integrated_gradients` finds it.
+
+    Behind each shape are the axes of what is asked for, as for `input_gradients`.
+
+    Attributes
+    ----------
+    values : ndarray of shape (n_samples, n_features)
+        The attributions, in the unit of the answer. Those of a one-hot group are added up to the
+        column that it encodes.
+    feature_names : ndarray of shape (n_features,)
+        The names of the columns.
+    answer : ndarray of shape (n_samples,)
+        The answers of the rows.
+    baseline_answer : ndarray of shape (n_samples,)
+        What each is compared with: the mean answer over the rows of the baseline.
+    residual : ndarray of shape (n_samples,)
+        How far the values are from adding up: their sum less answer less that of the baseline.
+    """
+
+    values: np.ndarray
+    feature_names: np.ndarray
+    answer: np.ndarray
+    baseline_answer: np.ndarray
+    residual: np.ndarray
+
+
+def integrated_gradients(
+    estimator: Any,
+    X: Any,
+    baseline: Any = "mean",
+    target: Any = None,
+    *,
+    steps: Any = "auto",
+    tolerance: float = 1e-6,
+) -> Attributions:
+    r"""Say what each column adds to an answer, between a baseline and a row.
+
+    .. math:: \phi_{ij} = (x_{ij} - b_j) \int_0^1
+              \frac{\partial a}{\partial x_j}\bigl(b + t (x_i - b)\bigr) \, dt,
+              \qquad \sum_j \phi_{ij} = a(x_i) - a(b)
+
+    so that the attributions of a row, in the unit of the answer, add up to its answer less that of
+    the baseline. Sundararajan, Taly and Yan show that of all ways along a path this one is
+    symmetric in the columns; a column that the network does not use has 0, and of a linear model
+    it is coefficient times distance from the baseline.
+
+    Parameters
+    ----------
+    estimator : MLPClassifier or MLPRegressor, or Pipeline or search that ends in one
+        A fitted one; a pipeline's other steps are linear, selectors, or encode categories one-hot.
+    X : array-like, data frame or sparse matrix of shape (n_samples, n_features)
+        The rows to explain.
+    baseline : {"mean", "zero"} or array-like, default="mean"
+        What rows are compared with: the mean of the columns of X (of a category the share of each
+        of its levels), 0 in every column, one row, or several rows, over which attributions are
+        averaged (expected gradients). Rows are given as X is.
+    target : object, default=None
+        What answer is meant, as for `input_gradients`. With None, a classifier's is the
+        probability of the class that is predicted in that row, at the baseline too.
+    steps : "auto" or int, default="auto"
+        "auto" cuts each path, at kinks where there are any, until attributions add up to
+        `tolerance`, and two rules agree on every column. A whole number is that of the nodes of one
+        rule of Gauss and Legendre for each path.
+    tolerance : float, default=1e-6
+        How far the attributions may be from adding up: relative to the difference that they are to
+        add up to, or to 1/1000 of the sum of their absolute values, if that is more.
+
+    Returns
+    -------
+    Attributions
+        Their `values`, with the answers that they lie between.
+
+    Raises
+    ------
+    ValueError
+        If a parameter is anything else; as for `input_gradients`.
+
+    Warns
+    -----
+    UserWarning
+        If the attributions of a row do not add up to the tolerance: naming the row that is worst,
+        and its residual.
+
+    See Also
+    --------
+    input_gradients : the slopes themselves.
+    feature_importances : attributions, averaged over rows.
+
+    Notes
+    -----
+    What is explained is the network, not the world: an attribution says what the answer does along
+    a straight path, which goes through points that no data are near, and columns that go together
+    share what either would have alone. Which baseline is meant is a choice, and attributions are
+    those of that choice.
+
+    Each part of a path is integrated by the rule of Gauss and Kronrod with 15 nodes. Where a part
+    does not add up, it is cut where it bends most, which is at the kink of a piecewise linear
+    network. An answer with jumps (`hard_threshold`) is no integral of slopes, and warns.
+
+    References
+    ----------
+    Sundararajan, Taly and Yan, "Axiomatic attribution for deep networks", ICML 2017,
+    arXiv:1703.01365. Erion, Janizek, Sturmfels, Lundberg and Lee, "Improving performance of deep
+    learning models with axiomatic attribution priors and expected gradients", Nature Machine
+    Intelligence 3 (2021).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.datasets import load_diabetes
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from skmlp import MLPRegressor
+    >>> from skmlp.inspection import integrated_gradients
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> network = MLPRegressor((5,), "tanh", solver="lbfgs", max_iter=5000, random_state=0)
+    >>> model = make_pipeline(StandardScaler(), network).fit(X, y)
+    >>> found = integrated_gradients(model, X[:5])
+    >>> found.values.shape
+    (5, 10)
+    >>> np.allclose(found.values.sum(axis=1), found.answer - found.baseline_answer)
+    True
+    """
+    _check_rule(steps, tolerance)
+    explained = _Explained(estimator, target, "integrated_gradients")
+    start = _baseline(explained, X, baseline)
+    nodes = None if isinstance(steps, str) else int(steps)
+    found = [
+        _attributions(explained, inputs, start, nodes, tolerance)
+        for _, inputs in explained.blocks(X)
+    ]
+    values, answer, baseline_answer = (np.concatenate(some) for some in zip(*found, strict=True))
+    change = answer - baseline_answer
+    residual = np.sum(values, axis=1) - change
+    _warn_of(residual, np.maximum(np.abs(change), 1e-3 * np.sum(np.abs(values), axis=1)), tolerance)
+    shape = explained.function.asked.shape
+    return Attributions(
+        values=values.reshape(*values.shape[:2], *shape),
+        feature_names=explained.names(X),
+        answer=answer.reshape(-1, *shape),
+        baseline_answer=baseline_answer.reshape(-1, *shape),
+        residual=residual.reshape(-1, *shape),
+    )
+
+
+def _check_rule(steps: Any, tolerance: Any) -> None:
+    if not (is_count(steps) or (isinstance(steps, str) and steps == "auto")):
+        raise ValueError(f"steps must be 'auto' or a whole number >= 1, got {shown(steps)}.")
+    if not (is_number(tolerance) and tolerance > 0):
+        raise ValueError(f"tolerance must be a number > 0, got {shown(tolerance)}.")
+
+
+def _baseline(explained: _Explained, X: Any, baseline: Any) -> Inputs:
+    """Return the rows that paths start from."""
+    if isinstance(baseline, str):
+        if baseline not in ("mean", "zero"):
+            raise ValueError(
+                "baseline must be 'mean', 'zero', a row or rows of as many columns as X, got "
+                f"{shown(baseline)}."
+            )
+        if baseline == "mean":
+            return _mean(explained, X)
+        if explained.route.are_categories.any():
+            name = explained.names(X)[np.argmax(explained.route.are_categories)]
+            raise ValueError(
+                f"baseline='zero' is none for column {name!r}, which is encoded as a category: "
+                "give 'mean', or a row with a level of it."
+            )
+        one = explained.read(rows(X, slice(0, 1)))
+        return Inputs(one.z - one.u @ explained.route.matrix.T, np.zeros_like(one.u))
+    return explained.read(_as_rows(baseline, X, explained.n_columns))
+
+
+def _mean(explained: _Explained, X: Any) -> Inputs:
+    """Return the mean row, which as atoms and as inputs is the same: one is linear in the other."""
+    n, sums = 0, None
+    for _, inputs in explained.blocks(X):
+        n += len(inputs.z)
+        part = [np.sum(array, axis=0, keepdims=True) for array in inputs]
+        sums = part if sums is None else [a + b for a, b in zip(sums, part, strict=True)]
+    assert sums is not None
+    return Inputs(*(total / n for total in sums))
+
+
+def _as_rows(baseline: Any, X: Any, n_columns: int) -> Any:
+    """Return the rows of a baseline, in a table if X is one."""
+    if is_table(baseline):
+        return baseline
+    given = np.asarray(baseline)
+    given = given[None] if given.ndim == 1 else given
+    if given.ndim != 2 or given.shape[1] != n_columns or not len(given):
+        raise ValueError(
+            f"baseline must be 'mean', 'zero', a row or rows of {n_columns} numbers, as X has "
+            f"columns, got an array of shape {np.shape(baseline)}."
+        )
+    if not is_table(X):
+        return given
+    if not hasattr(X, "iloc"):
+        raise ValueError("baseline must be a table, as X is: give X[:1], say, with other values.")
+    return type(X)(given, columns=X.columns).astype(X.dtypes)
+
+
+def _attributions(
+    explained: _Explained, inputs: Inputs, start: Inputs, steps: int | None, tolerance: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return attributions (n, n_columns, J), answers (n, J) and those of the baseline (n, J)."""
+    function, route = explained.function, explained.route
+    columns, n = function.columns(inputs.z), len(inputs.z)
+    values = np.zeros((n, explained.n_columns, columns.shape[1]))
+    answer, compared = np.empty(columns.shape), np.zeros(columns.shape)
+    for j, column in enumerate(columns.T):
+        answer[:, j] = function.values(inputs.z, column)
+        for z, u in zip(start.z, start.u, strict=True):
+            lines = Lines(np.broadcast_to(z, inputs.z.shape), inputs.z - z, column)
+            slopes = mean_slopes(function, lines, steps, tolerance)
+            of_atoms = (inputs.u - u) * (slopes @ route.matrix)
+            values[:, :, j] += route.gathered(of_atoms) / len(start.z)
+            compared[:, j] += function.values(lines.starts, column) / len(start.z)
+    return values, answer, compared
+
+
+def _warn_of(residual: np.ndarray, scale: np.ndarray, tolerance: float) -> None:
+    """Warn of rows whose attributions do not add up."""
+    rounding = 1e-12
+    wrong = np.abs(residual) > tolerance * scale + rounding * np.max(np.abs(scale), initial=0.0)
+    is_wrong = (wrong | ~np.isfinite(residual)).any(axis=1)
+    if is_wrong.any():
+        away = np.nan_to_num(np.abs(residual).max(axis=1), nan=np.inf)
+        row = int(np.argmax(np.where(is_wrong, away, -1.0)))
+        others = f", and those of {is_wrong.sum() - 1} more rows" if is_wrong.sum() > 1 else ""
+        warn(
+            f"The attributions of row {row}{others} do not add up to answer less baseline's: they "
+            f"are {away[row]:.3g} apart, more than tolerance={tolerance:g} allows; take "
+            "steps='auto', or activations without jumps.",
+            UserWarning,
+        )
+
+
+# == importances ===================================================================================
+
+
+def feature_importances(
+    estimator: Any, X: Any, baseline: Any = "mean", target: Any = None, **options: Any
+) -> np.ndarray:
+    r"""Say how much each column moves an answer, over all rows.
+
+    .. math:: I_j = \frac{1}{n} \sum_i |\phi_{ij}|
+
+    the mean absolute attribution of `integrated_gradients`, averaged over the outputs as well.
+
+    Parameters
+    ----------
+    estimator, X, baseline, target
+        As for `integrated_gradients`.
+    **options : dict
+        `steps` and `tolerance`, as there.
+
+    Returns
+    -------
+    ndarray of shape (n_features,)
+        A number for each column, zero or positive, in the unit of the answer.
+
+    Raises
+    ------
+    ValueError
+        As for `integrated_gradients`.
+
+    See Also
+    --------
+    importances_on : the same as an importance getter.
+    sklearn.inspection.permutation_importance : how much worse predictions are without a column.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skmlp import MLPRegressor
+    >>> from skmlp.inspection import feature_importances
+    >>> X = np.array([[0.0, 1.0], [1.0, 0.0], [0.0, 0.0], [1.0, 1.0]])
+    >>> model = MLPRegressor((), solver="lbfgs", alpha=0, random_state=0)
+    >>> model = model.fit(X, 4 * X[:, 0] - 2 * X[:, 1])
+    >>> feature_importances(model, X).round(2)
+    array([2., 1.])
+    """
+    found = integrated_gradients(estimator, X, baseline, target, **options).values
+    return np.mean(np.abs(found), axis=(0, *range(2, found.ndim)))
+
+
+def importances_on(
+    X: Any, baseline: Any = "mean", target: Any = None, **options: Any
+) -> Callable[[Any], np.ndarray]:
+    """Make an importance getter of rows.
+
+    Parameters
+    ----------
+    X, baseline, target
+        As for `integrated_gradients`.
+    **options : dict
+        `steps` and `tolerance`, as there.
+
+    Returns
+    -------
+    callable
+        Of a fitted estimator: `feature_importances` on those rows. `SelectFromModel` takes it as
+        `importance_getter`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.feature_selection import SelectFromModel
+    >>> from skmlp import MLPRegressor
+    >>> from skmlp.inspection import importances_on
+    >>> X = np.random.default_rng(0).normal(size=(200, 4))
+    >>> y = X[:, 1] * X[:, 3]
+    >>> network = MLPRegressor((20,), "tanh", solver="lbfgs", alpha=1, max_iter=500, random_state=0)
+    >>> model = SelectFromModel(network, importance_getter=importances_on(X)).fit(X, y)
+    >>> model.get_support()
+    array([False,  True, False,  True])
+    """
+
+    def getter(estimator: Any) -> np.ndarray:
+        return feature_importances(estimator, X, baseline, target, **options)
+
+    return getter

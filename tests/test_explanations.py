@@ -1,0 +1,642 @@
+"""Explanations, against differences, coefficients and integrals that are computed otherwise."""
+
+import warnings
+
+import numpy as np
+import pytest
+from scipy.integrate import quad_vec
+from scipy.sparse import csr_matrix
+from sklearn.compose import ColumnTransformer
+from sklearn.decomposition import PCA, TruncatedSVD
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from sklearn.feature_selection import SelectFromModel, SelectKBest, VarianceThreshold
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import (
+    FunctionTransformer,
+    MaxAbsScaler,
+    MinMaxScaler,
+    OneHotEncoder,
+    PolynomialFeatures,
+    RobustScaler,
+    StandardScaler,
+)
+
+from skmlp import Head, MLPClassifier, MLPRegressor
+from skmlp.activations import ACTIVATIONS
+from skmlp.heads import HEADS, Gaussian, GaussianMixture, Ordinal, Quantile, StudentT
+from skmlp.inspection import (
+    feature_importances,
+    importances_on,
+    input_gradients,
+    integrated_gradients,
+)
+from skmlp.inspection.asked import derivative
+from skmlp.inspection.paths import GAUSS, KRONROD, NODES
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(150, 5))
+SIGNAL = np.abs(X[:, 1]) + X[:, 3] * X[:, 4]
+CLASSES = np.digitize(SIGNAL, [0.3, 1.0])
+WORDS = np.array(["low", "middle", "high"])[CLASSES]
+POSITIVE = np.exp(SIGNAL / 3)
+COUNTS = np.round(np.exp(SIGNAL / 2))
+SMOOTH = [name for name in ACTIVATIONS if name != "hard_threshold"]
+NEVER_FINITE = {"poisson": [0.5], "negative_binomial": [0.5]}
+
+
+def fitted(y=SIGNAL, kind=MLPRegressor, X=X, **settings):
+    settings = {"hidden_layer_sizes": (8,), "activation": "tanh", "max_iter": 15} | settings
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return kind(random_state=0, learning_rate_init=0.02, **settings).fit(X, y)
+
+
+def by_differences(f, X, step=1e-5):
+    """The slopes of a function of rows, by central differences: (n, features, ...)."""
+    moves = step * np.eye(X.shape[1])
+    return np.stack([(f(X + move) - f(X - move)) / (2 * step) for move in moves], axis=1)
+
+
+def assert_slopes(found, f, X, step=1e-5):
+    expected = by_differences(f, X, step)
+    assert found.shape == expected.shape
+    assert found.dtype == np.float64
+    np.testing.assert_allclose(found, expected, rtol=2e-6, atol=2e-7 * np.abs(expected).max())
+
+
+# == what the slopes are of ========================================================================
+
+
+def targets_of(name):
+    """Every target of a head, with what it means in words of the estimator."""
+    head = HEADS[name]()
+    if "numbers" in head.targets:
+        yield None, lambda model, X: model.predict(X)
+        if head.has_distribution:
+            yield "mean", lambda model, X: model.predict_distribution(X).mean()
+            yield "std", lambda model, X: model.predict_distribution(X).std()
+        if head.has_quantiles and "poisson" not in name and "binomial" not in name:
+            yield 0.5, lambda model, X: model.predict_quantiles(X, 0.5)
+    else:
+        ask = "predict_proba" if head.has_probabilities else "_scores"
+        yield 1, lambda model, X: _proba(model, X)[:, 1]
+        yield 0, lambda model, X: _proba(model, X)[:, 0]
+        if head.has_probabilities:
+            yield ("probability", 1), lambda model, X: model.predict_proba(X)[:, 1]
+            yield ("log_probability", 0), lambda model, X: model.predict_log_proba(X)[:, 0]
+            yield ("log_probability", 1), lambda model, X: model.predict_log_proba(X)[:, 1]
+        del ask
+    yield ("raw", None), lambda model, X: model._raw(X)[1]
+
+
+def _proba(model, X):
+    has_probabilities = model.head_.has_probabilities
+    return model.predict_proba(X) if has_probabilities else model.decision_function(X)
+
+
+def of_head(name, n_targets=1):
+    kind = HEADS[name]
+    if "numbers" in kind.targets:
+        y = COUNTS if name in ("poisson", "negative_binomial") else POSITIVE
+        y = np.stack([y, np.roll(y, 1)], axis=1) if n_targets == 2 else y
+        return fitted(y, head=name)
+    y = CLASSES if "multiclass" in kind.targets else CLASSES > 1
+    return fitted(y, MLPClassifier, head=name)
+
+
+CASES = [(name, target, f) for name in HEADS for target, f in targets_of(name)]
+
+
+@pytest.mark.parametrize(("name", "target", "f"), CASES, ids=lambda x: str(x)[:30])
+def test_slopes_are_those_of_the_answer(name, target, f):
+    model = of_head(name)
+    assert_slopes(input_gradients(model, X[:20], target), lambda X: f(model, X), X[:20])
+
+
+@pytest.mark.parametrize("name", [n for n in HEADS if "numbers" in HEADS[n].targets])
+def test_several_outputs_have_an_axis(name):
+    model = of_head(name, n_targets=2)
+    found = input_gradients(model, X[:5])
+    assert found.shape == (5, 5, 2)
+    assert_slopes(found, model.predict, X[:5])
+    if HEADS[name]().has_distribution:
+        std = input_gradients(model, X[:5], "std")
+        assert_slopes(std, lambda X: model.predict_distribution(X).std(), X[:5])
+
+
+@pytest.mark.parametrize("y", [SIGNAL, np.stack([SIGNAL, X[:, 0]], axis=1)])
+def test_several_quantiles_have_a_further_axis(y):
+    model = fitted(y, head=Quantile([0.1, 0.5, 0.9]))
+    assert_slopes(input_gradients(model, X[:9]), model.predict, X[:9])
+    assert_slopes(
+        input_gradients(model, X[:9], 0.9), lambda X: model.predict_quantiles(X, 0.9), X[:9]
+    )
+
+
+@pytest.mark.parametrize("head", [Gaussian(), StudentT(4), GaussianMixture(2)])
+@pytest.mark.parametrize("level", [0.05, 0.6])
+@pytest.mark.parametrize("unit", [(0.0, 1.0), (1e4, 3.0), (0.0, 1e-5)])
+def test_quantiles_have_slopes_in_any_unit(head, level, unit):
+    model = fitted(unit[0] + unit[1] * SIGNAL, head=head, initial_output="data")
+    found = input_gradients(model, X[:6], level)
+    assert_slopes(found, lambda X: model.predict_quantiles(X, level), X[:6], step=1e-4)
+
+
+@pytest.mark.parametrize("head", ["logistic", "softmax", "ordinal", "hinge"])
+@pytest.mark.parametrize("y", [WORDS, CLASSES > 0, CLASSES + 5])
+def test_without_a_target_it_is_the_predicted_class(head, y):
+    if head == "ordinal" and y is WORDS:
+        head = Ordinal(classes=["low", "middle", "high"])
+    y = np.where(y == "low", "low", "high") if head == "logistic" and y is WORDS else y
+    y = y > 6 if head == "logistic" and y.dtype.kind == "i" else y
+    model = fitted(y, MLPClassifier, head=head)
+    rows = X[:30]
+    found = input_gradients(model, rows)
+    for row, label in enumerate(model.predict(rows)):
+        expected = input_gradients(model, rows[[row]], label)
+        np.testing.assert_allclose(found[[row]], expected, rtol=1e-12)
+    if head != "hinge":
+        places = np.searchsorted(model.classes_, model.predict(rows))
+        places = [list(model.classes_).index(label) for label in model.predict(rows)]
+        one = integrated_gradients(model, rows).answer
+        proba = model.predict_proba(rows)[np.arange(len(rows)), places]
+        np.testing.assert_allclose(one, proba, rtol=1e-9)
+
+
+def test_of_two_classes_raw_is_the_log_odds_of_each():
+    model = fitted(CLASSES > 1, MLPClassifier)
+    of_true, of_false = (input_gradients(model, X[:9], ("raw", c)) for c in (True, False))
+    np.testing.assert_array_equal(of_true, -of_false)
+
+    def log_odds(X):
+        return model.predict_log_proba(X)[:, 1] - model.predict_log_proba(X)[:, 0]
+
+    assert_slopes(of_true, log_odds, X[:9])
+
+
+def test_labels_have_an_axis():
+    Y = np.stack([SIGNAL > 1, X[:, 0] > 0, X[:, 1] > 0], axis=1).astype(int)
+    model = fitted(Y, MLPClassifier)
+    found = input_gradients(model, X[:9])
+    assert found.shape == (9, 5, 3)
+    assert_slopes(found, model.predict_proba, X[:9])
+    np.testing.assert_array_equal(input_gradients(model, X[:9], 1), found[..., 1])
+    logs = input_gradients(model, X[:9], ("log_probability", 2))
+    assert_slopes(logs, lambda X: model.predict_log_proba(X)[:, 2], X[:9])
+
+
+class Scored(Head):
+    """A head of one's own whose prediction the engine cannot trace."""
+
+    def loss(self, raw, y):
+        return 0.5 * np.sum(np.square(raw - y), axis=1)
+
+    def predict(self, raw):
+        return np.array([[float(np.sinh(x)) for x in row] for row in raw])
+
+
+def test_what_is_not_traced_is_differentiated_numerically():
+    model = fitted(head=Scored())
+    assert_slopes(input_gradients(model, X[:5]), model.predict, X[:5])
+
+
+@pytest.mark.parametrize(
+    ("f", "slope"),
+    [(np.exp, np.exp), (np.sin, np.cos), (np.arctan, lambda x: 1 / (1 + x**2)), (abs, np.sign)],
+)
+def test_differences_have_nine_digits(f, slope):
+    at = np.linspace(-3, 3, 40)
+    found = derivative(lambda h: f(at + h), np.maximum(1, np.abs(at)))
+    np.testing.assert_allclose(found, slope(at), rtol=1e-8, atol=1e-9)
+
+
+# == slopes through anything =======================================================================
+
+
+@pytest.mark.parametrize("name", SMOOTH)
+def test_slopes_of_every_activation(name):
+    model = fitted(activation=name, hidden_layer_sizes=(6, 4))
+    assert_slopes(input_gradients(model, X[:20]), model.predict, X[:20], 1e-6)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"hidden_layer_sizes": ()},
+        {"hidden_layer_sizes": (6, 6, 6), "residual": True},
+        {"hidden_layer_sizes": (6, 6), "normalization": "layer"},
+        {"hidden_layer_sizes": (6, 6), "normalization": "batch"},
+        {"initial_output": "data"},
+        {"activation": "rbf"},
+    ],
+    ids=str,
+)
+def test_slopes_of_every_network(settings):
+    model = fitted(100 + 50 * SIGNAL, **settings)
+    assert_slopes(input_gradients(model, X[:20]), model.predict, X[:20])
+
+
+def test_a_network_of_float32_is_differentiated_in_float64():
+    single, double = fitted(dtype="float32"), fitted()
+    for name in ("coefs_", "intercepts_"):
+        setattr(double, name, [np.asarray(x, np.float64) for x in getattr(single, name)])
+    found = input_gradients(single, X)
+    np.testing.assert_allclose(found, input_gradients(double, X), rtol=1e-12)
+
+
+@pytest.mark.parametrize("y", [SIGNAL, np.stack([SIGNAL, X[:, 0]], axis=1)])
+def test_of_a_linear_network_slopes_are_coefficients(y):
+    model = fitted(y, hidden_layer_sizes=())
+    expected = model.coefs_[0] if y.ndim == 2 else model.coefs_[0][:, 0]
+    found = input_gradients(model, X)
+    np.testing.assert_array_equal(found, np.broadcast_to(expected, found.shape))
+
+
+def test_parameters_that_are_edited_are_those_that_count():
+    model = fitted()
+    model.coefs_[0][2] = 0
+    found = input_gradients(model, X)
+    assert np.all(found[:, 2] == 0)
+    assert np.all(found[:, 1] != 0)
+
+
+def test_sparse_rows_and_data_frames_are_the_same():
+    pd = pytest.importorskip("pandas")
+    model = fitted()
+    expected = input_gradients(model, X)
+    np.testing.assert_array_equal(input_gradients(model, csr_matrix(X)), expected)
+    names = [f"column {i}" for i in range(5)]
+    table = pd.DataFrame(X, columns=names)
+    model = fitted(X=table)
+    np.testing.assert_allclose(input_gradients(model, table), expected, rtol=1e-12)
+    assert integrated_gradients(model, table).feature_names.tolist() == names
+
+
+def test_many_rows_go_in_blocks(monkeypatch):
+    model = fitted()
+    expected, attributed = input_gradients(model, X), integrated_gradients(model, X)
+    monkeypatch.setattr("skmlp.inspection.explanations._NUMBERS_AT_ONCE", 350)
+    monkeypatch.setattr("skmlp.inspection.paths._NUMBERS_AT_ONCE", 350)
+    np.testing.assert_allclose(input_gradients(model, X), expected, rtol=1e-12)
+    np.testing.assert_allclose(integrated_gradients(model, X).values, attributed.values, atol=1e-12)
+    np.testing.assert_allclose(
+        integrated_gradients(model, X.tolist()).values, attributed.values, atol=1e-12
+    )
+
+
+# == attributions ==================================================================================
+
+
+def plainly(model, row, start, target=None, step=1e-6):
+    """Attributions by an adaptive integral of slopes by differences: nothing of ours but predict.
+
+    The path is cut at many places first, so that no kink is passed over.
+    """
+
+    def slopes(t):
+        at = (start + t * (row - start))[None]
+        return by_differences(model.predict, at, step)[0]
+
+    points = np.linspace(0, 1, 130)[1:-1]
+    integral, _ = quad_vec(slopes, 0, 1, epsabs=1e-9, epsrel=1e-9, points=points, limit=20_000)
+    return (row - start) * integral
+
+
+@pytest.mark.parametrize("name", ["tanh", "relu", "gelu", "elu", "hard_tanh", "identity"])
+@pytest.mark.parametrize("hidden", [(8,), (6, 4)])
+def test_attributions_are_integrals_of_slopes(name, hidden):
+    model = fitted(activation=name, hidden_layer_sizes=hidden)
+    found = integrated_gradients(model, X[:3], baseline=X[7])
+    for row, values in zip(X[:3], found.values, strict=True):
+        np.testing.assert_allclose(values, plainly(model, row, X[7]), atol=2e-6)
+
+
+@pytest.mark.parametrize("name", SMOOTH)
+@pytest.mark.parametrize("hidden", [(30,), (20, 20)])
+def test_attributions_add_up(name, hidden):
+    model = fitted(activation=name, hidden_layer_sizes=hidden)
+    found = integrated_gradients(model, X[:30])
+    change = model.predict(X[:30]) - model.predict(X[:30].mean(axis=0, keepdims=True))
+    scale = np.maximum(np.abs(change), 1e-3 * np.abs(found.values).sum(axis=1))
+    assert np.all(np.abs(found.values.sum(axis=1) - change) <= 1e-6 * scale)
+    np.testing.assert_allclose(found.answer, model.predict(X[:30]), rtol=1e-12)
+
+
+@pytest.mark.parametrize(("name", "target", "f"), CASES, ids=lambda x: str(x)[:30])
+def test_attributions_add_up_for_every_head(name, target, f):
+    model = of_head(name)
+    found = integrated_gradients(model, X[:4], baseline="zero", target=target)
+    change = f(model, X[:4]) - f(model, np.zeros((1, 5)))
+    np.testing.assert_allclose(
+        found.values.sum(axis=1), change, rtol=1e-6, atol=1e-9 * np.abs(found.values).sum()
+    )
+    np.testing.assert_allclose(found.answer, f(model, X[:4]), rtol=1e-9)
+    np.testing.assert_allclose(found.residual, found.values.sum(axis=1) - change, atol=1e-9)
+
+
+def test_of_a_linear_network_they_are_coefficient_times_distance():
+    model = fitted(hidden_layer_sizes=())
+    for baseline, start in [("mean", X.mean(axis=0)), ("zero", np.zeros(5)), (X[3], X[3])]:
+        found = integrated_gradients(model, X, baseline)
+        np.testing.assert_allclose(found.values, (X - start) * model.coefs_[0][:, 0], atol=1e-12)
+
+
+def test_a_column_that_is_not_used_has_none():
+    model = fitted(activation="relu")
+    model.coefs_[0][2] = 0
+    assert np.all(integrated_gradients(model, X).values[:, 2] == 0)
+
+
+def test_several_rows_of_a_baseline_are_averaged():
+    model = fitted(activation="relu")
+    found = integrated_gradients(model, X[:5], baseline=X[5:9])
+    each = [integrated_gradients(model, X[:5], baseline=row) for row in X[5:9]]
+    np.testing.assert_allclose(found.values, np.mean([one.values for one in each], axis=0))
+    np.testing.assert_allclose(found.baseline_answer, model.predict(X[5:9]).mean())
+
+
+def test_a_row_that_is_its_baseline_has_none():
+    found = integrated_gradients(fitted(activation="relu"), X[:2], baseline=X[1])
+    assert np.all(found.values[1] == 0)
+    assert np.any(found.values[0] != 0)
+
+
+def test_more_nodes_come_nearer_and_few_warn():
+    model = fitted(activation="tanh", hidden_layer_sizes=(20, 20))
+    exact = integrated_gradients(model, X[:9])
+    message = "The attributions of row .* do not add up .* more than tolerance=1e-06"
+    with pytest.warns(UserWarning, match=message):
+        coarse = integrated_gradients(model, X[:9], steps=2)
+    fine = integrated_gradients(model, X[:9], steps=40)
+    np.testing.assert_allclose(fine.values, exact.values, atol=1e-6)
+    worst = np.argmax(np.abs(coarse.residual))
+    with pytest.warns(UserWarning, match=f"row {worst}, and those of"):
+        integrated_gradients(model, X[:9], steps=2)
+
+
+def test_an_answer_with_jumps_does_not_add_up_and_says_so():
+    model = fitted(activation="hard_threshold")
+    with pytest.warns(UserWarning, match="do not add up"):
+        found = integrated_gradients(model, X[:3])
+    assert np.abs(found.residual).max() > 1e-3
+
+
+def test_the_rules_are_exact_for_polynomials():
+    for degree in range(23):
+        assert abs(KRONROD @ NODES**degree - 1 / (degree + 1)) < 1e-15
+    for degree in range(14):
+        assert abs(GAUSS @ NODES**degree - 1 / (degree + 1)) < 1e-15
+    assert abs(GAUSS @ NODES**14 - 1 / 15) > 1e-12
+
+
+# == through pipelines =============================================================================
+
+LINEAR = {
+    "standard": [StandardScaler()],
+    "standard without deviations": [StandardScaler(with_std=False)],
+    "max abs": [MaxAbsScaler()],
+    "min max": [MinMaxScaler((-1, 2))],
+    "robust": [RobustScaler(quantile_range=(10, 80), unit_variance=True)],
+    "robust without scaling": [RobustScaler(with_scaling=False)],
+    "pca": [StandardScaler(), PCA(3)],
+    "whitened": [PCA(4, whiten=True)],
+    "svd": [TruncatedSVD(3)],
+    "passthrough": [StandardScaler(), "passthrough"],
+    "identity": [FunctionTransformer(), StandardScaler()],
+    "variance threshold": [VarianceThreshold(0.5), StandardScaler()],
+    "k best": [SelectKBest(k=3), StandardScaler()],
+    "nested": [make_pipeline(StandardScaler(), PCA(4)), MaxAbsScaler()],
+    "columns": [
+        ColumnTransformer(
+            [
+                ("scaled", StandardScaler(), [3, 1]),
+                ("mixed", make_pipeline(MinMaxScaler(), PCA(1)), slice(0, 3)),
+                ("gone", "drop", [0]),
+            ],
+            remainder="passthrough",
+        )
+    ],
+}
+
+
+def piped(steps, y=SIGNAL, X=X, **settings):
+    settings = {"activation": "tanh", "max_iter": 10} | settings
+    network = MLPRegressor((6,), random_state=0, learning_rate_init=0.02, **settings)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return make_pipeline(*steps, network).fit(X, y)
+
+
+@pytest.mark.parametrize("name", LINEAR)
+def test_slopes_go_back_through_linear_steps(name):
+    units = X * [1, 10, 3, 0.5, 2] + [0, 1, -5, 2, 0]
+    model = piped(LINEAR[name], X=units)
+    assert_slopes(input_gradients(model, units[:9]), model.predict, units[:9])
+    found = integrated_gradients(model, units[:9])
+    start = units[:9].mean(axis=0, keepdims=True)
+    change = model.predict(units[:9]) - model.predict(start)
+    np.testing.assert_allclose(found.values.sum(axis=1), change, atol=1e-7)
+    np.testing.assert_allclose(found.values[0], plainly(model, units[0], start[0]), atol=1e-6)
+    zero = integrated_gradients(model, units[:3], "zero")
+    np.testing.assert_allclose(zero.baseline_answer, model.predict(np.zeros((1, 5))), rtol=1e-9)
+
+
+def test_a_wrong_step_would_be_noticed():
+    model = piped([StandardScaler()], X=10 * X)
+    found = input_gradients(model, 10 * X[:9])
+    model[0].scale_ = model[0].scale_ * 2
+    with pytest.raises(AssertionError):
+        assert_slopes(found, model.predict, 10 * X[:9])
+
+
+@pytest.fixture
+def table():
+    pd = pytest.importorskip("pandas")
+    rng = np.random.default_rng(1)
+    return pd.DataFrame(
+        {
+            "age": rng.uniform(20, 60, size=120),
+            "color": rng.choice(["red", "green", "blue", "gray"], size=120),
+            "size": rng.normal(size=120),
+            "city": rng.choice(["Rome", "Oslo"], size=120),
+            "unused": ["a", "b"] * 60,
+        }
+    )
+
+
+ENCODERS = {
+    "plain": OneHotEncoder(sparse_output=False),
+    "sparse": OneHotEncoder(),
+    "first dropped": OneHotEncoder(drop="first", sparse_output=False),
+    "binary dropped": OneHotEncoder(drop="if_binary", sparse_output=False),
+    "rare": OneHotEncoder(max_categories=2, sparse_output=False, handle_unknown="ignore"),
+}
+
+
+@pytest.mark.parametrize("name", ENCODERS)
+@pytest.mark.parametrize("behind", [[], [StandardScaler(with_mean=False)]])
+def test_categories_count_for_their_columns(table, name, behind):
+    columns = ColumnTransformer(
+        [("words", ENCODERS[name], ["city", "color"]), ("numbers", StandardScaler(), ["age"])]
+    )
+    y = table["age"] * (table["color"] == "red") + (table["city"] == "Rome")
+    model = piped([columns, *behind], y / 10, X=table)
+    found = integrated_gradients(model, table[:20], baseline=table[50:51])
+    change = model.predict(table[:20]) - model.predict(table[50:51])
+    np.testing.assert_allclose(found.values.sum(axis=1), change, atol=1e-7)
+    assert found.feature_names.tolist() == list(table.columns)
+    is_same = (table["color"][:20] == table["color"][50]).to_numpy()
+    assert np.all(found.values[is_same, 1] == 0)
+    assert np.all(found.values[:, [2, 4]] == 0)
+    if name != "rare":
+        assert np.all(found.values[~is_same, 1] != 0)
+    slopes = input_gradients(model, table[:20])
+    assert np.isnan(slopes[:, [1, 3]]).all()
+    assert np.all(slopes[:, [2, 4]] == 0)
+    ahead, behind = table[:20].copy(), table[:20].copy()
+    ahead["age"] += 1e-4
+    behind["age"] -= 1e-4
+    expected = (model.predict(ahead) - model.predict(behind)) / 2e-4
+    np.testing.assert_allclose(slopes[:, 0], expected, rtol=1e-5, atol=1e-8)
+
+
+def test_the_mean_of_a_category_is_the_share_of_its_levels(table):
+    columns = ColumnTransformer([("words", OneHotEncoder(), ["color"])], remainder="drop")
+    model = piped([columns], table["size"], X=table, activation="identity")
+    found = integrated_gradients(model, table)
+    np.testing.assert_allclose(found.baseline_answer, model.predict(table).mean(), rtol=1e-9)
+    expected = model.predict(table) - model.predict(table).mean()
+    np.testing.assert_allclose(found.values[:, 1], expected, atol=1e-12)
+
+
+def test_a_baseline_is_a_row_of_the_table(table):
+    columns = ColumnTransformer(
+        [("words", OneHotEncoder(), ["color", "city"])], remainder="drop", sparse_threshold=0
+    )
+    model = piped([columns], table["size"], X=table)
+    expected = integrated_gradients(model, table[:5], baseline=table[7:8])
+    given = integrated_gradients(model, table[:5], baseline=table.iloc[7])
+    np.testing.assert_array_equal(given.values, expected.values)
+    with pytest.raises(ValueError, match="'zero' is none for column 'color'"):
+        integrated_gradients(model, table[:5], baseline="zero")
+
+
+def test_searches_are_looked_through():
+    pipeline = Pipeline(
+        [("scale", StandardScaler()), ("model", MLPRegressor(max_iter=5, random_state=0))]
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        search = GridSearchCV(pipeline, {"model__alpha": [1e-4, 1.0]}, cv=2).fit(X, SIGNAL)
+    np.testing.assert_array_equal(
+        input_gradients(search, X), input_gradients(search.best_estimator_, X)
+    )
+
+
+# == importances ===================================================================================
+
+
+def test_importances_are_mean_absolute_attributions():
+    model = fitted(np.stack([SIGNAL, X[:, 0]], axis=1))
+    values = integrated_gradients(model, X[:20], "zero").values
+    found = feature_importances(model, X[:20], "zero")
+    np.testing.assert_allclose(found, np.abs(values).mean(axis=(0, 2)))
+    np.testing.assert_allclose(importances_on(X[:20], "zero")(model), found)
+
+
+def test_they_select_columns_of_a_pipeline():
+    network = MLPRegressor((20,), "tanh", solver="lbfgs", alpha=0.3, max_iter=2000, random_state=0)
+    model = make_pipeline(StandardScaler(), network)
+    units = X * [1, 100, 1, 1, 1]
+    chosen = SelectFromModel(model, max_features=1, importance_getter=importances_on(units))
+    chosen.fit(units, X[:, 1] ** 2 + 0.1 * X[:, 2])
+    assert chosen.get_support().tolist() == [False, True, False, False, False]
+
+
+# == what is refused ===============================================================================
+
+
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [
+        ("median", "target='median' is nothing that a regressor says: give None"),
+        (1.5, "target=1.5 is nothing that a regressor says"),
+        (True, "target=True is nothing"),
+        ("std", "target='std': Only the heads .* have a distribution"),
+        (0.9, "target=0.9: Only the heads .* have quantiles"),
+    ],
+)
+def test_what_a_regressor_does_not_say_is_refused(target, message):
+    with pytest.raises(ValueError, match=message):
+        input_gradients(fitted(), X, target)
+
+
+@pytest.mark.parametrize(
+    ("settings", "target", "message"),
+    [
+        ({}, 7, r"target=7 is none of the classes \[0, 1, 2\]"),
+        ({}, "mean", r"target='mean' is none of the classes"),
+        ({}, True, "target=True is none of the classes"),
+        ({}, ("odds", 1), r"target=\('odds', 1\) is nothing that a classifier says"),
+        ({"head": "ordinal"}, ("raw", 1), "are those of no class: give target"),
+        ({"head": "hinge"}, ("log_probability", 1), "have probabilities, got head=Hinge"),
+    ],
+)
+def test_what_a_classifier_does_not_say_is_refused(settings, target, message):
+    with pytest.raises(ValueError, match=message):
+        input_gradients(fitted(CLASSES, MLPClassifier, **settings), X, target)
+
+
+def test_quantiles_of_counts_and_levels_of_others_are_refused():
+    with pytest.raises(ValueError, match="is a whole number and has no slope"):
+        input_gradients(of_head("poisson"), X, 0.5)
+    with pytest.raises(ValueError, match="knows its own levels alone, got 0.2"):
+        input_gradients(fitted(head=Quantile([0.1, 0.9])), X, 0.2)
+
+
+@pytest.mark.parametrize("explain", [input_gradients, integrated_gradients])
+def test_what_is_no_network_is_refused(explain):
+    with pytest.raises(NotFittedError):
+        explain(MLPRegressor(), X)
+    with pytest.raises(ValueError, match=f"{explain.__name__} takes .* of type StandardScaler"):
+        explain(StandardScaler(), X)
+
+
+def test_a_step_that_is_not_linear_is_named():
+    with pytest.raises(ValueError, match="step 'polynomialfeatures', PolynomialFeatures.* model"):
+        input_gradients(piped([PolynomialFeatures(), StandardScaler()]), X)
+    with pytest.raises(ValueError, match="'minmaxscaler', .* clips: fit it with clip=False"):
+        input_gradients(piped([MinMaxScaler(clip=True)]), X)
+    with pytest.raises(ValueError, match="'functiontransformer', .*is not known to be linear"):
+        input_gradients(piped([FunctionTransformer(np.tanh)]), X)
+    codes = np.round(X)
+    encoder = OneHotEncoder(handle_unknown="ignore")
+    with pytest.raises(ValueError, match="'onehotencoder'.* encodes a mixture of 5 columns"):
+        input_gradients(piped([PCA(2), encoder], X=codes), codes)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"steps": 0}, "steps must be 'auto' or a whole number >= 1, got 0"),
+        ({"steps": "many"}, "got 'many'"),
+        ({"tolerance": 0}, "tolerance must be a number > 0, got 0"),
+        ({"baseline": "median"}, "baseline must be 'mean', 'zero'.*got 'median'"),
+        ({"baseline": np.zeros(3)}, r"rows of 5 numbers.*shape \(3,\)"),
+    ],
+)
+def test_parameters_that_mean_nothing_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        integrated_gradients(fitted(), X, **options)
+
+
+def test_what_is_not_finite_is_named():
+    model = fitted(head="student_t")
+    model.head_ = None
+    with pytest.raises(ValueError, match="no finite answer in row 0 of X"):
+        input_gradients(fitted(head=StudentT(df=1.5)), X, "std")
+    rows = X.copy()
+    rows[3, 2] = np.nan
+    with pytest.raises(ValueError, match="contains NaN"):
+        input_gradients(fitted(), rows)
