@@ -2,14 +2,14 @@
 
 from .explanations import (
     Attributions,
-    feature_importances,
-    importances_on,
     input_gradients,
     integrated_gradients,
 )
+from .importances import WithImportances, feature_importances, importances_on
 
 __all__ = [
     "Attributions",
+    "WithImportances",
     "feature_importances",
     "importances_on",
     "input_gradients",

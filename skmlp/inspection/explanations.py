@@ -7,7 +7,7 @@ not.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -25,7 +25,7 @@ from ..training.warn import warn
 from .asked import Asked, asked
 from .paths import Lines, mean_slopes
 from .pipelines import unwrapped
-from .steps import Inputs, Route, names_of, rows
+from .steps import Inputs, Route, names_of, number_of_rows, rows
 
 _NUMBERS_AT_ONCE = 1 << 22  # of rows, as a network sees them
 
@@ -120,9 +120,10 @@ class _Explained:
 
     def blocks(self, X: Any) -> Iterator[tuple[int, Inputs]]:
         """Read so many rows at a time that memory is bounded: where they start, and they."""
-        n, at_once = len(X) if not hasattr(X, "shape") else X.shape[0], self._rows_at_once
+        n, at_once = number_of_rows(X), self._rows_at_once
         for start in range(0, max(n, 1), at_once):
-            yield start, self.read(X if n <= at_once else rows(X, slice(start, start + at_once)))
+            some = np.arange(start, min(n, start + at_once))
+            yield start, self.read(X if n <= at_once else rows(X, some))
 
 
 def _check_finite(numbers: np.ndarray, what: str, first_row: int) -> None:
@@ -430,7 +431,7 @@ def _baseline(explained: _Explained, X: Any, baseline: Any) -> Inputs:
                 f"baseline='zero' is none for column {name!r}, which is encoded as a category: "
                 "give 'mean', or a row with a level of it."
             )
-        one = explained.read(rows(X, slice(0, 1)))
+        one = explained.read(rows(X, np.arange(1)))
         return Inputs(one.z - one.u @ explained.route.matrix.T, np.zeros_like(one.u))
     return explained.read(_as_rows(baseline, X, explained.n_columns))
 
@@ -498,90 +499,3 @@ def _warn_of(residual: np.ndarray, scale: np.ndarray, tolerance: float) -> None:
             "steps='auto', or activations without jumps.",
             UserWarning,
         )
-
-
-# == importances ===================================================================================
-
-
-def feature_importances(
-    estimator: Any, X: Any, baseline: Any = "mean", target: Any = None, **options: Any
-) -> np.ndarray:
-    r"""Say how much each column moves an answer, over all rows.
-
-    .. math:: I_j = \frac{1}{n} \sum_i |\phi_{ij}|
-
-    the mean absolute attribution of `integrated_gradients`, averaged over the outputs as well.
-
-    Parameters
-    ----------
-    estimator, X, baseline, target
-        As for `integrated_gradients`.
-    **options : dict
-        `steps` and `tolerance`, as there.
-
-    Returns
-    -------
-    ndarray of shape (n_features,)
-        A number for each column, zero or positive, in the unit of the answer.
-
-    Raises
-    ------
-    ValueError
-        As for `integrated_gradients`.
-
-    See Also
-    --------
-    importances_on : the same as an importance getter.
-    sklearn.inspection.permutation_importance : how much worse predictions are without a column.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from skmlp import MLPRegressor
-    >>> from skmlp.inspection import feature_importances
-    >>> X = np.array([[0.0, 1.0], [1.0, 0.0], [0.0, 0.0], [1.0, 1.0]])
-    >>> model = MLPRegressor((), solver="lbfgs", alpha=0, random_state=0)
-    >>> model = model.fit(X, 4 * X[:, 0] - 2 * X[:, 1])
-    >>> feature_importances(model, X).round(2)
-    array([2., 1.])
-    """
-    found = integrated_gradients(estimator, X, baseline, target, **options).values
-    return np.mean(np.abs(found), axis=(0, *range(2, found.ndim)))
-
-
-def importances_on(
-    X: Any, baseline: Any = "mean", target: Any = None, **options: Any
-) -> Callable[[Any], np.ndarray]:
-    """Make an importance getter of rows.
-
-    Parameters
-    ----------
-    X, baseline, target
-        As for `integrated_gradients`.
-    **options : dict
-        `steps` and `tolerance`, as there.
-
-    Returns
-    -------
-    callable
-        Of a fitted estimator: `feature_importances` on those rows. `SelectFromModel` takes it as
-        `importance_getter`.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from sklearn.feature_selection import SelectFromModel
-    >>> from skmlp import MLPRegressor
-    >>> from skmlp.inspection import importances_on
-    >>> X = np.random.default_rng(0).normal(size=(200, 4))
-    >>> y = X[:, 1] * X[:, 3]
-    >>> network = MLPRegressor((20,), "tanh", solver="lbfgs", alpha=1, max_iter=500, random_state=0)
-    >>> model = SelectFromModel(network, importance_getter=importances_on(X)).fit(X, y)
-    >>> model.get_support()
-    array([False,  True, False,  True])
-    """
-
-    def getter(estimator: Any) -> np.ndarray:
-        return feature_importances(estimator, X, baseline, target, **options)
-
-    return getter

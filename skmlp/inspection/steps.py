@@ -234,11 +234,23 @@ def columns(X: Any, places: np.ndarray) -> Any:
     return (X if hasattr(X, "shape") else np.asarray(X, object))[:, places]
 
 
-def rows(X: Any, which: slice) -> Any:
-    """Return some rows of a table or a matrix, as what it is."""
+def number_of_rows(X: Any) -> int:
+    """Return the number of rows of a table, a matrix or a list."""
+    return int(X.shape[0]) if hasattr(X, "shape") else len(X)
+
+
+def number_of_columns(X: Any) -> int:
+    """Return the number of columns of a table, a matrix or a list of rows."""
+    return int(X.shape[1]) if hasattr(X, "shape") else len(X[0])
+
+
+def rows(X: Any, which: np.ndarray) -> Any:
+    """Return rows of a table, a matrix or a list by their numbers, as what it is."""
     if hasattr(X, "iloc"):
         return X.iloc[which]
-    return X.slice(which.start, which.stop - which.start) if hasattr(X, "itercolumns") else X[which]
+    if is_table(X):
+        return X[which.tolist()] if hasattr(X, "iter_columns") else X.take(which.tolist())
+    return X[which] if hasattr(X, "shape") else [X[i] for i in which]
 
 
 def names_of(X: Any, estimator: Any, n_columns: int) -> np.ndarray:
