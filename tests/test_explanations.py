@@ -284,7 +284,7 @@ def test_sparse_rows_and_data_frames_are_the_same():
 def test_many_rows_go_in_blocks(monkeypatch):
     model = fitted()
     expected, attributed = input_gradients(model, X), integrated_gradients(model, X)
-    monkeypatch.setattr("skmlp.inspection.explanations._NUMBERS_AT_ONCE", 350)
+    monkeypatch.setattr("skmlp.inspection.explained._NUMBERS_AT_ONCE", 350)
     monkeypatch.setattr("skmlp.inspection.paths._NUMBERS_AT_ONCE", 350)
     np.testing.assert_allclose(input_gradients(model, X), expected, rtol=1e-12)
     np.testing.assert_allclose(integrated_gradients(model, X).values, attributed.values, atol=1e-12)

@@ -7,123 +7,36 @@ not.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
-from ..engine import BATCH, Expression, Plan, Program, gradient, variable
 from ..engine.words import shown
-from ..estimators.containers import is_table
-from ..estimators.prediction import Fitted, FittedNetwork
+from ..estimators.prediction import FittedNetwork
 from ..estimators.scoring import NotFiniteError
 from ..heads.domains import is_count, is_number
-from ..network.network import Network
+from ..tabular.estimators import TabularMLP
 from ..training.warn import warn
-from .asked import Asked, asked
+from .explained import Explained, Inputs
+from .networks import ExplainedNetwork
 from .paths import Lines, mean_slopes
 from .pipelines import unwrapped
-from .steps import Inputs, Route, names_of, number_of_rows, rows
-
-_NUMBERS_AT_ONCE = 1 << 22  # of rows, as a network sees them
+from .tables import ExplainedTable
 
 
-# == a network, differentiated =====================================================================
-
-
-class Differentiated:
-    """A fitted network in float64, whatever its own precision, with the slopes of what it says.
-
-    Parameters
-    ----------
-    fitted : Fitted
-        The network.
-    target : object
-        What is asked of it, as `input_gradients` takes it.
-    """
-
-    def __init__(self, fitted: Fitted, target: Any) -> None:
-        self.asked: Asked = asked(target, fitted.answering)
-        network = fitted.network
-        traced = _kept if network.is_ours else _traced
-        self._x, self._received, variables, plans = traced(network)
-        parts = [array for part in fitted.parts for array in part.values()]
-        read = [np.ascontiguousarray(array, np.float64) for array in parts]
-        values = dict(zip(variables, read, strict=True))
-        self._raw, self._slopes = (Program(plan, values) for plan in plans)
-        self._by_raw = self.asked.slopes()
-        self.n_inputs = network.layer_units[0]
-
-    def columns(self, z: np.ndarray) -> np.ndarray:
-        """Return which numbers are asked for of each row, (n, how many)."""
-        return self.asked.columns(self._raw.run({self._x: z})[0])
-
-    def values(self, z: np.ndarray, column: np.ndarray) -> np.ndarray:
-        """Return one of the numbers of each row, (n,)."""
-        return self.asked.values(self._raw.run({self._x: z})[0], column)
-
-    def __call__(self, z: np.ndarray, column: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return one of the numbers of each row, (n,), and its slopes, (n, inputs)."""
-        raw = self._raw.run({self._x: z})[0]
-        given = {self._x: z, self._received: self._by_raw(raw, column)}
-        slopes = self._slopes.run({x: given[x] for x in self._slopes.inputs}, slice(0, len(z)))[0]
-        if len(slopes) != len(z):  # of a network that is linear they are alike for all rows
-            slopes = np.broadcast_to(slopes, z.shape)
-        return self.asked.values(raw, column), slopes
-
-
-def _traced(network: Network) -> tuple[Expression, Expression, list[Expression], list[Plan]]:
-    """Trace raw outputs and their slopes: inputs, what is received, parameters, and both plans."""
-    variables = network.variables()
-    x = variable("x", (BATCH, network.layer_units[0]))
-    raw = network.layers(x, variables)[-1]
-    received = variable("received", raw.shape)
-    plans = [Plan([raw]), Plan(gradient(raw, [x], received))]
-    return x, received, [part for parts in variables for part in parts.values()], plans
-
-
-_kept = lru_cache(16)(_traced)
-
-
-# == an estimator, with what stands before it ======================================================
-
-
-class _Explained:
-    """An estimator, its steps looked through, and what is asked of it."""
-
-    def __init__(self, estimator: Any, target: Any, name: str) -> None:
-        self.estimator = estimator
-        steps, last = unwrapped(estimator)
-        if not isinstance(last, FittedNetwork):
-            raise ValueError(
-                f"{name} takes a fitted MLPClassifier or MLPRegressor, or a Pipeline or search "
-                f"that ends in one, got one of type {type(last).__name__}."
-            )
-        fitted = Fitted(last)
-        self.function = Differentiated(fitted, target)
-        first = steps[0][1] if steps else last
-        self.n_columns = int(first.n_features_in_)
-        self.route = Route(steps, self.n_columns)
-        self._checked = fitted.checked
-        widest = max(self.n_columns, len(self.route.owner), self.function.n_inputs)
-        self._rows_at_once = max(1, _NUMBERS_AT_ONCE // widest)
-
-    def names(self, X: Any) -> np.ndarray:
-        """Return the names of the columns of X."""
-        return names_of(X, self.estimator, self.n_columns)
-
-    def read(self, X: Any) -> Inputs:
-        """Read rows."""
-        return self.route.read(X, self._checked)
-
-    def blocks(self, X: Any) -> Iterator[tuple[int, Inputs]]:
-        """Read so many rows at a time that memory is bounded: where they start, and they."""
-        n, at_once = number_of_rows(X), self._rows_at_once
-        for start in range(0, max(n, 1), at_once):
-            some = np.arange(start, min(n, start + at_once))
-            yield start, self.read(X if n <= at_once else rows(X, some))
+def explained(estimator: Any, target: Any, name: str) -> Explained:
+    """Look an estimator through; errors call what takes it by that name."""
+    steps, last = unwrapped(estimator)
+    if isinstance(last, FittedNetwork):
+        return ExplainedNetwork(estimator, steps, last, target)
+    if isinstance(last, TabularMLP):
+        return ExplainedTable(steps, last, target, name)
+    raise ValueError(
+        f"{name} takes a fitted MLPClassifier or MLPRegressor, or a Pipeline or search that ends "
+        "in one, or a TabularMLPClassifier or TabularMLPRegressor, got one of type "
+        f"{type(last).__name__}."
+    )
 
 
 def _check_finite(numbers: np.ndarray, what: str, first_row: int) -> None:
@@ -239,23 +152,21 @@ def input_gradients(estimator: Any, X: Any, target: Any = None) -> np.ndarray:
     >>> found.x.round(1)
     array([ 1. , -0.5])
     """
-    explained = _Explained(estimator, target, "input_gradients")
-    found = [_gradients(explained, inputs.z, start) for start, inputs in explained.blocks(X)]
+    looked_at = explained(estimator, target, "input_gradients")
+    found = [_gradients(looked_at, inputs, start) for start, inputs in looked_at.blocks(X)]
     return found[0] if len(found) == 1 else np.concatenate(found)
 
 
-def _gradients(explained: _Explained, z: np.ndarray, start: int) -> np.ndarray:
+def _gradients(looked_at: Explained, inputs: Inputs, start: int) -> np.ndarray:
     """Return the gradients at some rows, in the user's columns."""
-    function, route, n_columns = explained.function, explained.route, explained.n_columns
-    columns, shape = function.columns(z), function.asked.shape
-    found = np.empty((len(z), n_columns, columns.shape[1]))
+    columns = looked_at.columns(inputs.z)
+    found = np.empty((len(inputs.z), looked_at.n_columns, columns.shape[1]))
     for j, column in enumerate(columns.T):
-        values, slopes = function(z, column)
+        values, slopes = looked_at.function(inputs.z, column)
         _check_finite(values, "answer", start)
         _check_finite(slopes, "slopes", start)
-        found[:, :, j] = (slopes @ route.matrix)[:, :n_columns]
-    found[:, route.are_categories] = np.nan
-    return found.reshape(len(z), n_columns, *shape)
+        found[:, :, j] = looked_at.slopes_of_columns(slopes, inputs)
+    return found.reshape(len(found), looked_at.n_columns, *looked_at.asked.shape)
 
 
 # == attributions ==================================================================================
@@ -387,21 +298,21 @@ def integrated_gradients(
     True
     """
     _check_rule(steps, tolerance)
-    explained = _Explained(estimator, target, "integrated_gradients")
-    start = _baseline(explained, X, baseline)
+    looked_at = explained(estimator, target, "integrated_gradients")
+    start = _baseline(looked_at, X, baseline)
     nodes = None if isinstance(steps, str) else int(steps)
     found = [
-        _attributions(explained, inputs, start, nodes, tolerance)
-        for _, inputs in explained.blocks(X)
+        _attributions(looked_at, inputs, start, nodes, tolerance)
+        for _, inputs in looked_at.blocks(X)
     ]
     values, answer, baseline_answer = (np.concatenate(some) for some in zip(*found, strict=True))
     change = answer - baseline_answer
     residual = np.sum(values, axis=1) - change
     _warn_of(residual, np.maximum(np.abs(change), 1e-3 * np.sum(np.abs(values), axis=1)), tolerance)
-    shape = explained.function.asked.shape
+    shape = looked_at.asked.shape
     return Attributions(
         values=values.reshape(*values.shape[:2], *shape),
-        feature_names=explained.names(X),
+        feature_names=looked_at.names(X),
         answer=answer.reshape(-1, *shape),
         baseline_answer=baseline_answer.reshape(-1, *shape),
         residual=residual.reshape(-1, *shape),
@@ -415,72 +326,40 @@ def _check_rule(steps: Any, tolerance: Any) -> None:
         raise ValueError(f"tolerance must be a number > 0, got {shown(tolerance)}.")
 
 
-def _baseline(explained: _Explained, X: Any, baseline: Any) -> Inputs:
+def _baseline(looked_at: Explained, X: Any, baseline: Any) -> Inputs:
     """Return the rows that paths start from."""
-    if isinstance(baseline, str):
-        if baseline not in ("mean", "zero"):
-            raise ValueError(
-                "baseline must be 'mean', 'zero', a row or rows of as many columns as X, got "
-                f"{shown(baseline)}."
-            )
-        if baseline == "mean":
-            return _mean(explained, X)
-        if explained.route.are_categories.any():
-            name = explained.names(X)[np.argmax(explained.route.are_categories)]
-            raise ValueError(
-                f"baseline='zero' is none for column {name!r}, which is encoded as a category: "
-                "give 'mean', or a row with a level of it."
-            )
-        one = explained.read(rows(X, np.arange(1)))
-        return Inputs(one.z - one.u @ explained.route.matrix.T, np.zeros_like(one.u))
-    return explained.read(_as_rows(baseline, X, explained.n_columns))
-
-
-def _mean(explained: _Explained, X: Any) -> Inputs:
-    """Return the mean row, which as atoms and as inputs is the same: one is linear in the other."""
-    n, sums = 0, None
-    for _, inputs in explained.blocks(X):
-        n += len(inputs.z)
-        part = [np.sum(array, axis=0, keepdims=True) for array in inputs]
-        sums = part if sums is None else [a + b for a, b in zip(sums, part, strict=True)]
-    assert sums is not None
-    return Inputs(*(total / n for total in sums))
-
-
-def _as_rows(baseline: Any, X: Any, n_columns: int) -> Any:
-    """Return the rows of a baseline, in a table if X is one."""
-    if is_table(baseline):
-        return baseline
-    given = np.asarray(baseline)
-    given = given[None] if given.ndim == 1 else given
-    if given.ndim != 2 or given.shape[1] != n_columns or not len(given):
+    if not isinstance(baseline, str):
+        return looked_at.read(looked_at.as_rows(baseline, X))
+    if baseline not in ("mean", "zero"):
         raise ValueError(
-            f"baseline must be 'mean', 'zero', a row or rows of {n_columns} numbers, as X has "
-            f"columns, got an array of shape {np.shape(baseline)}."
+            "baseline must be 'mean', 'zero', a row or rows of as many columns as X, got "
+            f"{shown(baseline)}."
         )
-    if not is_table(X):
-        return given
-    if not hasattr(X, "iloc"):
-        raise ValueError("baseline must be a table, as X is: give X[:1], say, with other values.")
-    return type(X)(given, columns=X.columns).astype(X.dtypes)
+    if baseline == "mean":
+        return looked_at.mean(X)
+    name = looked_at.without_zero(X)
+    if name is not None:
+        raise ValueError(
+            f"baseline='zero' is none for column {name!r}, which is no number: give 'mean', or a "
+            "row with a value of it."
+        )
+    return looked_at.zero(X)
 
 
 def _attributions(
-    explained: _Explained, inputs: Inputs, start: Inputs, steps: int | None, tolerance: float
+    looked_at: Explained, inputs: Inputs, start: Inputs, steps: int | None, tolerance: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return attributions (n, n_columns, J), answers (n, J) and those of the baseline (n, J)."""
-    function, route = explained.function, explained.route
-    columns, n = function.columns(inputs.z), len(inputs.z)
-    values = np.zeros((n, explained.n_columns, columns.shape[1]))
+    columns, n = looked_at.columns(inputs.z), len(inputs.z)
+    values = np.zeros((n, looked_at.n_columns, columns.shape[1]))
     answer, compared = np.empty(columns.shape), np.zeros(columns.shape)
     for j, column in enumerate(columns.T):
-        answer[:, j] = function.values(inputs.z, column)
+        answer[:, j] = looked_at.values(inputs.z, column)
         for z, u in zip(start.z, start.u, strict=True):
             lines = Lines(np.broadcast_to(z, inputs.z.shape), inputs.z - z, column)
-            slopes = mean_slopes(function, lines, steps, tolerance)
-            of_atoms = (inputs.u - u) * (slopes @ route.matrix)
-            values[:, :, j] += route.gathered(of_atoms) / len(start.z)
-            compared[:, j] += function.values(lines.starts, column) / len(start.z)
+            slopes = mean_slopes(looked_at.function, looked_at.values, lines, steps, tolerance)
+            values[:, :, j] += looked_at.added(slopes, inputs, Inputs(z, u)) / len(start.z)
+            compared[:, j] += looked_at.values(lines.starts, column) / len(start.z)
     return values, answer, compared
 
 

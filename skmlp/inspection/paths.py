@@ -16,6 +16,7 @@ import numpy as np
 
 # Of points (n, inputs) and which number is meant of each, (n,): values (n,), slopes (n, inputs).
 Function = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
+Values = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 # The rule of Gauss and Kronrod with 15 nodes on [-1, 1], and that of Gauss with 7 of them: Piessens
 # et al., QUADPACK (1983).
@@ -68,14 +69,14 @@ class _Parts(NamedTuple):
 
 
 def mean_slopes(
-    function: Function, lines: Lines, steps: int | None, tolerance: float
+    function: Function, values: Values, lines: Lines, steps: int | None, tolerance: float
 ) -> np.ndarray:
     """Integrate slopes along lines.
 
     Parameters
     ----------
-    function : callable
-        Values and slopes at points.
+    function, values : callable
+        Values and slopes at points; and values alone.
     lines : Lines
         The lines.
     steps : int or None
@@ -93,7 +94,7 @@ def mean_slopes(
         return _by_one_rule(function, lines, steps)
     n = len(lines.starts)
     total, counts = np.zeros(lines.starts.shape), np.ones(n, int)
-    first, last = _values(function, lines, np.zeros(n)), _values(function, lines, np.ones(n))
+    first, last = (values(lines.starts + t * lines.moves, lines.columns) for t in (0.0, 1.0))
     parts = _Parts(np.arange(n), np.zeros(n), np.ones(n), first, last)
     rounding = 1e-14 * np.maximum(np.abs(first), np.abs(last))
     allowed: np.ndarray | None = None
@@ -110,7 +111,7 @@ def mean_slopes(
         np.add.at(total, parts.line[is_done], found[is_done])
         if is_done.all():
             return total
-        parts = _cut(function, lines, parts.at(~is_done), cuts[~is_done])
+        parts = _cut(values, lines, parts.at(~is_done), cuts[~is_done])
         np.add.at(counts, parts.line[: len(parts.line) // 2], 1)
     found = _looked_at(function, lines, parts)[0]
     np.add.at(total, parts.line, found)
@@ -125,14 +126,10 @@ def _by_one_rule(function: Function, lines: Lines, steps: int) -> np.ndarray:
     return total
 
 
-def _values(function: Function, lines: Lines, t: np.ndarray) -> np.ndarray:
-    return function(lines.starts + t[:, None] * lines.moves, lines.columns)[0]
-
-
-def _cut(function: Function, lines: Lines, parts: _Parts, cuts: np.ndarray) -> _Parts:
+def _cut(values: Values, lines: Lines, parts: _Parts, cuts: np.ndarray) -> _Parts:
     """Cut every part in two."""
-    of_parts = Lines(*(array[parts.line] for array in lines))
-    middle = _values(function, of_parts, cuts)
+    starts, moves, columns = (array[parts.line] for array in lines)
+    middle = values(starts + cuts[:, None] * moves, columns)
     before = parts._replace(right=cuts, f_right=middle)
     after = parts._replace(left=cuts, f_left=middle)
     return _Parts(*(np.concatenate(two) for two in zip(before, after, strict=True)))

@@ -12,7 +12,7 @@ for the column that owns it.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from scipy import sparse
@@ -30,24 +30,10 @@ from sklearn.preprocessing import (
 )
 
 from ..engine.words import shown
-from ..estimators.containers import columns_of, is_table, read_matrix
+from ..estimators.containers import read_matrix
+from .explained import Inputs, columns
 
 Pick = Callable[[Any], Any]  # what a step is given, of the user's table
-
-
-class Inputs(NamedTuple):
-    """Rows, as a network and as the user sees them.
-
-    Attributes
-    ----------
-    z : ndarray of shape (n, inputs)
-        What the network is given.
-    u : ndarray of shape (n, atoms)
-        The atoms that it is made of.
-    """
-
-    z: np.ndarray
-    u: np.ndarray
 
 
 class Route:
@@ -223,43 +209,6 @@ def _places(which: Any, step: Any) -> np.ndarray:
 
 def _ends(which: slice) -> tuple[Any, Any]:
     return which.start, which.stop
-
-
-def columns(X: Any, places: np.ndarray) -> Any:
-    """Return some columns of a table or a matrix, as what it is."""
-    if hasattr(X, "iloc"):
-        return X.iloc[:, places]
-    if is_table(X):
-        return X[:, places.tolist()] if hasattr(X, "iter_columns") else X.select(places.tolist())
-    return (X if hasattr(X, "shape") else np.asarray(X, object))[:, places]
-
-
-def number_of_rows(X: Any) -> int:
-    """Return the number of rows of a table, a matrix or a list."""
-    return int(X.shape[0]) if hasattr(X, "shape") else len(X)
-
-
-def number_of_columns(X: Any) -> int:
-    """Return the number of columns of a table, a matrix or a list of rows."""
-    return int(X.shape[1]) if hasattr(X, "shape") else len(X[0])
-
-
-def rows(X: Any, which: np.ndarray) -> Any:
-    """Return rows of a table, a matrix or a list by their numbers, as what it is."""
-    if hasattr(X, "iloc"):
-        return X.iloc[which]
-    if is_table(X):
-        return X[which.tolist()] if hasattr(X, "iter_columns") else X.take(which.tolist())
-    return X[which] if hasattr(X, "shape") else [X[i] for i in which]
-
-
-def names_of(X: Any, estimator: Any, n_columns: int) -> np.ndarray:
-    """Return the names of the columns: those of X, or those seen in fit, or x0, x1, ..."""
-    if is_table(X):
-        return np.array([name for name, _ in columns_of(X)], object)
-    return np.asarray(
-        getattr(estimator, "feature_names_in_", [f"x{i}" for i in range(n_columns)]), object
-    )
 
 
 def _dense(matrix: Any) -> np.ndarray:
