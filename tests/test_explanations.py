@@ -1,6 +1,7 @@
 """Explanations, against differences, coefficients and integrals that are computed otherwise."""
 
 import warnings
+from functools import cache
 
 import numpy as np
 import pytest
@@ -41,7 +42,8 @@ from skmlp.inspection import (
     integrated_gradients,
 )
 from skmlp.inspection.asked import derivative
-from skmlp.inspection.paths import GAUSS, KRONROD, NODES
+from skmlp.inspection.paths import RULE_OF_7, RULE_OF_13, Lines, mean_slopes
+from skmlp.tabular import TabularMLPClassifier, TabularMLPRegressor
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(150, 5))
@@ -315,14 +317,41 @@ def test_attributions_are_integrals_of_slopes(name, hidden):
 
 
 @pytest.mark.parametrize(("name", "places"), [("relu", [0]), ("elu", [0]), ("hard_tanh", [-1, 1])])
-def test_attributions_are_integrals_of_slopes_with_kinks(name, places):
-    model = fitted(activation=name)
-    found = integrated_gradients(model, X[:3], baseline=X[7])
-    for row, values in zip(X[:3], found.values, strict=True):
+@pytest.mark.parametrize("units", [8, 40])
+def test_attributions_are_integrals_of_slopes_with_kinks(name, places, units):
+    model = fitted(activation=name, hidden_layer_sizes=(units,))
+    found = integrated_gradients(model, X[:4], baseline=X[7])
+    for row, values in zip(X[:4], found.values, strict=True):
         before, after = (x @ model.coefs_[0] + model.intercepts_[0] for x in (X[7], row))
         kinks = np.concatenate([(place - before) / (after - before) for place in places])
-        kinks = kinks[(kinks > 0) & (kinks < 1)]
-        np.testing.assert_allclose(values, plainly(model, row, X[7], kinks), atol=1e-5)
+        kinks = np.sort(kinks[(kinks > 0) & (kinks < 1)])
+        np.testing.assert_allclose(values, plainly(model, row, X[7], kinks), atol=1e-6)
+
+
+@pytest.mark.parametrize("apart", [0.0, 1e-9, 1e-6, 1e-4, 3e-3, 0.02])
+@pytest.mark.parametrize("place", [1e-5, 0.1234, 0.387, 0.9999])
+@pytest.mark.parametrize("jumps", [(-0.13, 1.8), (1.0, -1.0), (1.0, 1e-3)])
+def test_kinks_that_are_close_are_found(apart, place, jumps):
+    """Two units turn on one after the other; what each column has of it is known."""
+    kinks = np.array([place, place + apart])
+    weights = np.array([[1.0, -2.0], [3.0, 0.5]])  # of the columns, for both units
+
+    def slopes(z):
+        t = z @ [0.5, 0.5]
+        is_on = t[:, None] > kinks
+        return (is_on * jumps / weights.sum(axis=0)) @ weights.T
+
+    def values(z, _):
+        t = z @ [0.5, 0.5]
+        return np.maximum(t[:, None] - kinks, 0) @ jumps
+
+    def function(z, column):
+        return values(z, column), slopes(z)
+
+    lines = Lines(np.zeros((1, 2)), np.ones((1, 2)), np.zeros(1, int))
+    found = mean_slopes(function, values, lines, None, 1e-6)
+    expected = ((1 - np.minimum(kinks, 1)) * jumps / weights.sum(axis=0)) @ weights.T
+    np.testing.assert_allclose(found[0], expected, atol=1e-6)
 
 
 def test_attributions_of_two_layers_with_kinks_are_fine_sums():
@@ -407,12 +436,12 @@ def test_an_answer_with_jumps_does_not_add_up_and_says_so():
     assert np.abs(found.residual).max() > 1e-3
 
 
-def test_the_rules_are_exact_for_polynomials():
-    for degree in range(23):
-        assert abs(KRONROD @ NODES**degree - 1 / (degree + 1)) < 1e-15
-    for degree in range(14):
-        assert abs(GAUSS @ NODES**degree - 1 / (degree + 1)) < 1e-15
-    assert abs(GAUSS @ NODES**14 - 1 / 15) > 1e-12
+@pytest.mark.parametrize(("rule", "fine", "coarse"), [(RULE_OF_13, 17, 9), (RULE_OF_7, 9, 5)])
+def test_the_rules_are_exact_for_polynomials(rule, fine, coarse):
+    for weights, exact in [(rule.fine, fine), (rule.coarse, coarse)]:
+        for degree in range(exact + 1):
+            assert abs(weights @ rule.nodes**degree - 1 / (degree + 1)) < 1e-13
+        assert abs(weights @ rule.nodes ** (exact + 7) - 1 / (exact + 8)) > 1e-10
 
 
 # == through pipelines =============================================================================
@@ -559,6 +588,160 @@ def test_searches_are_looked_through():
     )
 
 
+# == tables ========================================================================================
+
+
+COLUMNS = ["number", "size", "two", "three", "many", "missing", "span", "date"]
+
+
+def mixed(n=120):
+    """Rows of every kind of column: numbers, missing ones, categories of few and many levels."""
+    pd = pytest.importorskip("pandas")
+    rng = np.random.default_rng(2)
+    X = pd.DataFrame(
+        {
+            "number": rng.normal(size=n),
+            "size": np.exp(rng.normal(size=n)),
+            "two": rng.choice(["x", "y"], n),
+            "three": rng.choice(list("klm"), n),
+            "many": rng.choice([f"level {i}" for i in range(9)], n),
+            "missing": np.where(rng.uniform(size=n) < 0.2, np.nan, rng.normal(size=n)),
+            "span": pd.to_timedelta(rng.uniform(0, 5, n), unit="D"),
+            "date": pd.Timestamp("2020-01-01") + pd.to_timedelta(rng.uniform(0, 500, n), unit="D"),
+        }
+    )
+    y = X["number"] + np.log(X["size"]) * (X["two"] == "x") + X["missing"].fillna(0.5)
+    return X, (y + (X["three"] == "k") + (X["many"] < "level 2")).to_numpy()
+
+
+OF_TABLES = {
+    "numbers": (TabularMLPRegressor, {}, lambda y: y),
+    "positive": (TabularMLPRegressor, {}, np.exp),
+    "two outputs": (TabularMLPRegressor, {}, lambda y: np.stack([y, -(y**2)], axis=1)),
+    "distribution": (TabularMLPRegressor, {"head": "gaussian"}, lambda y: y),
+    "two classes": (TabularMLPClassifier, {}, lambda y: y > 0),
+    "classes": (TabularMLPClassifier, {}, lambda y: np.digitize(y, [0, 1])),
+    "ordered": (TabularMLPClassifier, {"head": "ordinal"}, lambda y: np.digitize(y, [0, 1])),
+    "scores": (TabularMLPClassifier, {"head": "hinge"}, lambda y: np.digitize(y, [0, 1])),
+    "labels": (TabularMLPClassifier, {}, lambda y: np.stack([y > 0, y > 1], axis=1).astype(int)),
+}
+
+
+@cache
+def of_table(name):
+    kind, settings, target = OF_TABLES[name]
+    X, y = mixed()
+    small = {"hidden_layer_sizes": (12, 8), "max_onehot": 4, "n_bins": 6, "n_folds": 2}
+    settings = {"max_epochs": 12, "batch_size": 10, "random_state": 0} | small | settings
+    model = kind(n_neighbors=None, dates="parts", **settings).fit(X, target(y))
+    assert np.ptp(model._raw(X)[1][:, 0]) > 1  # it has learned something
+    return model, X
+
+
+def answer_of(name, model, X, classes=None):
+    if OF_TABLES[name][0] is TabularMLPRegressor:
+        return model.predict(X)
+    found = _proba(model, X)
+    if name == "labels":
+        return found
+    places = [list(model.classes_).index(label) for label in classes]
+    return found[np.arange(len(X)), places]
+
+
+@pytest.mark.parametrize("name", OF_TABLES)
+def test_tables_are_explained(name):
+    model, X = of_table(name)
+    rows, start = X[:4], X[7:8]
+    classes = model.predict(rows)
+    found = integrated_gradients(model, rows, baseline=start, tolerance=1e-5)
+    answer = answer_of(name, model, rows, classes)
+    before = answer_of(name, model, start.iloc[[0] * 4], classes)
+    np.testing.assert_allclose(found.answer, answer, rtol=1e-4, atol=1e-5)
+    scale = np.abs(found.values).sum(axis=1)
+    assert np.all(np.abs(found.values.sum(axis=1) - (answer - before)) < 1e-4 * scale + 1e-5)
+    assert found.feature_names.tolist() == list(X.columns)
+
+
+@pytest.mark.parametrize("column", COLUMNS)
+@pytest.mark.parametrize("name", ["numbers", "classes"])
+def test_what_one_column_changes_is_its_own(name, column):
+    model, X = of_table(name)
+    rows, start = X[2:8], X[2:8].copy()
+    start[column] = X[column].to_numpy()[8:14]
+    if column == "missing":
+        assert start[column].isna().any() != rows[column].isna().all()
+    classes = model.predict(rows)
+    for i in range(len(rows)):
+        one = slice(i, i + 1)
+        found = integrated_gradients(model, rows[one], baseline=start[one], tolerance=1e-5)
+        others = list(X.columns).index(column)
+        change = answer_of(name, model, rows[one], classes[one])
+        change = change - answer_of(name, model, start[one], classes[one])
+        assert np.all(np.delete(found.values, others, axis=1) == 0)
+        np.testing.assert_allclose(found.values[:, others], change, atol=2e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["numbers", "positive", "distribution", "two classes"])
+def test_slopes_of_tables_are_those_of_answers(name):
+    model, X = of_table(name)
+    classes = model.predict(X)
+    found = input_gradients(model, X)
+    assert np.isnan(found[:, [2, 3, 4, 7]]).all()
+    np.testing.assert_array_equal(np.isnan(found[:, 5]), X["missing"].isna())
+    for j, column in [(0, "number"), (1, "size"), (5, "missing"), (6, "span")]:
+        step = 2e-3
+        ahead, behind = X.copy(), X.copy()
+        by = np.timedelta64(round(step * 86400e6), "us") if column == "span" else step
+        ahead[column], behind[column] = X[column] + by, X[column] - by
+        expected = answer_of(name, model, ahead, classes) - answer_of(name, model, behind, classes)
+        expected = expected / (2 * step)
+        is_near = np.isclose(found[:, j], expected, rtol=0.01, atol=1e-3 * np.ptp(expected))
+        assert np.mean(is_near[X[column].notna()]) > 0.9  # some steps lead over a kink
+
+
+def test_slopes_of_tables_have_an_axis_for_outputs():
+    model, X = of_table("two outputs")
+    assert input_gradients(model, X[:3]).shape == (3, 8, 2)
+    model, X = of_table("labels")
+    found = input_gradients(model, X[:3])
+    np.testing.assert_allclose(found[..., 1], input_gradients(model, X[:3], 1), rtol=1e-9)
+
+
+def test_a_table_of_numbers_has_a_zero_and_a_mean():
+    model = TabularMLPRegressor(
+        n_neighbors=None, hidden_layer_sizes=(8,), max_epochs=9, batch_size=10, random_state=0
+    ).fit(X, SIGNAL)
+    assert np.ptp(model.predict(X)) > 1
+    found = integrated_gradients(model, X[:3], "zero")
+    np.testing.assert_allclose(found.baseline_answer, model.predict(np.zeros((3, 5))), rtol=1e-4)
+    found = integrated_gradients(model, X[:3])
+    expected = model.predict(X[:3].mean(axis=0, keepdims=True).repeat(3, axis=0))
+    np.testing.assert_allclose(found.baseline_answer, expected, rtol=1e-4)
+    assert feature_importances(model, X[:3]).shape == (5,)
+    assert found.feature_names.tolist() == ["x0", "x1", "x2", "x3", "x4"]
+    model, table = of_table("numbers")
+    with pytest.raises(ValueError, match="'zero' is none for column 'two', which is no number"):
+        integrated_gradients(model, table[:3], "zero")
+
+
+def test_the_mean_row_of_a_table_is_between_its_levels():
+    model, X = of_table("numbers")
+    found = integrated_gradients(model, X[:5], tolerance=1e-4)
+    scale = np.abs(found.values).sum(axis=1)
+    change = found.answer - found.baseline_answer
+    assert np.all(np.abs(found.values.sum(axis=1) - change) < 2e-4 * scale)
+
+
+def test_members_with_neighbors_are_refused():
+    model = TabularMLPRegressor(max_epochs=1, hidden_layer_sizes=(4,), random_state=0)
+    model.fit(X, SIGNAL)
+    with pytest.raises(ValueError, match="which change by jumps: fit with n_neighbors=None"):
+        input_gradients(model, X)
+    piped = make_pipeline(StandardScaler(), model)
+    with pytest.raises(ValueError, match="but step 'standardscaler' is before it"):
+        integrated_gradients(piped, X)
+
+
 # == importances ===================================================================================
 
 
@@ -588,7 +771,7 @@ def test_they_eliminate_columns(scaler):
     kept = chosen.estimator_
     some = X[np.linspace(0, 149, 50).astype(int)][:, [1, 3]]
     expected = feature_importances(kept.estimator_, some)
-    np.testing.assert_array_equal(kept.feature_importances_, expected)
+    np.testing.assert_allclose(kept.feature_importances_, expected, rtol=1e-12)
     assert chosen.score(X, X[:, 1] ** 2 + X[:, 3]) > 0.9
 
 

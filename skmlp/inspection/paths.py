@@ -9,6 +9,7 @@ so how far the two sides are apart, on any part of a line, says how good the int
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -18,25 +19,53 @@ import numpy as np
 Function = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
 Values = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
-# The rule of Gauss and Kronrod with 15 nodes on [-1, 1], and that of Gauss with 7 of them: Piessens
-# et al., QUADPACK (1983).
-_HALF_NODES = (
-    *(0.9914553711208126, 0.9491079123427585, 0.8648644233597691, 0.7415311855993945),
-    *(0.5860872354676911, 0.4058451513773972, 0.20778495500789847),
-)
-_HALF_KRONROD = (
-    *(0.02293532201052922, 0.06309209262997856, 0.10479001032225019, 0.14065325971552592),
-    *(0.1690047266392679, 0.19035057806478542, 0.20443294007529889),
-)
-_HALF_GAUSS = (0.0, 0.1294849661688697, 0.0, 0.27970539148927664, 0.0, 0.3818300505051189, 0.0)
-NODES = 0.5 + 0.5 * np.array([*(-x for x in _HALF_NODES), 0.0, *_HALF_NODES[::-1]])
-KRONROD = 0.5 * np.array([*_HALF_KRONROD, 0.20948214108472782, *_HALF_KRONROD[::-1]])
-GAUSS = 0.5 * np.array([*_HALF_GAUSS, 0.4179591836734694, *_HALF_GAUSS[::-1]])
 
+class Rule(NamedTuple):
+    """Two rules on [0, 1], the coarse one on some of the nodes of the fine one, ends included."""
+
+    nodes: np.ndarray
+    fine: np.ndarray
+    coarse: np.ndarray
+
+
+def _rule(right: list[tuple[float, float, float]]) -> Rule:
+    """Make one of the nodes on [-1, 1], from the middle outwards, and the weights of both."""
+    mirrored = [(-x, *weights) for x, *weights in right[:0:-1]]
+    nodes, fine, coarse = np.array([*mirrored, *right]).T
+    return Rule(0.5 + 0.5 * nodes, 0.5 * fine, 0.5 * coarse)
+
+
+# Of Lobatto and Kronrod, the first for whole lines, the second for parts of them: Gander and
+# Gautschi, "Adaptive quadrature - revisited", BIT 40 (2000).
+RULE_OF_13 = _rule(
+    [
+        (0.0, 0.242611071901408, 16 / 35),
+        (0.23638319966214988, 0.224926465333340, 0.0),
+        (math.sqrt(1 / 5), 0.199773405226859, 125 / 294),
+        (0.64185334234578131, 0.188821573960182, 0.0),
+        (math.sqrt(2 / 3), 0.155071987336585, 72 / 245),
+        (0.94288241569547972, 0.0942738402188500, 0.0),
+        (1.0, 0.0158271919734802, 11 / 210),
+    ]
+)
+RULE_OF_7 = _rule(
+    [
+        (0.0, 16 / 35, 0.0),
+        (math.sqrt(1 / 5), 125 / 294, 5 / 6),
+        (math.sqrt(2 / 3), 72 / 245, 0.0),
+        (1.0, 11 / 210, 1 / 6),
+    ]
+)
+
+# Slopes at the ends of a part are those just inside it, since it may end at a kink. Without them
+# two kinks near an end could be missed: where parts are cut, values agree by construction.
+_INSIDE = 1e-8
 _NUMBERS_AT_ONCE = 1 << 21  # of points, which are as many again in slopes
 _MOST_ROUNDS = 60
-_MOST_PARTS = 2000  # of a line
+_MOST_PARTS = 4000  # of a line
 _LEAST_WIDTH = 1e-13
+_CUTS = 3  # of a part, at most
+_BENDS = 0.2  # of the largest bend of a part: what is less is not cut there
 
 
 class Lines(NamedTuple):
@@ -98,8 +127,9 @@ def mean_slopes(
     parts = _Parts(np.arange(n), np.zeros(n), np.ones(n), first, last)
     rounding = 1e-14 * np.maximum(np.abs(first), np.abs(last))
     allowed: np.ndarray | None = None
-    for _ in range(_MOST_ROUNDS):
-        found, sizes, residuals, spreads, cuts = _looked_at(function, lines, parts)
+    for i in range(_MOST_ROUNDS):
+        rule = RULE_OF_7 if i else RULE_OF_13
+        found, sizes, residuals, spreads, cuts = _looked_at(function, lines, parts, rule)
         if allowed is None:  # every line is one part yet
             change = np.maximum(np.abs(last - first), 1e-3 * sizes)
             allowed = np.stack([change, sizes], axis=1) * tolerance / 8
@@ -108,13 +138,12 @@ def mean_slopes(
         is_done = (np.abs(residuals) <= share[:, 0]) & (spreads <= share[:, 1])
         is_done |= ~np.isfinite(residuals) | (parts.right - parts.left < _LEAST_WIDTH)
         is_done |= counts[parts.line] >= _MOST_PARTS
+        is_done |= i == _MOST_ROUNDS - 1
         np.add.at(total, parts.line[is_done], found[is_done])
         if is_done.all():
-            return total
+            break
         parts = _cut(values, lines, parts.at(~is_done), cuts[~is_done])
-        np.add.at(counts, parts.line[: len(parts.line) // 2], 1)
-    found = _looked_at(function, lines, parts)[0]
-    np.add.at(total, parts.line, found)
+        counts += np.bincount(parts.line, minlength=n)
     return total
 
 
@@ -127,36 +156,41 @@ def _by_one_rule(function: Function, lines: Lines, steps: int) -> np.ndarray:
 
 
 def _cut(values: Values, lines: Lines, parts: _Parts, cuts: np.ndarray) -> _Parts:
-    """Cut every part in two."""
-    starts, moves, columns = (array[parts.line] for array in lines)
-    middle = values(starts + cuts[:, None] * moves, columns)
-    before = parts._replace(right=cuts, f_right=middle)
-    after = parts._replace(left=cuts, f_left=middle)
-    return _Parts(*(np.concatenate(two) for two in zip(before, after, strict=True)))
+    """Cut every part, at places in rising order; NaN is none."""
+    line, which = parts.line, np.nonzero(~np.isnan(cuts))
+    starts, moves, columns = (array[line[which[0]]] for array in lines)
+    middle = np.broadcast_to(parts.f_right[:, None], cuts.shape).copy()
+    middle[which] = values(starts + cuts[which][:, None] * moves, columns)
+    cuts = np.where(np.isnan(cuts), parts.right[:, None], cuts)
+    ends = np.concatenate([parts.left[:, None], cuts, parts.right[:, None]], axis=1)
+    f_ends = np.concatenate([parts.f_left[:, None], middle, parts.f_right[:, None]], axis=1)
+    line = np.broadcast_to(line[:, None], (len(cuts), cuts.shape[1] + 1))
+    made = _Parts(line, ends[:, :-1], ends[:, 1:], f_ends[:, :-1], f_ends[:, 1:])
+    return made.at(made.right > made.left)
 
 
-def _looked_at(function: Function, lines: Lines, parts: _Parts) -> list[np.ndarray]:
+def _looked_at(function: Function, lines: Lines, parts: _Parts, rule: Rule) -> list[np.ndarray]:
     """Integrate over parts, so many at a time that memory is bounded.
 
     Returns the integrals (n, inputs), and for each part the sum of absolute contributions, how far
     it is from adding up, how far the two rules are apart, and where to cut it.
     """
     inputs = lines.starts.shape[1]
-    at_once = max(1, _NUMBERS_AT_ONCE // (len(NODES) * max(1, inputs)))
+    at_once = max(1, _NUMBERS_AT_ONCE // (len(rule.nodes) * max(1, inputs)))
     starts = range(0, len(parts.line), at_once)
-    found = [_of_some(function, lines, parts.at(slice(i, i + at_once))) for i in starts]
+    found = [_of_some(function, lines, parts.at(slice(i, i + at_once)), rule) for i in starts]
     return [np.concatenate(some) for some in zip(*found, strict=True)]
 
 
-def _of_some(function: Function, lines: Lines, parts: _Parts) -> tuple[np.ndarray, ...]:
-    width, n = parts.right - parts.left, len(NODES)
-    t = parts.left[:, None] + width[:, None] * NODES
+def _of_some(function: Function, lines: Lines, parts: _Parts, rule: Rule) -> tuple[np.ndarray, ...]:
+    width, n = parts.right - parts.left, len(rule.nodes)
+    t = parts.left[:, None] + width[:, None] * np.clip(rule.nodes, _INSIDE, 1 - _INSIDE)
     starts, moves, columns = (array[parts.line] for array in lines)
     points = starts[:, None] + t[..., None] * moves[:, None]
     values, slopes = function(points.reshape(-1, points.shape[-1]), np.repeat(columns, n))
     values, slopes = values.reshape(-1, n), slopes.reshape(points.shape)
-    found = width[:, None] * np.tensordot(slopes, KRONROD, axes=(1, 0))
-    other = width[:, None] * np.tensordot(slopes, GAUSS, axes=(1, 0))
+    found = width[:, None] * np.tensordot(slopes, rule.fine, axes=(1, 0))
+    other = width[:, None] * np.tensordot(slopes, rule.coarse, axes=(1, 0))
     sizes = np.sum(np.abs(found * moves), axis=1)
     residuals = np.sum(found * moves, axis=1) - (parts.f_right - parts.f_left)
     apart = np.sum(np.abs((found - other) * moves), axis=1)
@@ -168,25 +202,23 @@ def _of_some(function: Function, lines: Lines, parts: _Parts) -> tuple[np.ndarra
 
 
 def _bends(parts: _Parts, t: np.ndarray, values: np.ndarray, along: np.ndarray) -> np.ndarray:
-    """Say where each part bends most, which is at a kink if there is one.
+    """Say where parts bend most, which is at kinks if there are some: places (n, _CUTS), or NaN.
 
     Between two nodes it is where the tangents at both meet, which is a kink's very place if the
-    function is straight beside it; at an end, before the first node, it is that node, so that the
-    next round has the kink between nodes.
+    function is straight beside it.
     """
-    gaps = np.diff(t, axis=1)
-    bends = np.abs(np.diff(along, axis=1)) * gaps
-    at_left = values[:, :1] + along[:, :1] * (parts.left[:, None] - t[:, :1])
-    at_right = values[:, -1:] + along[:, -1:] * (parts.right[:, None] - t[:, -1:])
-    first = np.abs(parts.f_left[:, None] - at_left)
-    last = np.abs(parts.f_right[:, None] - at_right)
-    place = np.argmax(np.concatenate([first, bends, last], axis=1), axis=1)
-    i, q = np.clip(place - 1, 0, t.shape[1] - 2), np.arange(len(t))
+    turns = np.diff(along, axis=1)
+    bends = np.abs(turns) * np.diff(t, axis=1)
     with np.errstate(all="ignore"):
-        rise = values[q, i + 1] - values[q, i] + along[q, i] * t[q, i]
-        meet = (rise - along[q, i + 1] * t[q, i + 1]) / (along[q, i] - along[q, i + 1])
-    is_between = (meet > t[q, i]) & (meet < t[q, i + 1])
-    meet = np.where(is_between, meet, 0.5 * (t[q, i] + t[q, i + 1]))
-    cut = np.where(place == 0, t[:, 0], np.where(place == t.shape[1], t[:, -1], meet))
-    is_inside = (cut > parts.left) & (cut < parts.right)
-    return np.where(is_inside, cut, 0.5 * (parts.left + parts.right))
+        places = (np.diff(along * t, axis=1) - np.diff(values, axis=1)) / turns
+    is_between = (places > t[:, :-1]) & (places < t[:, 1:])
+    places = np.where(is_between, places, 0.5 * (t[:, :-1] + t[:, 1:]))
+    worst = np.argsort(-bends, axis=1)[:, :_CUTS]
+    chosen = np.take_along_axis(bends, worst, axis=1) >= _BENDS * bends.max(axis=1, keepdims=True)
+    chosen[:, 0] = True
+    cuts = np.where(chosen, np.take_along_axis(places, worst, axis=1), np.nan)
+    is_inside = (cuts > parts.left[:, None]) & (cuts < parts.right[:, None])
+    cuts = np.sort(np.where(is_inside, cuts, np.nan), axis=1)  # NaN comes last
+    is_none = np.isnan(cuts[:, 0])
+    cuts[is_none, 0] = 0.5 * (parts.left + parts.right)[is_none]
+    return cuts
