@@ -879,7 +879,7 @@ def test_a_step_that_is_not_linear_is_named():
     [
         ({"steps": 0}, "steps must be 'auto' or a whole number >= 1, got 0"),
         ({"steps": "many"}, "got 'many'"),
-        ({"tolerance": 0}, "tolerance must be a number > 0, got 0"),
+        ({"tolerance": 0}, "tolerance must be None or a number > 0, got 0"),
         ({"baseline": "median"}, "baseline must be 'mean', 'zero'.*got 'median'"),
         ({"baseline": np.zeros(3)}, r"rows of 5 numbers.*shape \(3,\)"),
     ],

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -43,8 +43,11 @@ class Explained(ABC):
         What is asked of raw outputs.
     n_columns : int
         How many columns the user's table has.
+    tolerance : float
+        How far attributions may be from adding up, if nobody says how far.
     """
 
+    tolerance: ClassVar[float] = 1e-6
     asked: Asked
     n_columns: int
     _names: Any

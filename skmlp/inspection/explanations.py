@@ -62,7 +62,7 @@ def input_gradients(estimator: Any, X: Any, target: Any = None) -> np.ndarray:
     Parameters
     ----------
     estimator : MLPClassifier or MLPRegressor, or Pipeline or search that ends in one
-        A fitted one.
+        A fitted one; or a `TabularMLPClassifier` or `TabularMLPRegressor` without neighbors.
     X : array-like, data frame or sparse matrix of shape (n_samples, n_features)
         Inputs, as the estimator's `predict` takes them.
     target : object, default=None
@@ -102,8 +102,9 @@ def input_gradients(estimator: Any, X: Any, target: Any = None) -> np.ndarray:
     Returns
     -------
     ndarray of float64
-        The slopes, of a shape as above. A column that the estimator is not given has 0, and one
-        that a `OneHotEncoder` encodes NaN, since there is nothing between two categories.
+        The slopes, of a shape as above. A column that the estimator is not given has 0. One that
+        a `OneHotEncoder` encodes has NaN, since there is nothing between two categories; and in
+        tables so has a category, a date, or a number that is missing.
 
     Raises
     ------
@@ -126,6 +127,11 @@ def input_gradients(estimator: Any, X: Any, target: Any = None) -> np.ndarray:
     not trace. These are differentiated numerically, by Ridders' extrapolated central differences,
     with respect to the few raw outputs, and raw outputs by the engine: to about 1e-9. Those of
     counts are whole numbers, without slope, and refused.
+
+    Of estimators for tables, slopes go through the encoding of numbers, the members and their
+    blend. They are those of the bin that a number is in: several bins say more, by
+    `integrated_gradients`. Members that are shown the targets of nearest rows have no slopes that
+    would mean anything, since neighbors change by jumps: `n_neighbors=None` fits without them.
 
     References
     ----------
@@ -207,7 +213,7 @@ def integrated_gradients(
     target: Any = None,
     *,
     steps: Any = "auto",
-    tolerance: float = 1e-6,
+    tolerance: float | None = None,
 ) -> Attributions:
     r"""Say what each column adds to an answer, between a baseline and a row.
 
@@ -224,6 +230,7 @@ def integrated_gradients(
     ----------
     estimator : MLPClassifier or MLPRegressor, or Pipeline or search that ends in one
         A fitted one; a pipeline's other steps are linear, selectors, or encode categories one-hot.
+        Or a `TabularMLPClassifier` or `TabularMLPRegressor` without neighbors.
     X : array-like, data frame or sparse matrix of shape (n_samples, n_features)
         The rows to explain.
     baseline : {"mean", "zero"} or array-like, default="mean"
@@ -237,9 +244,10 @@ def integrated_gradients(
         "auto" cuts each path, at kinks where there are any, until attributions add up to
         `tolerance`, and two rules agree on every column. A whole number is that of the nodes of one
         rule of Gauss and Legendre for each path.
-    tolerance : float, default=1e-6
+    tolerance : float, default=None
         How far the attributions may be from adding up: relative to the difference that they are to
-        add up to, or to 1/1000 of the sum of their absolute values, if that is more.
+        add up to, or to 1/1000 of the sum of their absolute values, if that is more. None is 1e-6,
+        and 1e-3 of estimators for tables, whose encodings have a kink at the edge of every bin.
 
     Returns
     -------
@@ -269,16 +277,20 @@ def integrated_gradients(
     share what either would have alone. Which baseline is meant is a choice, and attributions are
     those of that choice.
 
-    Each part of a path is integrated by the rule of Gauss and Kronrod with 15 nodes. Where a part
-    does not add up, it is cut where it bends most, which is at the kink of a piecewise linear
-    network. An answer with jumps (`hard_threshold`) is no integral of slopes, and warns.
+    Each part of a path is integrated by two rules of Lobatto and Kronrod. Where it does not add
+    up, or they disagree in the sum over the columns, it is cut where it bends most, which is at
+    the kinks of a piecewise linear network. An answer with jumps (`hard_threshold`) is no integral
+    of slopes, and warns.
+
+    In tables a number goes straight in its own unit, a category straight from what stands for its
+    one level to what stands for the other, and so does a number that is missing on one side.
 
     References
     ----------
     Sundararajan, Taly and Yan, "Axiomatic attribution for deep networks", ICML 2017,
     arXiv:1703.01365. Erion, Janizek, Sturmfels, Lundberg and Lee, "Improving performance of deep
     learning models with axiomatic attribution priors and expected gradients", Nature Machine
-    Intelligence 3 (2021).
+    Intelligence 3 (2021). Gander and Gautschi, "Adaptive quadrature - revisited", BIT 40 (2000).
 
     Examples
     --------
@@ -299,6 +311,7 @@ def integrated_gradients(
     """
     _check_rule(steps, tolerance)
     looked_at = explained(estimator, target, "integrated_gradients")
+    tolerance = looked_at.tolerance if tolerance is None else float(tolerance)
     start = _baseline(looked_at, X, baseline)
     nodes = None if isinstance(steps, str) else int(steps)
     found = [
@@ -322,8 +335,8 @@ def integrated_gradients(
 def _check_rule(steps: Any, tolerance: Any) -> None:
     if not (is_count(steps) or (isinstance(steps, str) and steps == "auto")):
         raise ValueError(f"steps must be 'auto' or a whole number >= 1, got {shown(steps)}.")
-    if not (is_number(tolerance) and tolerance > 0):
-        raise ValueError(f"tolerance must be a number > 0, got {shown(tolerance)}.")
+    if tolerance is not None and not (is_number(tolerance) and tolerance > 0):
+        raise ValueError(f"tolerance must be None or a number > 0, got {shown(tolerance)}.")
 
 
 def _baseline(looked_at: Explained, X: Any, baseline: Any) -> Inputs:

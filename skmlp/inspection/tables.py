@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
@@ -182,6 +182,8 @@ def _turned_back(part: Part, raw: Any) -> Any:
 
 class ExplainedTable(Explained):
     """A TabularMLPClassifier or TabularMLPRegressor without neighbors."""
+
+    tolerance: ClassVar[float] = 1e-3  # each bin has a kink, and each unit of each member
 
     def __init__(self, steps: list[tuple[str, Any]], last: Any, target: Any, name: str) -> None:
         check_is_fitted(last)
