@@ -121,30 +121,60 @@ def mean_slopes(
     """
     if steps is not None:
         return _by_one_rule(function, lines, steps)
-    n = len(lines.starts)
-    total, counts = np.zeros(lines.starts.shape), np.ones(n, int)
-    first, last = (values(lines.starts + t * lines.moves, lines.columns) for t in (0.0, 1.0))
-    parts = _Parts(np.arange(n), np.zeros(n), np.ones(n), first, last)
-    rounding = 1e-14 * np.maximum(np.abs(first), np.abs(last))
-    allowed: np.ndarray | None = None
-    for i in range(_MOST_ROUNDS):
-        rule = RULE_OF_7 if i else RULE_OF_13
-        found, sizes, residuals, spreads, cuts = _looked_at(function, lines, parts, rule)
-        if allowed is None:  # every line is one part yet
-            change = np.maximum(np.abs(last - first), 1e-3 * sizes)
-            allowed = np.stack([change, sizes], axis=1) * tolerance / 8
-        share = np.sqrt(parts.right - parts.left)[:, None] * allowed[parts.line]
-        share = np.maximum(share, rounding[parts.line, None])
+    return _Integration(function, values, lines, tolerance).run()
+
+
+class _Integration:
+    """Lines that are cut until all parts are good, so many parts at a time that memory is bounded.
+
+    Attributes
+    ----------
+    total : ndarray of shape (n, inputs)
+        The integrals over the parts that are good.
+    """
+
+    def __init__(self, function: Function, values: Values, lines: Lines, tolerance: float) -> None:
+        self._function, self._values, self._lines = function, values, lines
+        n = len(lines.starts)
+        self.total, self._counts = np.zeros(lines.starts.shape), np.ones(n, int)
+        ends = [values(lines.starts + t * lines.moves, lines.columns) for t in (0.0, 1.0)]
+        self._parts = _Parts(np.arange(n), np.zeros(n), np.ones(n), *ends)
+        self._tolerance, self._change = tolerance, np.abs(ends[1] - ends[0])
+        self._allowed = np.zeros((n, 2))  # of a whole line, apart and between the rules
+        self._rounding = 1e-14 * np.maximum(*np.abs(ends))
+
+    def run(self) -> np.ndarray:
+        """Cut, round after round, and return the integrals."""
+        inputs = self._lines.starts.shape[1]
+        for i in range(_MOST_ROUNDS):
+            rule = RULE_OF_7 if i else RULE_OF_13
+            at_once = max(1, _NUMBERS_AT_ONCE // (len(rule.nodes) * max(1, inputs)))
+            left = [
+                self._look(self._parts.at(slice(start, start + at_once)), i, rule)
+                for start in range(0, len(self._parts.line), at_once)
+            ]
+            self._parts = _Parts(*(np.concatenate(some) for some in zip(*left, strict=True)))
+            if not len(self._parts.line):
+                break
+            self._counts += np.bincount(self._parts.line, minlength=len(self._counts))
+        return self.total
+
+    def _look(self, parts: _Parts, i: int, rule: Rule) -> _Parts:
+        """Integrate over parts: add what is good, and return what the others are cut into."""
+        found, sizes, residuals, spreads, cuts = _integrated(
+            self._function, self._lines, parts, rule
+        )
+        if i == 0:  # every line is one part yet
+            change = np.maximum(self._change[parts.line], 1e-3 * sizes)
+            self._allowed[parts.line] = np.stack([change, sizes], axis=1) * self._tolerance / 8
+        width = parts.right - parts.left
+        share = np.sqrt(width)[:, None] * self._allowed[parts.line]
+        share = np.maximum(share, self._rounding[parts.line, None])
         is_done = (np.abs(residuals) <= share[:, 0]) & (spreads <= share[:, 1])
-        is_done |= ~np.isfinite(residuals) | (parts.right - parts.left < _LEAST_WIDTH)
-        is_done |= counts[parts.line] >= _MOST_PARTS
-        is_done |= i == _MOST_ROUNDS - 1
-        np.add.at(total, parts.line[is_done], found[is_done])
-        if is_done.all():
-            break
-        parts = _cut(values, lines, parts.at(~is_done), cuts[~is_done])
-        counts += np.bincount(parts.line, minlength=n)
-    return total
+        is_done |= ~np.isfinite(residuals) | (width < _LEAST_WIDTH)
+        is_done |= (self._counts[parts.line] >= _MOST_PARTS) | (i == _MOST_ROUNDS - 1)
+        np.add.at(self.total, parts.line[is_done], found[is_done])
+        return _cut(self._values, self._lines, parts.at(~is_done), cuts[~is_done])
 
 
 def _by_one_rule(function: Function, lines: Lines, steps: int) -> np.ndarray:
@@ -169,20 +199,14 @@ def _cut(values: Values, lines: Lines, parts: _Parts, cuts: np.ndarray) -> _Part
     return made.at(made.right > made.left)
 
 
-def _looked_at(function: Function, lines: Lines, parts: _Parts, rule: Rule) -> list[np.ndarray]:
-    """Integrate over parts, so many at a time that memory is bounded.
+def _integrated(
+    function: Function, lines: Lines, parts: _Parts, rule: Rule
+) -> tuple[np.ndarray, ...]:
+    """Integrate over parts.
 
     Returns the integrals (n, inputs), and for each part the sum of absolute contributions, how far
     it is from adding up, how far the two rules are apart, and where to cut it.
     """
-    inputs = lines.starts.shape[1]
-    at_once = max(1, _NUMBERS_AT_ONCE // (len(rule.nodes) * max(1, inputs)))
-    starts = range(0, len(parts.line), at_once)
-    found = [_of_some(function, lines, parts.at(slice(i, i + at_once)), rule) for i in starts]
-    return [np.concatenate(some) for some in zip(*found, strict=True)]
-
-
-def _of_some(function: Function, lines: Lines, parts: _Parts, rule: Rule) -> tuple[np.ndarray, ...]:
     width, n = parts.right - parts.left, len(rule.nodes)
     t = parts.left[:, None] + width[:, None] * np.clip(rule.nodes, _INSIDE, 1 - _INSIDE)
     starts, moves, columns = (array[parts.line] for array in lines)
