@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from scipy.integrate import quad_vec
 from scipy.sparse import csr_matrix
-from sklearn.base import is_classifier, is_regressor
-from sklearn.compose import ColumnTransformer
+from sklearn.base import clone, is_classifier, is_regressor
+from sklearn.compose import ColumnTransformer, make_column_selector
 from sklearn.decomposition import PCA, TruncatedSVD
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.feature_selection import (
@@ -19,6 +19,7 @@ from sklearn.feature_selection import (
     VarianceThreshold,
     f_regression,
 )
+from sklearn.impute import SimpleImputer
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import (
@@ -26,6 +27,7 @@ from sklearn.preprocessing import (
     MaxAbsScaler,
     MinMaxScaler,
     OneHotEncoder,
+    OrdinalEncoder,
     PolynomialFeatures,
     RobustScaler,
     StandardScaler,
@@ -183,6 +185,14 @@ def test_of_two_classes_raw_is_the_log_odds_of_each():
         return model.predict_log_proba(X)[:, 1] - model.predict_log_proba(X)[:, 0]
 
     assert_slopes(of_true, log_odds, X[:9])
+
+
+@pytest.mark.parametrize("head", ["logistic", "softmax", "ordinal"])
+def test_of_one_class_nothing_changes(head):
+    model = fitted(np.ones(len(X)), MLPClassifier, head=head)
+    for target in (None, 1.0, ("log_probability", 1.0)):
+        np.testing.assert_array_equal(input_gradients(model, X[:4], target), 0)
+    assert np.all(integrated_gradients(model, X[:4]).answer == 1)
 
 
 def test_labels_have_an_axis():
@@ -576,6 +586,89 @@ def test_a_baseline_is_a_row_of_the_table(table):
         integrated_gradients(model, table[:5], baseline="zero")
 
 
+def test_imputed_numbers_count_for_their_columns(table):
+    table = table[["age", "size", "color"]].copy()
+    table.loc[::4, "age"] = np.nan
+    table["color"] = table["color"].astype(object)
+    table.loc[1::5, "color"] = np.nan
+    numbers = make_pipeline(StandardScaler(), SimpleImputer(add_indicator=True), PCA(2))
+    words = make_pipeline(SimpleImputer(strategy="most_frequent"), OneHotEncoder())
+    columns = ColumnTransformer([("n", numbers, ["age", "size"]), ("w", words, ["color"])])
+    y = table["age"].fillna(60) / 10 + table["size"]
+    model = piped([columns], y, X=table)
+    slopes = input_gradients(model, table)
+    assert np.isnan(slopes[:, 2]).all()
+    np.testing.assert_array_equal(np.isnan(slopes[:, 0]), table["age"].isna())
+    ahead, behind = table.assign(age=table["age"] + 1e-4), table.assign(age=table["age"] - 1e-4)
+    expected = (model.predict(ahead) - model.predict(behind)) / 2e-4
+    is_there = table["age"].notna()
+    np.testing.assert_allclose(slopes[is_there, 0], expected[is_there], rtol=1e-5, atol=1e-8)
+    found = integrated_gradients(model, table[:9], baseline=table[9:10])
+    change = model.predict(table[:9]) - model.predict(table[9:10])
+    np.testing.assert_allclose(found.values.sum(axis=1), change, atol=1e-7)
+    only = integrated_gradients(model, table[9:10], table[9:10].assign(age=np.nan))
+    assert only.values[0, 0] != 0
+    assert np.all(only.values[0, 1:] == 0)
+
+
+def test_the_zero_of_an_imputed_column_is_its_own():
+    model = piped([StandardScaler(), SimpleImputer()], X=X + 3)
+    found = integrated_gradients(model, X[:3] + 3, "zero")
+    np.testing.assert_allclose(found.baseline_answer, model.predict(np.zeros((3, 5))), rtol=1e-9)
+
+
+def test_ordinal_codes_are_categories(table):
+    columns = ColumnTransformer([("w", OrdinalEncoder(), ["color"]), ("n", "passthrough", ["age"])])
+    model = piped([columns, StandardScaler()], table["age"] / 10, X=table)
+    assert np.isnan(input_gradients(model, table)[:, 1]).all()
+    found = integrated_gradients(model, table[:9], baseline=table[9:10])
+    change = model.predict(table[:9]) - model.predict(table[9:10])
+    np.testing.assert_allclose(found.values.sum(axis=1), change, atol=1e-7)
+
+
+def test_columns_are_found_however_they_are_asked_for(table):
+    scaled = StandardScaler()
+    ways = [
+        [("n", scaled, ["age", "size"])],
+        [("n", scaled, [0, 2])],
+        [("n", scaled, [-5, -3])],
+        [("n", scaled, [True, False, True, False, False])],
+        [("n", scaled, make_column_selector(dtype_include=float))],
+        [("n", scaled, slice(0, 3, 2))],
+        [("a", scaled, slice("age", "age")), ("s", scaled, slice("size", "size"))],
+    ]
+    found = [
+        input_gradients(piped([ColumnTransformer(way)], table["age"] / 10, X=table), table)
+        for way in ways
+    ]
+    for other in found[1:]:
+        np.testing.assert_allclose(other, found[0], rtol=1e-9)
+    in_order = piped([ColumnTransformer(ways[0])], table["age"] / 10, X=table)
+    with pytest.raises(ValueError, match="give those, in that order"):
+        input_gradients(in_order, table[table.columns[::-1]])
+
+
+@pytest.mark.parametrize("kind", ["pandas", "polars"])
+def test_steps_may_hand_on_tables(table, kind):
+    pl = pytest.importorskip("polars")
+    encoder = OneHotEncoder(sparse_output=False)
+    columns = ColumnTransformer([("n", StandardScaler(), ["age"]), ("w", encoder, ["color"])])
+    plain = piped([columns, StandardScaler()], table["age"] / 10, X=table)
+    expected = integrated_gradients(plain, table[:5], baseline=table[7:8])
+    rows = table if kind == "pandas" else pl.DataFrame({k: list(table[k]) for k in table})
+    network = MLPRegressor((6,), "tanh", max_iter=10, random_state=0, learning_rate_init=0.02)
+    model = make_pipeline(clone(columns), StandardScaler(), network).set_output(transform=kind)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model.fit(rows, table["age"].to_numpy() / 10)
+    found = integrated_gradients(model, rows[:5], baseline=rows[7:8])
+    np.testing.assert_allclose(found.values, expected.values, atol=1e-7)
+    assert found.feature_names.tolist() == list(table.columns)
+    if kind == "polars":
+        with pytest.raises(ValueError, match="baseline must be a table, as X is"):
+            integrated_gradients(model, rows[:5], baseline=[0.0] * 5)
+
+
 def test_searches_are_looked_through():
     pipeline = Pipeline(
         [("scale", StandardScaler()), ("model", MLPRegressor(max_iter=5, random_state=0))]
@@ -870,7 +963,7 @@ def test_a_step_that_is_not_linear_is_named():
         input_gradients(piped([FunctionTransformer(np.tanh)]), X)
     codes = np.round(X)
     encoder = OneHotEncoder(handle_unknown="ignore")
-    with pytest.raises(ValueError, match=r"'onehotencoder'.* encodes a mixture of 5 columns"):
+    with pytest.raises(ValueError, match=r"'onehotencoder', .* a mixture of 5 columns"):
         input_gradients(piped([PCA(2), encoder], X=codes), codes)
 
 

@@ -84,8 +84,7 @@ class Asked:
         def by_engine(at: np.ndarray, column: np.ndarray) -> np.ndarray:
             one_hot = np.zeros((len(at), n_numbers))
             np.put_along_axis(one_hot, column[:, None], 1.0, axis=1)
-            given = {raw: at, received: one_hot}
-            return np.array(program.run({x: given[x] for x in program.inputs})[0])
+            return np.array(program.run({raw: at, received: one_hot})[0])
 
         return by_engine
 
@@ -242,7 +241,8 @@ def _of_classes(target: Any, of: Any) -> Asked:
         return Asked(n_raw, numbers, (), lambda raw: np.full(len(raw), code))
     if of.kind == "multilabel":
         return Asked(n_raw, numbers, (len(of.classes),))
-    return Asked(n_raw, numbers, (), of.classify)
+    last = len(of.classes) - 1  # the only one, where a fit saw no other
+    return Asked(n_raw, numbers, (), lambda raw: np.minimum(of.classify(raw), last))
 
 
 def _code(label: Any, of: Any) -> int:

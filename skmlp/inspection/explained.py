@@ -28,10 +28,13 @@ class Inputs(NamedTuple):
         The points.
     u : ndarray of shape (n, atoms)
         The numbers of columns that they are made of.
+    missing : ndarray of bool, of shape (n, n_columns), or None
+        Which numbers of the user's are missing; None where none can be.
     """
 
     z: np.ndarray
     u: np.ndarray
+    missing: np.ndarray | None = None
 
 
 class Explained(ABC):
@@ -91,7 +94,8 @@ class Explained(ABC):
         n, sums = 0, [np.zeros((1, 1)), np.zeros((1, 1))]
         for _, inputs in self.blocks(X):
             n += len(inputs.z)
-            sums = [a + np.sum(b, axis=0, keepdims=True) for a, b in zip(sums, inputs, strict=True)]
+            pairs = zip(sums, inputs[:2], strict=True)
+            sums = [total + np.sum(part, axis=0, keepdims=True) for total, part in pairs]
         return Inputs(*(total / n for total in sums))
 
     def as_rows(self, baseline: Any, X: Any) -> Any:

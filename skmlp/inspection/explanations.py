@@ -102,9 +102,9 @@ def input_gradients(estimator: Any, X: Any, target: Any = None) -> np.ndarray:
     Returns
     -------
     ndarray of float64
-        The slopes, of a shape as above. A column that the estimator is not given has 0. One that
-        a `OneHotEncoder` encodes has NaN, since there is nothing between two categories; and in
-        tables so has a category, a date, or a number that is missing.
+        The slopes, of a shape as above. A column that the estimator is not given has 0. What has
+        no slope has NaN: a category, since there is nothing between two of them, a date, a number
+        that is missing.
 
     Raises
     ------
@@ -229,7 +229,8 @@ def integrated_gradients(
     Parameters
     ----------
     estimator : MLPClassifier or MLPRegressor, or Pipeline or search that ends in one
-        A fitted one; a pipeline's other steps are linear, selectors, or encode categories one-hot.
+        A fitted one; a pipeline's other steps are linear, selectors, or encode columns one by one
+        (`OneHotEncoder`, `OrdinalEncoder`, `SimpleImputer`), side by side in a `ColumnTransformer`.
         Or a `TabularMLPClassifier` or `TabularMLPRegressor` without neighbors.
     X : array-like, data frame or sparse matrix of shape (n_samples, n_features)
         The rows to explain.

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 
 from ..engine import BATCH, Expression, Plan, Program, gradient, variable
+from ..engine.words import shown
+from ..estimators.containers import is_table
 from ..estimators.prediction import Fitted
 from ..network.network import Network
 from .asked import asked
@@ -40,8 +42,7 @@ class Differentiated:
 
     def slopes(self, z: np.ndarray, received: np.ndarray) -> np.ndarray:
         """Return slopes by inputs (n, inputs) of what has slopes `received` by raw outputs."""
-        given = {self._x: z, self._received: received}
-        return self._slopes.run({x: given[x] for x in self._slopes.inputs})[0]
+        return self._slopes.run({self._x: z, self._received: received})[0]
 
 
 def _traced(network: Network) -> tuple[Expression, Expression, list[Expression], list[Plan]]:
@@ -78,11 +79,20 @@ class ExplainedNetwork(Explained):
         self._widest = max(self.n_columns, len(self._route.owner), inputs)
 
     def read(self, X: Any) -> Inputs:
-        """Read rows, through the steps."""
+        """Read rows, through the steps; they find columns by place, so all must be in order."""
+        if self._names is not None and is_table(X):
+            found, expected = self.names(X).tolist(), list(self._names)
+            if found != expected:
+                raise ValueError(
+                    f"X has the columns {shown(found)}, but the estimator was fitted to "
+                    f"{shown(expected)}: give those, in that order."
+                )
         return self._route.read(X, self._checked)
 
     def zero(self, X: Any) -> Inputs:
-        """Return the row of zeros: as far from a row as the atoms of that say."""
+        """Return the row of zeros: where atoms are columns, as far from a row as they say."""
+        if not self._route.is_affine:
+            return self.read(self.as_rows(np.zeros(self.n_columns), X))
         one = next(self.blocks(X))[1]
         z, u = one.z[:1], one.u[:1]
         return Inputs(z - u @ self._route.matrix.T, np.zeros_like(u))
@@ -106,10 +116,11 @@ class ExplainedNetwork(Explained):
         return self.asked.values(raw, column), slopes
 
     def slopes_of_columns(self, slopes: np.ndarray, inputs: Inputs) -> np.ndarray:
-        """Return slopes by columns, (n, n_columns); NaN for categories."""
-        del inputs
-        found = np.array((slopes @ self._route.matrix)[:, : self.n_columns])
-        found[:, self._route.are_categories] = np.nan
+        """Return slopes by columns, (n, n_columns); NaN for categories and missing numbers."""
+        route = self._route
+        found = np.array(route.gathered((slopes @ route.matrix) * route.slope))
+        if inputs.missing is not None:
+            found[inputs.missing] = np.nan
         return found
 
     def added(self, slopes: np.ndarray, inputs: Inputs, start: Inputs) -> np.ndarray:

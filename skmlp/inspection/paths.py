@@ -63,7 +63,7 @@ _INSIDE = 1e-8
 _NUMBERS_AT_ONCE = 1 << 21  # of points, which are as many again in slopes
 _MOST_ROUNDS = 60
 _MOST_PARTS = 20_000  # of a line
-_LEAST_WIDTH = 1e-13
+_LEAST_WIDTH = 1e-10  # what a kink leaves out of a part of this width is nothing
 _CUTS = 3  # of a part, at most
 _BENDS = 0.2  # of the largest bend of a part: what is less is not cut there
 
@@ -229,12 +229,13 @@ def _bends(parts: _Parts, t: np.ndarray, values: np.ndarray, along: np.ndarray) 
     """Say where parts bend most, which is at kinks if there are some: places (n, _CUTS), or NaN.
 
     Between two nodes it is where the tangents at both meet, which is a kink's very place if the
-    function is straight beside it.
+    function is straight beside it. Two kinks that undo each other, and jumps, show in the values.
     """
-    turns = np.diff(along, axis=1)
-    bends = np.abs(turns) * np.diff(t, axis=1)
+    turns, gaps, rises = (np.diff(array, axis=1) for array in (along, t, values))
+    unexplained = rises - 0.5 * gaps * (along[:, 1:] + along[:, :-1])
+    bends = np.maximum(np.abs(turns) * gaps, np.abs(unexplained))
     with np.errstate(all="ignore"):
-        places = (np.diff(along * t, axis=1) - np.diff(values, axis=1)) / turns
+        places = (np.diff(along * t, axis=1) - rises) / turns
     is_between = (places > t[:, :-1]) & (places < t[:, 1:])
     places = np.where(is_between, places, 0.5 * (t[:, :-1] + t[:, 1:]))
     worst = np.argsort(-bends, axis=1)[:, :_CUTS]

@@ -4,27 +4,29 @@ The law: every input is a sum of multiples of atoms and a constant,
 
     z = u A + c
 
-and each atom is a number of one column of the user's: the column itself, or one of the columns
-that a one-hot encoder makes of it. So slopes go back by A, and what an atom contributes to z counts
-for the column that owns it.
+and each atom is a number of one column of the user's: the column itself, or one that an encoder or
+imputer makes of it alone. So slopes go back by A, and what an atom contributes to z counts for the
+column that owns it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import sparse
 from sklearn.compose import ColumnTransformer
 from sklearn.decomposition import PCA, TruncatedSVD
 from sklearn.feature_selection import SelectorMixin
+from sklearn.impute import MissingIndicator, SimpleImputer
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import (
     FunctionTransformer,
     MaxAbsScaler,
     MinMaxScaler,
     OneHotEncoder,
+    OrdinalEncoder,
     RobustScaler,
     StandardScaler,
 )
@@ -34,6 +36,14 @@ from ..estimators.containers import read_matrix
 from .explained import Inputs, columns
 
 Pick = Callable[[Any], Any]  # what a step is given, of the user's table
+
+
+class _Encoder(NamedTuple):
+    """A step that encodes columns one by one: what it is given, and the atoms that it makes."""
+
+    pick: Pick
+    step: Any
+    atoms: slice
 
 
 class Route:
@@ -52,8 +62,8 @@ class Route:
         How much of each atom is in each input: A, transposed.
     owner : ndarray of shape (atoms,)
         Which column each atom is a number of.
-    are_categories : ndarray of bool, of shape (n_columns,)
-        Which columns are encoded as categories, and so have no slope.
+    slope : ndarray of shape (atoms,)
+        The slope of each atom by the column that owns it; NaN of categories.
 
     Raises
     ------
@@ -63,18 +73,26 @@ class Route:
 
     def __init__(self, steps: list[tuple[str, Any]], n_columns: int) -> None:
         self._steps, self._n_columns = steps, n_columns
-        self._owner = list(range(n_columns))
-        self._encoders: list[tuple[Pick, Any]] = []
-        self.are_categories = np.zeros(n_columns, bool)
+        self._owner, self._slope = list(range(n_columns)), [1.0] * n_columns
+        self._encoders: list[_Encoder] = []
         matrix = sparse.identity(n_columns, format="csr")
         pick: Pick = _itself
         for name, step in steps:
             matrix = self._through(name, step, pick, matrix)
             pick = _after(pick, step)
         self.matrix = self._padded(matrix)
-        self.owner = np.array(self._owner)
-        are_used = np.diff(self.matrix.tocsc().indptr[: n_columns + 1]) > 0
-        self._numeric = np.flatnonzero(are_used)
+        self.owner, self.slope = np.array(self._owner), np.array(self._slope)
+        self._is_used = np.diff(self.matrix.tocsc().indptr) > 0
+
+    @property
+    def are_categories(self) -> np.ndarray:
+        """Which columns are encoded as categories, of shape (n_columns,)."""
+        return np.isin(np.arange(self._n_columns), self.owner[np.isnan(self.slope)])
+
+    @property
+    def is_affine(self) -> bool:
+        """Whether every atom is a column itself."""
+        return not self._encoders
 
     def read(self, X: Any, checked: Callable[[Any], Any]) -> Inputs:
         """Read rows of the user's table; `checked` makes a matrix of what the network is given."""
@@ -85,12 +103,21 @@ class Route:
         if not self._steps:
             return Inputs(z, z)
         u = np.zeros((len(z), len(self.owner)))
-        if len(self._numeric):
-            u[:, self._numeric] = _dense(read_matrix(columns(X, self._numeric)))
-        encoded = [_dense(encoder.transform(pick(X))) for pick, encoder in self._encoders]
-        if encoded:
-            u[:, self._n_columns :] = np.hstack(encoded)
-        return Inputs(z, u)
+        numeric = np.flatnonzero(self._is_used[: self._n_columns])
+        if len(numeric):
+            u[:, numeric] = _dense(read_matrix(columns(X, numeric)))
+        missing = np.zeros((len(z), self._n_columns), bool)
+        for pick, step, atoms in self._encoders:
+            if not self._is_used[atoms].any():
+                continue  # it may have made text, which another has encoded
+            given = pick(X)
+            u[:, atoms] = _dense(step.transform(given))
+            if type(step) is SimpleImputer:
+                of, slopes = _imputed(step).T
+                indicator = MissingIndicator(missing_values=step.missing_values, features="all")
+                are_missing = indicator.fit_transform(given)[:, of[slopes > 0].astype(int)]
+                missing[:, self.owner[atoms][slopes > 0]] |= are_missing
+        return Inputs(z, u, missing)
 
     def gathered(self, of_atoms: np.ndarray) -> np.ndarray:
         """Add up numbers of atoms (n, atoms) by the columns that own them, (n, n_columns)."""
@@ -119,7 +146,7 @@ class Route:
             return matrix
         if type(step) is ColumnTransformer:
             return self._side_by_side(name, step, pick, matrix)
-        if type(step) is OneHotEncoder:
+        if type(step) in _COLUMN_BY_COLUMN:
             return self._encoded(name, step, pick, matrix)
         if isinstance(step, SelectorMixin):
             return matrix[step.get_support(indices=True)]
@@ -149,21 +176,22 @@ class Route:
 
     def _encoded(self, name: str, step: Any, pick: Pick, matrix: Any) -> Any:
         """Make atoms of the columns of an encoder: each is a number of the column it encodes."""
-        owners: list[int] = []
-        for j, levels in enumerate(_levels(step)):
-            behind = {self._owner[atom] for atom in sparse.csr_matrix(matrix[[j]]).indices}
+        first = len(self._owner)
+        for j, slope in _COLUMN_BY_COLUMN[type(step)](step):
+            of_column = sparse.csr_matrix(matrix[[int(j)]])
+            behind = {self._owner[atom] for atom in of_column.indices}
             if len(behind) != 1:
                 raise ValueError(
-                    f"step {name!r}, a OneHotEncoder, encodes a mixture of {len(behind)} columns: "
+                    f"step {name!r}, {shown(step)}, encodes a mixture of {len(behind)} columns: "
                     "encode columns as they are, before what mixes them."
                 )
-            owners += [behind.pop()] * levels
-        first = len(self._owner)
-        self._owner += owners
-        self._encoders.append((pick, step))
-        self.are_categories[owners] = True
-        places = (np.arange(len(owners)), first + np.arange(len(owners)))
-        return sparse.csr_matrix((np.ones(len(owners)), places), (len(owners), len(self._owner)))
+            by_atoms = np.array(self._slope)[of_column.indices]
+            self._owner.append(behind.pop())
+            self._slope.append(float(slope * (of_column.data @ by_atoms)))
+        n = len(self._owner) - first
+        self._encoders.append(_Encoder(pick, step, slice(first, first + n)))
+        places = (np.arange(n), first + np.arange(n))
+        return sparse.csr_matrix((np.ones(n), places), (n, first + n))
 
 
 def _itself(X: Any) -> Any:
@@ -184,15 +212,36 @@ def _is_none(step: Any) -> bool:
     return step is None or (isinstance(step, str) and step == "passthrough")
 
 
-def _levels(encoder: OneHotEncoder) -> list[int]:
-    """Return how many columns an encoder makes of each."""
-    rare = getattr(encoder, "infrequent_categories_", None) or [None] * encoder.n_features_in_
-    dropped = encoder.drop_idx_
+# -- steps that encode columns one by one: for each that they make, which it is of, and its slope --
+
+
+def _one_hot(step: Any) -> np.ndarray:
+    rare = getattr(step, "infrequent_categories_", None) or [None] * step.n_features_in_
+    dropped = step.drop_idx_
     found = []
-    for j, levels in enumerate(encoder.categories_):
+    for j, levels in enumerate(step.categories_):
         n = len(levels) - (0 if rare[j] is None else len(rare[j]) - 1)
-        found.append(n - (dropped is not None and dropped[j] is not None))
-    return found
+        found += [(j, np.nan)] * (n - (dropped is not None and dropped[j] is not None))
+    return np.array(found)
+
+
+def _ordinal(step: Any) -> np.ndarray:
+    return np.array([(j, np.nan) for j in range(step.n_features_in_)])
+
+
+def _imputed(step: Any) -> np.ndarray:
+    is_kept = [not (isinstance(x, float) and np.isnan(x)) for x in step.statistics_]
+    if step.keep_empty_features:
+        is_kept = [True] * len(is_kept)
+    indicated = step.indicator_.features_ if step.add_indicator else ()
+    return np.array([*((j, 1.0) for j in np.flatnonzero(is_kept)), *((j, 0.0) for j in indicated)])
+
+
+_COLUMN_BY_COLUMN: Mapping[type, Callable[[Any], np.ndarray]] = {
+    OneHotEncoder: _one_hot,
+    OrdinalEncoder: _ordinal,
+    SimpleImputer: _imputed,
+}
 
 
 def _places(which: Any, step: Any) -> np.ndarray:
@@ -259,8 +308,9 @@ _LINEAR: Mapping[type, Callable[[str, Any], Any]] = {
 
 def _refusal(name: str, step: Any) -> str:
     known = [kind.__name__ for kind in _LINEAR]
+    encoders = ", ".join(kind.__name__ for kind in _COLUMN_BY_COLUMN)
     return (
         f"step {name!r}, {shown(step)}, is not known to be linear, as {', '.join(known)}, "
-        "selectors, OneHotEncoder and ColumnTransformer are: explain the last step on what the "
-        "others make of X, model[-1] on model[:-1].transform(X)."
+        f"selectors and ColumnTransformer are, or to encode columns one by one, as {encoders} do: "
+        "explain the last step on what the others make of X, model[-1] on model[:-1].transform(X)."
     )
