@@ -32,6 +32,7 @@ from sklearn.preprocessing import (
     RobustScaler,
     StandardScaler,
 )
+from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skmlp import Head, MLPClassifier, MLPRegressor
 from skmlp.activations import ACTIVATIONS
@@ -899,6 +900,22 @@ def test_with_importances_is_the_estimator_otherwise():
         WithImportances(inside, max_samples=0).fit(X, WORDS)
 
 
+SMALL = {"hidden_layer_sizes": (20,), "learning_rate_init": 0.02, "max_iter": 300}
+
+
+@pytest.mark.filterwarnings(
+    "ignore::sklearn.exceptions.ConvergenceWarning",
+    "ignore::sklearn.exceptions.DataConversionWarning",
+    "ignore::sklearn.exceptions.SkipTestWarning",
+    "ignore:X does not have valid feature names",
+)
+@parametrize_with_checks(
+    [WithImportances(kind(**SMALL, random_state=0)) for kind in (MLPClassifier, MLPRegressor)]
+)
+def test_scikit_learn_checks(estimator, check):
+    check(estimator)
+
+
 def test_columns_are_eliminated_in_folds_of_classes():
     network = MLPClassifier((10,), "tanh", solver="lbfgs", alpha=1, max_iter=500, random_state=0)
     chosen = RFECV(WithImportances(network, max_samples=20), cv=2, step=2).fit(X, X[:, 2] > 0)
@@ -983,8 +1000,15 @@ def test_parameters_that_mean_nothing_are_refused(options, message):
 
 
 def test_what_is_not_finite_is_named():
-    with pytest.raises(ValueError, match="no finite answer in row 0 of X"):
+    with pytest.raises(ValueError, match=r"target='std': the distributions of StudentT\(df=1.5\)"):
         input_gradients(fitted(head=StudentT(df=1.5)), X, "std")
+    with pytest.raises(ValueError, match=r"target='mean': .* have none that is finite"):
+        input_gradients(fitted(head=StudentT(df=1)), X, "mean")
+    model = fitted(head="poisson", y=COUNTS)
+    model.intercepts_[-1][:] = 1e300
+    model.coefs_[-1][:] = -1e308
+    with pytest.raises(ValueError, match=r"no finite (answer|slopes) in row \d+ of X"):
+        input_gradients(model, 1e3 * X)
     rows = X.copy()
     rows[3, 2] = np.nan
     with pytest.raises(ValueError, match="contains NaN"):

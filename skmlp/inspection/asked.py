@@ -187,6 +187,13 @@ def _of_numbers(target: Any, of: Any) -> Asked:
     if _is_word(target, "mean") or _is_word(target, "std"):
         if not head.has_distribution:
             raise ValueError(f"target={target!r}: {only_with('distribution', head)}")
+        with np.errstate(all="ignore"):
+            of_zeros = getattr(head.distribution(np.zeros((1, n_raw))), target)()
+        if not np.isfinite(of_zeros).all():
+            raise ValueError(
+                f"target={target!r}: the distributions of {head!r} have none that is finite: give "
+                "a level in (0, 1) of a quantile."
+            )
         if target == "mean":
             return Asked(n_raw, head.predict, outputs)  # the law of a head with a distribution
         return Asked(n_raw, lambda raw: head.distribution(raw).std(), outputs)

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
+from scipy.sparse import issparse
 
 from ..estimators.containers import columns_of, is_table
 from .asked import Asked
@@ -147,12 +148,16 @@ class Explained(ABC):
 
 def number_of_rows(X: Any) -> int:
     """Return the number of rows of a table, a matrix or a list."""
-    return int(X.shape[0]) if hasattr(X, "shape") else len(X)
+    return len(X) if isinstance(X, (list, tuple)) else int(_with_shape(X).shape[0])
 
 
 def number_of_columns(X: Any) -> int:
     """Return the number of columns of a table, a matrix or a list of rows."""
-    return int(X.shape[1]) if hasattr(X, "shape") else len(X[0])
+    return len(X[0]) if isinstance(X, (list, tuple)) else int(_with_shape(X).shape[1])
+
+
+def _with_shape(X: Any) -> Any:
+    return X if hasattr(X, "shape") else np.asarray(X)
 
 
 def rows(X: Any, which: np.ndarray) -> Any:
@@ -161,7 +166,9 @@ def rows(X: Any, which: np.ndarray) -> Any:
         return X.iloc[which]
     if is_table(X):
         return X[which.tolist()] if hasattr(X, "iter_columns") else X.take(which.tolist())
-    return X[which] if hasattr(X, "shape") else [X[i] for i in which]
+    if isinstance(X, (list, tuple)):
+        return [X[i] for i in which]
+    return (X.tocsr() if issparse(X) else np.asarray(X))[which]
 
 
 def columns(X: Any, which: np.ndarray) -> Any:
@@ -170,4 +177,6 @@ def columns(X: Any, which: np.ndarray) -> Any:
         return X.iloc[:, which]
     if is_table(X):
         return X[:, which.tolist()] if hasattr(X, "iter_columns") else X.select(which.tolist())
-    return (X if hasattr(X, "shape") else np.asarray(X, object))[:, which]
+    if isinstance(X, (list, tuple)):
+        return np.asarray(X, object)[:, which]
+    return (X.tocsc() if issparse(X) else np.asarray(X))[:, which]

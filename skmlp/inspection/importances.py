@@ -186,7 +186,7 @@ class WithImportances(MetaEstimatorMixin, BaseEstimator):
         self.target = target
         self.max_samples = max_samples
 
-    def fit(self, X: Any, y: Any, **fit_params: Any) -> Self:
+    def fit(self, X: Any, y: Any, sample_weight: Any = None, **fit_params: Any) -> Self:
         """Fit a clone of the estimator, and average its attributions.
 
         Parameters
@@ -195,6 +195,9 @@ class WithImportances(MetaEstimatorMixin, BaseEstimator):
             Inputs.
         y : array-like
             Targets.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights, where the estimator takes them; importances are those of rows, whatever they
+            weigh.
         **fit_params : dict
             What else the estimator's `fit` takes.
 
@@ -207,6 +210,8 @@ class WithImportances(MetaEstimatorMixin, BaseEstimator):
             raise ValueError(
                 f"max_samples must be a whole number >= 1, got {shown(self.max_samples)}."
             )
+        if sample_weight is not None:
+            fit_params = {"sample_weight": sample_weight, **fit_params}
         fitted = clone(self.estimator).fit(X, y, **fit_params)
         some = rows(X, evenly_spaced(np.arange(number_of_rows(X)), self.max_samples))
         self.feature_importances_ = feature_importances(fitted, some, self.baseline, self.target)
