@@ -421,6 +421,15 @@ def test_several_rows_of_a_baseline_are_averaged():
     np.testing.assert_allclose(found.baseline_answer, model.predict(X[5:9]).mean())
 
 
+@pytest.mark.parametrize("offset", [0.0, 1e9])
+def test_differences_that_cancel_raise_no_alarm(offset):
+    model = fitted(offset + SIGNAL, activation="relu", initial_output="data")
+    found = integrated_gradients(
+        model, X[:10], baseline=np.concatenate([X[:40], 2 * X[0] - X[1:40]])
+    )
+    assert np.all(np.isfinite(found.values))
+
+
 def test_a_row_that_is_its_baseline_has_none():
     found = integrated_gradients(fitted(activation="relu"), X[:2], baseline=X[1])
     assert np.all(found.values[1] == 0)

@@ -24,6 +24,8 @@ from .paths import Lines, mean_slopes
 from .pipelines import unwrapped
 from .tables import ExplainedTable
 
+_ROUNDING = 1e-12  # of an answer, which float64 may lose on its way
+
 
 def explained(estimator: Any, target: Any, name: str) -> Explained:
     """Look an estimator through; errors call what takes it by that name."""
@@ -319,10 +321,9 @@ def integrated_gradients(
         _attributions(looked_at, inputs, start, nodes, tolerance)
         for _, inputs in looked_at.blocks(X)
     ]
-    values, answer, baseline_answer = (np.concatenate(some) for some in zip(*found, strict=True))
-    change = answer - baseline_answer
-    residual = np.sum(values, axis=1) - change
-    _warn_of(residual, np.maximum(np.abs(change), 1e-3 * np.sum(np.abs(values), axis=1)), tolerance)
+    values, answer, baseline_answer, allowed = map(np.concatenate, zip(*found, strict=True))
+    residual = np.sum(values, axis=1) - (answer - baseline_answer)
+    _warn_of(residual, allowed, tolerance)
     shape = looked_at.asked.shape
     return Attributions(
         values=values.reshape(*values.shape[:2], *shape),
@@ -362,26 +363,33 @@ def _baseline(looked_at: Explained, X: Any, baseline: Any) -> Inputs:
 
 def _attributions(
     looked_at: Explained, inputs: Inputs, start: Inputs, steps: int | None, tolerance: float
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return attributions (n, n_columns, J), answers (n, J) and those of the baseline (n, J)."""
+) -> tuple[np.ndarray, ...]:
+    """Return attributions of some rows (n, n_columns, J), and for each of J numbers (n, J).
+
+    They are the answers, those of the baseline, and how far attributions may be from adding up.
+    """
     columns, n = looked_at.columns(inputs.z), len(inputs.z)
     values = np.zeros((n, looked_at.n_columns, columns.shape[1]))
-    answer, compared = np.empty(columns.shape), np.zeros(columns.shape)
+    answer, compared, allowed = (np.zeros(columns.shape) for _ in range(3))
     for j, column in enumerate(columns.T):
         answer[:, j] = looked_at.values(inputs.z, column)
         for z, u in zip(start.z, start.u, strict=True):
             lines = Lines(np.broadcast_to(z, inputs.z.shape), inputs.z - z, column)
             slopes = mean_slopes(looked_at.function, looked_at.values, lines, steps, tolerance)
-            values[:, :, j] += looked_at.added(slopes, inputs, Inputs(z, u)) / len(start.z)
-            compared[:, j] += looked_at.values(lines.starts, column) / len(start.z)
-    return values, answer, compared
+            added = looked_at.added(slopes, inputs, Inputs(z, u))
+            before = looked_at.values(lines.starts, column)
+            change = np.abs(answer[:, j] - before)
+            values[:, :, j] += added / len(start.z)
+            compared[:, j] += before / len(start.z)
+            scale = np.maximum(change, 1e-3 * np.sum(np.abs(added), axis=1))
+            rounding = _ROUNDING * np.maximum(np.abs(answer[:, j]), np.abs(before))
+            allowed[:, j] += (tolerance * scale + rounding) / len(start.z)
+    return values, answer, compared, allowed
 
 
-def _warn_of(residual: np.ndarray, scale: np.ndarray, tolerance: float) -> None:
+def _warn_of(residual: np.ndarray, allowed: np.ndarray, tolerance: float) -> None:
     """Warn of rows whose attributions do not add up."""
-    rounding = 1e-12
-    wrong = np.abs(residual) > tolerance * scale + rounding * np.max(np.abs(scale), initial=0.0)
-    is_wrong = (wrong | ~np.isfinite(residual)).any(axis=1)
+    is_wrong = ~(np.abs(residual) <= allowed).all(axis=1)
     if is_wrong.any():
         away = np.nan_to_num(np.abs(residual).max(axis=1), nan=np.inf)
         row = int(np.argmax(np.where(is_wrong, away, -1.0)))

@@ -148,7 +148,7 @@ class WithImportances(MetaEstimatorMixin, BaseEstimator):
     ----------
     estimator_ : estimator
         The fitted one.
-    feature_importances_ : ndarray of shape (n_features_in_,)
+    feature_importances_ : ndarray of shape (`n_features_in_`,)
         The mean absolute attributions of the columns, over those rows.
     n_features_in_ : int
         The number of columns.
