@@ -1,6 +1,8 @@
 """Explanations, against differences, coefficients and integrals that are computed otherwise."""
 
 import warnings
+from copy import copy
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -47,6 +49,8 @@ from skmlp.inspection import (
 from skmlp.inspection.asked import derivative
 from skmlp.inspection.paths import RULE_OF_7, RULE_OF_13, Lines, mean_slopes
 from skmlp.tabular import TabularMLPClassifier, TabularMLPRegressor
+from skmlp.tabular.calibration import Blend
+from skmlp.tabular.transform import Transform
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(150, 5))
@@ -800,6 +804,29 @@ def test_slopes_of_tables_are_those_of_answers(name):
         expected = expected / (2 * step)
         is_near = np.isclose(found[:, j], expected, rtol=0.01, atol=1e-3 * np.ptp(expected))
         assert np.mean(is_near[X[column].notna()]) > 0.9  # some steps lead over a kink
+
+
+@pytest.mark.parametrize("name", ["numbers", "classes", "two classes"])
+def test_any_blend_of_any_kinds_is_explained(name):
+    """Of two kinds, the one of them with logarithms of targets where these are numbers."""
+    model, X = of_table(name)
+    (part,) = model._model.parts
+    other = part
+    if part.transform is not None:
+        ends = np.array([0.0]), np.array([9.0])
+        is_log, offset, factor = np.array([True]), np.array([0.3]), np.array([1.4])
+        other = replace(part, transform=Transform(is_log, offset, factor, *ends))
+    blend = Blend((0.3, 0.7), (0.8, 1.3, 1.1))
+    both = copy(model)
+    both._model = replace(model._model, parts=(part, other), blend=blend)
+    classes, rows, start = both.predict(X[:5]), X[:5], X[7:8]
+    found = integrated_gradients(both, rows, baseline=start)
+    answer = answer_of(name, both, rows, classes)
+    before = answer_of(name, both, start.iloc[[0] * 5], classes)
+    np.testing.assert_allclose(found.answer, answer, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(found.baseline_answer, before, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(found.values.sum(axis=1), answer - before, rtol=1e-3, atol=1e-3)
+    assert not np.allclose(answer, answer_of(name, model, rows, classes), rtol=1e-2)
 
 
 def test_slopes_of_tables_have_an_axis_for_outputs():
