@@ -220,8 +220,8 @@ class TabularMLP(CallbackSupportMixin, Answers, Parameters):
         n_neighbors = () if self.n_neighbors is None else as_tuple(self.n_neighbors)
         how = self._hyperparameters()
         n_given = n + max(0, len(origin) - len(order.rows))
-        what = columns, order, table, lesson, groups, how, encodings, n_neighbors, origin, n_given
-        return Problem(*what, unit), target
+        what = columns, order, table, lesson, groups, how, encodings, n_neighbors
+        return Problem(*what, self.n_trees, origin, n_given, unit), target
 
     def _targets(self, n: int, y: Any, sample_weight: Any) -> tuple[Data, Any]:
         asked = _Asked(type(self).__name__, self.head)
@@ -417,6 +417,7 @@ class TabularMLPClassifier(ClassAnswers, ClassifierMixin, TabularMLP):
         *,
         head: Any = "auto",
         n_neighbors: Any = (1, 5, 20),
+        n_trees: int | None = 100,
         n_folds: int = 4,
         hidden_layer_sizes: Any = (128, 128),
         max_epochs: Any = "auto",
@@ -504,6 +505,7 @@ class TabularMLPRegressor(NumberAnswers, RegressorMixin, TabularMLP):
         *,
         head: Any = "auto",
         n_neighbors: Any = (1, 5, 20),
+        n_trees: int | None = 100,
         n_folds: int = 4,
         hidden_layer_sizes: Any = (128, 128),
         max_epochs: Any = "auto",

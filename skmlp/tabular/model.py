@@ -194,6 +194,8 @@ class Problem(NamedTuple):
         `n_bins`, `max_encoded` and `max_onehot` of encodings.
     n_neighbors : tuple of int
         How many nearest rows are averaged.
+    n_trees : int or None
+        How many trees a forest has, if there is one.
     origin : ndarray of shape (n,)
         Where each row stood among all that were given, those to validate on behind the others.
     n_given : int
@@ -210,6 +212,7 @@ class Problem(NamedTuple):
     how: Hyperparameters
     encodings: Mapping[str, int]
     n_neighbors: tuple[int, ...]
+    n_trees: int | None
     origin: np.ndarray
     n_given: int
     unit: float
@@ -328,8 +331,8 @@ class Fitting:
             neighbors = Neighbors.of(sight.dense(plain), self._target, **options)
             further.append(neighbors.training_columns(sight.dense(plain), problem.groups))
             sight = replace(sight, neighbors=neighbors)
-        if kind.has_forest and plain.shape[1]:
-            forest, answers = self._grown(plain)
+        if kind.has_forest and problem.n_trees is not None and plain.shape[1]:
+            forest, answers = self._grown(plain, problem.n_trees)
             further.append(answers)
             sight = replace(sight, forest=forest)
         beside = np.concatenate(further, axis=1)
@@ -338,12 +341,12 @@ class Fitting:
             beside = np.concatenate([beside, sight.further(to_validate)])
         return sight, Shown(problem.table, sight, beside)
 
-    def _grown(self, plain: np.ndarray) -> tuple[Forest, np.ndarray]:
+    def _grown(self, plain: np.ndarray, n_trees: int) -> tuple[Forest, np.ndarray]:
         problem, lesson = self._problem, self._problem.lesson
         folds = None
         if problem.groups is not None:
             folds = list(zip(lesson.learned, lesson.held_out, strict=True))
-        return Forest.of(plain, self._target, problem.weights, folds, self._seed())
+        return Forest.of(plain, self._target, problem.weights, folds, n_trees, self._seed())
 
 
 class OutOfFold(NamedTuple):
