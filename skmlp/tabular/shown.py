@@ -57,8 +57,14 @@ class Sight:
 
     def beside(self, table: Table, further: np.ndarray) -> np.ndarray:
         """Put the encoding of rows and further columns side by side, codes last."""
-        dense, codes = self.encoding.transform(table)
-        return np.concatenate([dense, further, codes], axis=1, dtype=np.float32)
+        encoding, (n, k) = self.encoding, further.shape
+        shown = np.empty((n, encoding.n_columns + k), np.float32)
+        n_codes = len(encoding.embedded)
+        dense, beside = encoding.n_columns - n_codes, encoding.n_columns - n_codes + k
+        encoding.write(table, shown[:, :dense])
+        shown[:, dense:beside] = further
+        shown[:, beside:] = encoding.codes(table)
+        return shown
 
 
 class Shown:
