@@ -738,7 +738,7 @@ def test_no_training_row_is_answered_by_a_tree_that_has_seen_it():
 
 
 def test_trees_are_made_of_the_first_rows_where_there_are_many(monkeypatch):
-    monkeypatch.setattr("skmlp.tabular.forest._MOST_ROWS", 200)
+    monkeypatch.setattr("skmlp.tabular.forest.MOST_ROWS", 200)
     rows, target, forest, training = grown(t=1)
     fewer = Forest.of(rows[:200], target[:200], None, None, 60, 3)
     np.testing.assert_array_equal(training[:200], fewer[1])

@@ -23,7 +23,7 @@ from sklearn.ensemble import ExtraTreesRegressor
 from .encoding import of_most_variance
 
 _MOST_FEATURES = 48  # looked at in a split; half of them where there are fewer than twice as many
-_MOST_ROWS = 20_000  # that trees are made of: the first
+MOST_ROWS = 20_000  # that trees are made of: the first
 _NUMBERS_AT_ONCE = 1 << 22
 
 
@@ -66,7 +66,7 @@ class Forest:
         n_trees: int,
         seed: int,
     ) -> tuple[Forest, np.ndarray]:
-        """Grow a forest, and answer its training rows.
+        """Grow a forest, of the first rows where there are many, and answer all.
 
         Parameters
         ----------
@@ -91,7 +91,7 @@ class Forest:
             float32.
         """
         target = of_most_variance(target)
-        first = np.arange(min(len(rows), _MOST_ROWS))
+        first = np.arange(min(len(rows), MOST_ROWS))
         grown = _grown(rows, target, weights, first, n_trees, seed)
         forest = cls._flat([tree.tree_ for tree in grown.estimators_])
         answers = np.empty((len(rows), target.shape[1]), np.float32)
@@ -100,7 +100,7 @@ class Forest:
             answers[len(first) :] = forest.answers(rows[len(first) :])
             return forest, answers
         for learned, held_out in folds:
-            grown = _grown(rows, target, weights, learned[:_MOST_ROWS], n_trees, seed)
+            grown = _grown(rows, target, weights, learned[:MOST_ROWS], n_trees, seed)
             of_fold = cls._flat([tree.tree_ for tree in grown.estimators_])
             answers[held_out] = of_fold.answers(rows[held_out])
         return forest, answers

@@ -302,6 +302,7 @@ def _once(
     with clock.training(epochs, lambda: published(now(Outcome()))), members.side_by_side():
         outcome = train_minibatches(course, members)
         judge()
+    members.let_go()
     return now(outcome)
 
 
@@ -355,11 +356,17 @@ class _Learners(Members):
         """Take an epoch of each, of the next block."""
         block = epochs_before % self._shown.n_blocks
         if block != self._block:
+            self.let_go()  # so that the memory of one block is enough
             self._block, data = block, self._data(block)
             for descent, learned in zip(self.descents, self._lesson.learned, strict=True):
                 descent.objective.attach(*data, 0.0)
                 descent.order = self._shown.within(block, learned)
         return super().epoch(epochs_before)
+
+    def let_go(self) -> None:
+        """Let go of the rows."""
+        for descent in self.descents:
+            descent.objective.detach()
 
 
 def _descent(

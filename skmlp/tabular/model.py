@@ -23,7 +23,7 @@ from .calibration import Blend
 from .clock import Clock
 from .columns import Columns, Table
 from .encoding import Edges, Encoding
-from .forest import Forest
+from .forest import MOST_ROWS, Forest
 from .members import Hyperparameters, Lesson, Trained, trained
 from .neighbors import Neighbors
 from .order import Order
@@ -290,6 +290,7 @@ class Fitting:
             lambda members: self._published(*self._blended([*self._done, judged(members)])),
         )
         self._done.append(judged(members))
+        shown.let_go()
 
     def model(self) -> tuple[Model, OutOfFold]:
         """Blend what there is."""
@@ -324,29 +325,35 @@ class Fitting:
         )
         sight = Sight(encoding)
         further = [np.empty((n, 0), np.float32)]
-        if kind.has_neighbors or kind.has_forest:
-            plain = encoding.plain(of_training)
-        if kind.has_neighbors:
-            options: dict[str, Any] = {"counts": problem.n_neighbors, "weights": problem.weights}
-            neighbors = Neighbors.of(sight.dense(plain), self._target, **options)
-            further.append(neighbors.training_columns(sight.dense(plain), problem.groups))
-            sight = replace(sight, neighbors=neighbors)
-        if kind.has_forest and problem.n_trees is not None and plain.shape[1]:
-            forest, answers = self._grown(plain, problem.n_trees)
+        if kind.has_forest and problem.n_trees is not None and encoding.n_columns:
+            forest, answers = self._grown(encoding, of_training, problem.n_trees)
             further.append(answers)
             sight = replace(sight, forest=forest)
+        if kind.has_neighbors:
+            plain = sight.dense(encoding.plain(of_training))
+            options: dict[str, Any] = {"counts": problem.n_neighbors, "weights": problem.weights}
+            neighbors = Neighbors.of(plain, self._target, **options)
+            further.append(neighbors.training_columns(plain, problem.groups))
+            sight = replace(sight, neighbors=neighbors)
         beside = np.concatenate(further, axis=1)
         to_validate = problem.table.rows(slice(n, None))
         if len(to_validate.numbers):
             beside = np.concatenate([beside, sight.further(to_validate)])
         return sight, Shown(problem.table, sight, beside)
 
-    def _grown(self, plain: np.ndarray, n_trees: int) -> tuple[Forest, np.ndarray]:
-        problem, lesson = self._problem, self._problem.lesson
-        folds = None
+    def _grown(self, encoding: Encoding, table: Table, n_trees: int) -> tuple[Forest, np.ndarray]:
+        """Grow a forest, and answer the training rows, so many at a time."""
+        problem, lesson, seed = self._problem, self._problem.lesson, self._seed()
+        target, weights = self._target, problem.weights
         if problem.groups is not None:
             folds = list(zip(lesson.learned, lesson.held_out, strict=True))
-        return Forest.of(plain, self._target, problem.weights, folds, n_trees, self._seed())
+            return Forest.of(encoding.plain(table), target, weights, folds, n_trees, seed)
+        first = encoding.plain(table.rows(slice(MOST_ROWS)))
+        weights = None if weights is None else weights[:MOST_ROWS]
+        forest, answers = Forest.of(first, target[:MOST_ROWS], weights, None, n_trees, seed)
+        starts = range(MOST_ROWS, len(table.numbers), _ROWS_AT_ONCE)
+        others = (encoding.plain(table.rows(slice(i, i + _ROWS_AT_ONCE))) for i in starts)
+        return forest, np.concatenate([answers, *map(forest.answers, others)])
 
 
 class OutOfFold(NamedTuple):

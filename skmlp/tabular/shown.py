@@ -45,10 +45,10 @@ class Sight:
         found = [np.empty((len(table.numbers), 0), np.float32)]
         if self.neighbors is not None or self.forest is not None:
             plain = self.encoding.plain(table)
-        if self.neighbors is not None:
-            found.append(self.neighbors.columns(self.dense(plain)))
         if self.forest is not None:
             found.append(self.forest.answers(plain))
+        if self.neighbors is not None:
+            found.append(self.neighbors.columns(self.dense(plain)))
         return np.concatenate(found, axis=1)
 
     def dense(self, plain: np.ndarray) -> np.ndarray:
@@ -103,6 +103,10 @@ class Shown:
             self._latest.clear()  # the memory of one block is enough
             self._latest[i] = self.of(slice(i, None, self.n_blocks))
         return self._latest[i]
+
+    def let_go(self) -> None:
+        """Let go of the latest block."""
+        self._latest.clear()
 
     def within(self, i: int, rows: np.ndarray) -> np.ndarray:
         """Return those of some rows that are in a block, by their places there."""
