@@ -327,13 +327,13 @@ class Fitting:
         further = [np.empty((n, 0), np.float32)]
         if kind.has_forest and problem.n_trees is not None and encoding.n_columns:
             forest, answers = self._grown(encoding, of_training, problem.n_trees)
-            further.append(answers)
+            further.append(answers)  # before all rows are encoded, which takes as much memory
             sight = replace(sight, forest=forest)
         if kind.has_neighbors:
             plain = sight.dense(encoding.plain(of_training))
             options: dict[str, Any] = {"counts": problem.n_neighbors, "weights": problem.weights}
             neighbors = Neighbors.of(plain, self._target, **options)
-            further.append(neighbors.training_columns(plain, problem.groups))
+            further.insert(0, neighbors.training_columns(plain, problem.groups))
             sight = replace(sight, neighbors=neighbors)
         beside = np.concatenate(further, axis=1)
         to_validate = problem.table.rows(slice(n, None))

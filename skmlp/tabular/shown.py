@@ -45,10 +45,10 @@ class Sight:
         found = [np.empty((len(table.numbers), 0), np.float32)]
         if self.neighbors is not None or self.forest is not None:
             plain = self.encoding.plain(table)
-        if self.forest is not None:
-            found.append(self.forest.answers(plain))
         if self.neighbors is not None:
             found.append(self.neighbors.columns(self.dense(plain)))
+        if self.forest is not None:
+            found.append(self.forest.answers(plain))
         return np.concatenate(found, axis=1)
 
     def dense(self, plain: np.ndarray) -> np.ndarray:
