@@ -178,50 +178,71 @@ class TabularMLP(CallbackSupportMixin, Answers, Parameters):
     ) -> tuple[Problem, Any]:
         """Check all there is to check, and say what is learned from which rows."""
         frame = frame_of(X)
-        data, target = self._targets(frame.shape[0], y, sample_weight)
-        warn_of_column(y, data)
-        if getattr(self, "class_weight", None) is not None:
-            weights = target.weigh(self.class_weight, data.Y, data.weights)
-            data = replace(data, weights=weights)
-        data.check_rows()
-        rows, Y, n = data.rows, data.Y, len(data.Y)
-        if len(rows) < 2:
-            raise ValueError(
-                f"{type(self).__name__} learns from some rows and is judged by others, so that it "
-                f"needs 2 samples, but it was given 1 sample"
-                f"{'' if n == 1 else ' of weight > 0'}."
-            )
-        columns, table = Columns.of(frame, self.categorical_features, self.dates, data.weights)
-        unit = _unit(Y[rows], target.head)
-        Y = Y / unit
+        data, target = self._weighed(frame.shape[0], y, sample_weight)
+        rows, n = data.rows, len(data.Y)
         groups = self._checked_groups(groups, rows, n)
         if groups is not None and are_given(*validation):
             raise ValueError(
                 "groups says how folds are made, and there are none where X_val and y_val are "
                 "given: leave out one of both."
             )
-        known = [Y, *(x for x in (data.weights, groups) if x is not None)]
+        columns, table = Columns.of(frame, self.categorical_features, self.dates, data.weights)
+        known = [data.Y, *(x for x in (data.weights, groups) if x is not None)]
         order = order_of(table, known, rows, int(seeds.randint(1 << 31)))
-        weights = data.normalized_weights(rows)[0]
+        table, groups = order.of(table), None if groups is None else groups[order.rows]
+        unit = _unit(data.Y[rows], target.head)
+        Y, weights = data.Y[order.rows] / unit, data.normalized_weights(rows)[0]
         weights = None if weights is None else weights[order.rows].astype(np.float32)
-        table, Y = order.of(table), Y[order.rows]
-        groups = None if groups is None else groups[order.rows]
         if are_given(*validation):
             table, lesson, origin = self._with_validation(
                 columns, order, target, table, Y, weights, validation, unit
             )
             origin = np.concatenate([order.rows, n + origin])
         else:
-            n_folds = int(np.clip(len(Y) // _FEWEST_IN_FOLD, 2, self.n_folds))
-            n_folds = n_folds if groups is None else min(n_folds, len(np.unique(groups)))
-            fold = folds(n_folds, len(Y), target.strata(Y), groups, seeds)
-            lesson, origin = Lesson.of(target.head, Y, weights, *sides(fold)), order.rows
-        encodings = {x: int(getattr(self, x)) for x in ("n_bins", "max_encoded", "max_onehot")}
-        n_neighbors = () if self.n_neighbors is None else as_tuple(self.n_neighbors)
-        how = self._hyperparameters()
-        n_given = n + max(0, len(origin) - len(order.rows))
-        what = columns, order, table, lesson, groups, how, encodings, n_neighbors
-        return Problem(*what, self.n_trees, origin, n_given, unit), target
+            lesson, origin = self._by_folds(target, Y, weights, groups, seeds), order.rows
+        return Problem(
+            columns,
+            order,
+            table,
+            lesson,
+            groups,
+            self._hyperparameters(),
+            {x: int(getattr(self, x)) for x in ("n_bins", "max_encoded", "max_onehot")},
+            () if self.n_neighbors is None else as_tuple(self.n_neighbors),
+            self.n_trees,
+            origin,
+            n + len(origin) - len(order.rows),
+            unit,
+        ), target
+
+    def _weighed(self, n: int, y: Any, sample_weight: Any) -> tuple[Data, Any]:
+        """Read the targets of n rows and what these weigh."""
+        data, target = self._targets(n, y, sample_weight)
+        warn_of_column(y, data)
+        if getattr(self, "class_weight", None) is not None:
+            weights = target.weigh(self.class_weight, data.Y, data.weights)
+            data = replace(data, weights=weights)
+        data.check_rows()
+        if len(data.rows) < 2:
+            raise ValueError(
+                f"{type(self).__name__} learns from some rows and is judged by others, so that it "
+                f"needs 2 samples, but it was given 1 sample{'' if n == 1 else ' of weight > 0'}."
+            )
+        return data, target
+
+    def _by_folds(
+        self,
+        target: Any,
+        Y: np.ndarray,
+        weights: np.ndarray | None,
+        groups: np.ndarray | None,
+        seeds: np.random.RandomState,
+    ) -> Lesson:
+        """Deal the rows out to folds, fewer where rows or groups are few."""
+        n_folds = int(np.clip(len(Y) // _FEWEST_IN_FOLD, 2, self.n_folds))
+        n_folds = n_folds if groups is None else min(n_folds, len(np.unique(groups)))
+        fold = folds(n_folds, len(Y), target.strata(Y), groups, seeds)
+        return Lesson.of(target.head, Y, weights, *sides(fold))
 
     def _targets(self, n: int, y: Any, sample_weight: Any) -> tuple[Data, Any]:
         asked = _Asked(type(self).__name__, self.head)
