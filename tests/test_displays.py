@@ -35,6 +35,7 @@ from skmlp.inspection import (
     PredictiveDistributionDisplay,
     TrainingHistoryDisplay,
     UncertaintyCalibrationDisplay,
+    integrated_gradients,
 )
 from skmlp.inspection.graph_layout import crossings, increasing, layered, layers_of
 from skmlp.inspection.importance import swarm
@@ -941,6 +942,21 @@ def test_places_within_a_layer_are_the_isotonic_regression(seed):
 
 
 # == attributions ==================================================================================
+
+
+def test_importances_of_an_estimator_are_its_attributions():
+    pd = pytest.importorskip("pandas")
+    frame = pd.DataFrame(X, columns=[f"column {j}" for j in range(X.shape[1])])
+    model = MLPRegressor((4,), "tanh", solver="lbfgs", max_iter=200, random_state=0)
+    model.fit(frame, X[:, 0] + X[:, 1] ** 2)
+    found = integrated_gradients(model, frame[:20])
+    display = ImportanceDisplay.from_estimator(model, frame[:20])
+    np.testing.assert_array_equal(display.values, found.values)
+    np.testing.assert_allclose(display.importances_, np.mean(np.abs(found.values), axis=0))
+    assert display.feature_names == list(frame.columns)
+    two = MLPRegressor((), solver="lbfgs", max_iter=200).fit(frame, X[:, :2])
+    with pytest.raises(ValueError, match="means 2 answers, and a picture shows one"):
+        ImportanceDisplay.from_estimator(two, frame[:5])
 
 
 def test_bars_are_mean_absolute_attributions_in_their_order():

@@ -11,6 +11,7 @@ import numpy as np
 from ..engine.words import shown
 from ..tabular.frames import frame_of
 from .drawing import COLORS, SEQUENTIAL, artists, cut, divided_axes, pyplot, styled
+from .explanations import Attributions, integrated_gradients
 
 _KINDS = ("bar", "beeswarm", "both")
 _LABEL = 36  # letters of a line below an axis
@@ -20,7 +21,7 @@ _MISSING = "0.7"  # the gray of points whose feature is missing, or no number
 class ImportanceDisplay:
     r"""Attributions to features: bars of their mean absolute value, and a swarm of all rows.
 
-    Use `from_attributions` to make one. The bar of feature j is
+    Use `from_estimator` or `from_attributions` to make one. The bar of feature j is
 
     .. math:: \frac{1}{n} \sum_{i=1}^{n} \lvert \phi_{ij} \rvert
 
@@ -78,6 +79,68 @@ class ImportanceDisplay:
         self.colors, self.value_name = colors, value_name
 
     @classmethod
+    def from_estimator(
+        cls,
+        estimator: Any,
+        X: Any,
+        *,
+        baseline: Any = "mean",
+        target: Any = None,
+        value_name: str = "Attribution",
+        ax: Any = None,
+        **options: Any,
+    ) -> Self:
+        """Explain the answers of an estimator by `integrated_gradients`, and draw that.
+
+        Parameters
+        ----------
+        estimator : estimator
+            As `skmlp.inspection.integrated_gradients` takes it: a fitted one, or a `Pipeline` or
+            search that ends in one.
+        X : frame or array-like of shape (n_samples, n_features)
+            The rows to explain; points are colored by their values.
+        baseline, target : object
+            What rows are compared with, and which answer is meant; as there.
+        value_name, ax, **options : object
+            As for `from_attributions`.
+
+        Returns
+        -------
+        ImportanceDisplay
+            The picture.
+
+        Raises
+        ------
+        ValueError
+            If the estimator cannot be explained, or `target` means several answers: then draw
+            those one by one, `from_attributions(found.values[..., k])`.
+        ImportError
+            If matplotlib is not installed.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_diabetes
+        >>> from sklearn.pipeline import make_pipeline
+        >>> from sklearn.preprocessing import StandardScaler
+        >>> from skmlp import MLPRegressor
+        >>> from skmlp.inspection import ImportanceDisplay
+        >>> X, y = load_diabetes(return_X_y=True, as_frame=True)
+        >>> network = MLPRegressor((5,), "tanh", solver="lbfgs", max_iter=5000, random_state=0)
+        >>> model = make_pipeline(StandardScaler(), network).fit(X, y)
+        >>> display = ImportanceDisplay.from_estimator(model, X[:50], max_features=3)
+        >>> display.order_.shape
+        (3,)
+        """
+        pyplot(cls.__name__)
+        found = integrated_gradients(estimator, X, baseline, target)
+        if found.values.ndim > 2:
+            raise ValueError(
+                f"target={shown(target)} means {found.values.shape[2]} answers, and a picture shows "
+                "one: give a target that is one, or draw from_attributions(found.values[..., k])."
+            )
+        return cls.from_attributions(found, X=X, value_name=value_name, ax=ax, **options)
+
+    @classmethod
     def from_attributions(
         cls,
         values: Any,
@@ -95,10 +158,11 @@ class ImportanceDisplay:
 
         Parameters
         ----------
-        values : array-like of shape (n_samples, n_features) or (n_features,)
+        values : Attributions, or array-like of shape (n_samples, n_features) or (n_features,)
             Attributions, of rows or of the whole.
         feature_names : list of str, default=None
-            The names of the features; by default those of the columns of X, or x0, x1, ...
+            The names of the features; by default those that attributions have, or the columns of
+            X, or x0, x1, ...
         X : frame or array-like of shape (n_samples, n_features), default=None
             The rows that were explained: points are colored by their values.
         kind : {"both", "bar", "beeswarm"}, default="both"
@@ -129,6 +193,9 @@ class ImportanceDisplay:
             If matplotlib is not installed.
         """
         pyplot(cls.__name__)
+        if isinstance(values, Attributions):
+            feature_names = list(values.feature_names) if feature_names is None else feature_names
+            values = values.values
         array = np.asarray(values, float)
         if array.ndim not in (1, 2) or 0 in array.shape or not np.isfinite(array).all():
             raise ValueError(
