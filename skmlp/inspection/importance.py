@@ -135,8 +135,8 @@ class ImportanceDisplay:
         found = integrated_gradients(estimator, X, baseline, target)
         if found.values.ndim > 2:
             raise ValueError(
-                f"target={shown(target)} means {found.values.shape[2]} answers, and a picture shows "
-                "one: give a target that is one, or draw from_attributions(found.values[..., k])."
+                f"target={shown(target)} means {found.values.shape[2]} answers, and a picture "
+                "shows one: give one target, or draw from_attributions(found.values[..., k])."
             )
         return cls.from_attributions(found, X=X, value_name=value_name, ax=ax, **options)
 
