@@ -63,6 +63,6 @@ plt.show()
 # %%
 # The model has judged itself: every member left rows out, and answered for them.
 
-print(
-    f"out of fold {network.oof_score_:.3f}, held out {network.score(X_test, y_test):.3f}"
-)
+print(f"network: out of fold {network.oof_score_:.3f}")
+print(f"network: held out    {network.score(X_test, y_test):.3f}")
+print(f"boosting: held out   {trees.score(X_words, y_test):.3f}")

@@ -41,12 +41,8 @@ model.set_callbacks(Checkpoint("fit.npz"), PowerCut()).fit(X / 16, y)
 X, y = load_digits(return_X_y=True)
 with tempfile.TemporaryDirectory() as folder:
     done = subprocess.run([sys.executable, "-c", SCRIPT], cwd=folder, check=False)
-    print(
-        "exit code",
-        done.returncode,
-        "- left behind:",
-        *Path(folder).iterdir().__next__().parts[-1:],
-    )
+    left = [path.name for path in Path(folder).iterdir()]
+    print(f"exit code {done.returncode}; left behind: {left}")
     resumed = MLPClassifier(**SETTINGS).resume(Path(folder) / "fit.npz", X / 16, y)
 
 # %%
