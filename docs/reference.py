@@ -143,7 +143,7 @@ def _class_page(entry: Entry, entries: Mapping[int, Entry]) -> str:
             of_others.append(f"``{name}``")
         elif inspect.getdoc(found) and not isinstance(thing, property):
             own.append(name)
-    lines = [f".. autoclass:: {entry.path}\n"]
+    lines = [f".. autoclass:: {entry.path}{_arguments(entry.thing)}\n"]
     first = sorted(own, key=lambda name: (name != "fit", name))
     lines += [f"   .. automethod:: {name}\n" for name in first]
     if inherited:
@@ -157,6 +157,17 @@ def _class_page(entry: Entry, entries: Mapping[int, Entry]) -> str:
         ]
         lines.insert(0, f".. rubric:: Methods\n\n{table(rows)}")
     return "\n".join(lines)
+
+
+def _arguments(kind: type) -> str:
+    """Write the arguments of a class, which Sphinx would take from `__new__`."""
+    try:
+        found = inspect.signature(kind)
+    except ValueError:  # a class written in C
+        return ""
+    bare = [x.replace(annotation=inspect.Parameter.empty) for x in found.parameters.values()]
+    text = str(found.replace(parameters=bare, return_annotation=inspect.Signature.empty))
+    return "" if "<" in text else text
 
 
 def _first_line(thing: Any) -> str:
@@ -205,13 +216,11 @@ def page(entry: Entry, entries: Mapping[int, Entry]) -> str:
 def index(entries: Mapping[int, Entry]) -> str:
     """Write the page that leads to all others."""
     parts = [f"{title('Reference')}\nEvery public name has a page.\n"]
-    shown: list[str] = []
     for module, words in MODULES.items():
         rows = []
         for entry in public_entries(module):
             known = page_of(entry, entries)
             rows.append((f":doc:`{entry.name} <{known.path}>`", summary(entry)))
-            shown.append(known.path)
         parts.append(
             f".. _reference-{module}:\n\n{title(words, '-')}\n``{module}``\n\n{table(rows)}"
         )
@@ -219,8 +228,12 @@ def index(entries: Mapping[int, Entry]) -> str:
     for path, parameter in REGISTRIES.items():
         heading = f"``{parameter}=``: {path.rsplit('.', 1)[1]}"
         parts.append(f"{title(heading, '~')}\n{table(_registry_rows(path, entries))}")
-    pages = "\n".join(f"   {entry.path}" for entry in entries.values())
-    parts.append(f".. toctree::\n   :hidden:\n\n{pages}\n")
+    for module, words in {**MODULES, "": "What has a name"}.items():
+        inside = [
+            e for e in entries.values() if (e.module if e.module in MODULES else "") == module
+        ]
+        pages = "\n".join(f"   {entry.path}" for entry in inside)
+        parts.append(f".. toctree::\n   :hidden:\n   :caption: {words}\n\n{pages}\n")
     return "\n".join(parts)
 
 

@@ -14,7 +14,7 @@ from skmlp.training.schedules import SCHEDULES
 from skmlp.training.solvers import SOLVERS
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = (ROOT / "README.md", ROOT / "docs" / "training.md")
+PAGES = tuple(ROOT / "docs" / f"{name}.md" for name in ("activations", "heads", "training"))
 
 
 def first_sentence(thing: Callable[..., object]) -> str:

@@ -20,7 +20,7 @@ from skmlp import MLPClassifier
 
 X, y = make_circles(300, noise=0.08, factor=0.45, random_state=0)
 network = MLPClassifier(
-    (8, 2), "tanh", solver="lbfgs", alpha=0.01, max_iter=500, random_state=1
+    (8, 2), "tanh", solver="lbfgs", alpha=0.3, max_iter=500, random_state=1
 )
 network.fit(X, y)
 

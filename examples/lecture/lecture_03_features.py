@@ -14,11 +14,12 @@ columns in which a logistic regression is enough.
 """
 
 import matplotlib.pyplot as plt
+import numpy as np
+from scipy.spatial.distance import cdist
 from sklearn.datasets import load_digits
-from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import MinMaxScaler, StandardScaler
+from sklearn.preprocessing import MinMaxScaler
 
 from skmlp import MLPClassifier
 from skmlp.inspection import HiddenFeaturesDisplay
@@ -29,6 +30,7 @@ model = make_pipeline(
     MinMaxScaler(),
     MLPClassifier(
         (64, 32),
+        alpha=1.0,
         learning_rate="one_cycle",
         learning_rate_init=0.01,
         max_iter=30,
@@ -37,9 +39,9 @@ model = make_pipeline(
 ).fit(X_train, y_train)
 
 # %%
-# Hand the columns of each layer to a logistic regression that never saw the network
-# learn. From layer to layer the classes become easier to separate, and a few neighbors
-# in the plane begin to suffice.
+# Hand the columns of each layer to the simplest classifier there is, which never saw the
+# network learn: it takes the class whose mean is nearest. It does better in hidden layers
+# than in pixels, because samples of a class have moved together, and classes apart.
 
 scale, network = model[0], model[-1]
 levels = {"64 pixels": (X_train, X_test)}
@@ -49,8 +51,9 @@ for layer, width in enumerate(network.hidden_layer_sizes):
         for part in (X_train, X_test)
     )
 for name, (train, test) in levels.items():
-    line = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000))
-    print(f"{name:24}{line.fit(train, y_train).score(test, y_test):.3f}")
+    means = np.stack([train[y_train == digit].mean(axis=0) for digit in range(10)])
+    nearest = cdist(test, means).argmin(axis=1)
+    print(f"{name:24}{np.mean(nearest == y_test):.3f}")
 
 # %%
 # The first layer sees pixels, so its weights can be looked at as images: each unit is a

@@ -33,7 +33,7 @@ from sklearn.datasets import make_blobs, make_moons
 from skmlp import MLPClassifier, MLPRegressor
 
 rng = np.random.default_rng(0)
-COMMON = {"solver": "lbfgs", "alpha": 0.05, "max_iter": 5000, "random_state": 0}
+COMMON = {"solver": "lbfgs", "alpha": 0.3, "max_iter": 5000, "random_state": 0}
 
 x = np.sort(rng.uniform(-3, 3, 120))[:, None]
 t = np.sin(2 * x[:, 0]) + 0.4 * x[:, 0] + rng.normal(0, 0.2, 120)
@@ -90,7 +90,7 @@ axes[2].imshow(
     extent=(xx.min(), xx.max(), yy.min(), yy.max()),
     aspect="auto",
 )
-axes[2].scatter(*B.T, c=COLORS[b], edgecolor="white", linewidth=0.5, s=18)
+axes[2].scatter(*B.T, c=COLORS[b], edgecolor="black", linewidth=0.5, s=18)
 axes[2].set_title("softmax: several classes")
 plt.show()
 

@@ -91,14 +91,14 @@ for depth, (dW, _) in enumerate(by_hand):
 figure.colorbar(image, ax=axes[:3], location="bottom", shrink=0.6)
 
 losses = []
-for _ in range(400):
+for _ in range(1000):
     _, output = forward(weights, biases)
     losses.append(np.mean((output - y) ** 2) / 2)
     for i, (dW, db) in enumerate(backward(weights, biases)):
-        weights[i] = weights[i] - 0.3 * dW
-        biases[i] = biases[i] - 0.3 * db
+        weights[i] = weights[i] - 0.1 * dW
+        biases[i] = biases[i] - 0.1 * db
 axes[3].semilogy(losses, color="#0072B2")
-axes[3].set(title="400 steps of gradient descent", xlabel="step", ylabel="loss")
+axes[3].set(title="1000 steps of gradient descent", xlabel="step", ylabel="loss")
 plt.show()
 
 # %%

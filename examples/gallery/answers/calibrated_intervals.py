@@ -37,15 +37,19 @@ constant = stats.norm(mean.predict(x_test), residuals.std())
 # %%
 # Right for every row
 # -------------------
-# Both coverage lines come near the diagonal, because half of the rows make up for the
-# other half. The histogram of where targets fall in their distribution tells the two
-# apart: it is flat where the distributions are right.
+# On the left is where targets fall within their own distribution: a flat histogram, where
+# the distributions are right. On the right is the share of targets within the central
+# interval of every level. Both stay in the gray band.
 
 UncertaintyCalibrationDisplay.from_estimator(scaled, x_test, y_test)
 plt.gcf().suptitle("a scale for every sample")
 plt.show()
 
 # %%
+# One scale for all is too wide for the quiet half of the rows, whose targets pile up in
+# the middle, and too narrow for the other, which fills the ends. At 90 % the two errors
+# happen to cancel: that one number looks right says little.
+
 UncertaintyCalibrationDisplay.from_predictions(y_test, constant)
 plt.gcf().suptitle("one scale for all")
 plt.show()

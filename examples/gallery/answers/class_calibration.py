@@ -19,13 +19,13 @@ X, y = make_classification(
     4000, n_features=12, n_informative=6, flip_y=0.25, random_state=0
 )
 X_train, X_test, y_train, y_test = train_test_split(
-    X, y, train_size=1000, random_state=0
+    X, y, train_size=500, random_state=0
 )
 settings = {
     "hidden_layer_sizes": (64, 64),
     "learning_rate": "one_cycle",
     "learning_rate_init": 0.01,
-    "max_iter": 30,
+    "max_iter": 100,
     "random_state": 0,
 }
 models = {

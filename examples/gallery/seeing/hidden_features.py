@@ -22,6 +22,7 @@ network = MLPClassifier(
     learning_rate="one_cycle",
     learning_rate_init=0.01,
     batch_size=50,
+    alpha=0.3,
     max_iter=80,
     random_state=1,
 ).fit(X_train, y_train)

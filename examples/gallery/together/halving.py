@@ -36,7 +36,8 @@ print(search.best_params_, f"held out {search.score(X_test, y_test):.3f}")
 
 # %%
 results = pd.DataFrame(search.cv_results_)
-results["candidate"] = results["params"].map(str)
+chosen = [f"param_{name}" for name in grid]
+results["candidate"] = results[chosen].astype(str).agg(" ".join, axis=1)
 scores = results.pivot(index="iter", columns="candidate", values="mean_test_score")
 figure, axes = plt.subplots(layout="constrained")
 for candidate in scores:

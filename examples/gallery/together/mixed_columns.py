@@ -65,7 +65,5 @@ search.best_estimator_
 
 low, high = search.best_estimator_.predict(X_test, coverage=0.9).T
 print(f"90 % interval holds {np.mean((low <= y_test) & (y_test <= high)):.3f}")
-PredictiveDistributionDisplay.from_estimator(
-    search, X_test, y_test, feature="area", target_name="rent"
-)
+PredictiveDistributionDisplay.from_estimator(search, X_test, y_test, target_name="rent")
 plt.show()
