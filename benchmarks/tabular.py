@@ -101,7 +101,8 @@ class CatBoost:
     @staticmethod
     def _read(X: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
         names = list(X.select_dtypes("category").columns)
-        return X.assign(**{name: X[name].astype(str) for name in names}), names
+        texts = {name: X[name].astype(object).where(X[name].notna(), "nan") for name in names}
+        return X.assign(**{name: text.astype(str) for name, text in texts.items()}), names
 
     def fit(self, X: pd.DataFrame, y: np.ndarray) -> "CatBoost":
         """Fit to a frame."""
@@ -247,6 +248,9 @@ def main() -> None:
                         found = measured(learner, table["task"], parts)
                     except contest.NotHere as reason:
                         absent.add(str(reason))
+                        continue
+                    except Exception as error:  # of a peer's, which is told beside the figures
+                        absent.add(f"{learner} on {table['name']}: {type(error).__name__}: {error}")
                         continue
                     about = {"set": table["name"], "split": split, "learner": learner}
                     results.append(about | found)

@@ -331,13 +331,27 @@ def test_few_rows_and_rare_classes(n):
     assert np.isfinite(TabularMLPRegressor(**QUICK).fit(X, np.arange(n) * 1e9).predict(X)).all()
 
 
-@pytest.mark.parametrize("factor", [1e-12, 1e12])
+@pytest.mark.parametrize("factor", [1e-200, 1e-12, 1e12, 1e200])
 def test_a_target_of_any_unit(fits, factor):
     X = frame()
     y = target(X, TabularMLPRegressor)
     model = TabularMLPRegressor(**QUICK).fit(X, factor * y)
     expected = fits[TabularMLPRegressor].predict(X)
     np.testing.assert_allclose(model.predict(X) / factor, expected, rtol=1e-2, atol=1e-2)
+    assert model.oof_score_ == pytest.approx(fits[TabularMLPRegressor].oof_score_, abs=1e-2)
+    assert model.score(X, factor * y) < 0.999
+
+
+@BOTH
+def test_columns_that_are_all_constant_leave_the_best_constant(kind):
+    y = target(frame(), kind)
+    model = kind(**QUICK).fit(np.ones((ROWS, 2)), y)
+    found = answers(model, np.ones((3, 2)))
+    if kind is TabularMLPRegressor:
+        np.testing.assert_allclose(found, np.mean(y), rtol=1e-5)
+    else:
+        shares = np.unique(y, return_counts=True)[1] / ROWS
+        np.testing.assert_allclose(found, [shares] * 3, atol=1e-3)
 
 
 def test_no_warning_in_an_ordinary_fit(fits):

@@ -18,7 +18,7 @@ from sklearn.tree import DecisionTreeRegressor
 from skmlp.tabular import encoding as encodings
 from skmlp.tabular.columns import Columns, Table
 from skmlp.tabular.encoding import Encoding
-from skmlp.tabular.forest import N_TREES, Forest
+from skmlp.tabular.forest import Forest
 from skmlp.tabular.neighbors import Neighbors
 from skmlp.tabular.order import order_of
 
@@ -446,7 +446,7 @@ def reference_neighbors(rows, target, queries, own, groups=None, weights=None, c
         d[weights == 0] = np.inf
         if own:
             d[i if groups is None else groups == groups[i]] = np.inf
-        near = np.argsort(d)[: min(max(counts), np.sum(np.isfinite(d)))]
+        near = np.argsort(d, kind="stable")[: min(max(counts), np.sum(np.isfinite(d)))]
         w, t, d = weights[near], target[near], d[near]
         parts = [np.average(t[:k], axis=0, weights=w[:k]) for k in counts]
         kernel = w * np.exp(-2 * (d / d[:5].mean()) ** 2)
@@ -455,18 +455,24 @@ def reference_neighbors(rows, target, queries, own, groups=None, weights=None, c
     return np.array(found)
 
 
+def coordinates(rng, n, d):
+    """Numbers that no unit rounds: in float32 it is 1/64 for 30 columns."""
+    numbers = rng.normal(size=(n, d))
+    return (numbers if d < 9 else np.rint(64 * numbers) / 64).astype(np.float32)
+
+
 @pytest.mark.parametrize("d", [2, 30])
 @pytest.mark.parametrize("grouped", [False, True])
 @pytest.mark.parametrize("weighted", [False, True])
 def test_neighbors_are_the_recipe(d, grouped, weighted):
     rng = np.random.default_rng(d)
-    rows, target = rng.normal(size=(700, d)).astype(np.float32), rng.normal(size=(700, 3))
+    rows, target = coordinates(rng, 700, d), rng.normal(size=(700, 3))
     groups = rng.integers(0, 90, 700) if grouped else None
     weights = rng.integers(1, 4, 700) / 3 if weighted else None
     neighbors = Neighbors.of(rows, target, weights=weights)
     expected = reference_neighbors(rows, target, rows, True, groups, weights)
     np.testing.assert_allclose(neighbors.training_columns(rows, groups), expected, atol=2e-4)
-    queries = rng.normal(size=(40, d)).astype(np.float32)
+    queries = coordinates(rng, 40, d)
     expected = reference_neighbors(rows, target, queries, False, None, weights)
     np.testing.assert_allclose(neighbors.columns(queries), expected, atol=2e-4)
     again = pickle.loads(pickle.dumps(neighbors))
@@ -687,7 +693,7 @@ def grown(n=500, d=6, t=3, seed=0, **options):
     rng = np.random.default_rng(seed)
     rows = np.round(rng.normal(size=(n, d)), 1).astype(np.float32)
     target = np.eye(t)[rng.integers(0, t, n)] if t > 1 else rng.normal(size=(n, 1))
-    given = {"weights": None, "folds": None, "seed": 3} | options
+    given = {"weights": None, "folds": None, "n_trees": 60, "seed": 3} | options
     return rows, target, *Forest.of(rows, target, **given)
 
 
@@ -697,7 +703,7 @@ def test_a_forest_answers_as_scikit_learns_does(t, weighted):
     weights = np.random.default_rng(1).uniform(0.5, 2, 500) if weighted else None
     rows, target, forest, training = grown(t=t, weights=weights)
     reference = ExtraTreesRegressor(
-        N_TREES, max_features=3, bootstrap=True, oob_score=True, random_state=3
+        60, max_features=3, bootstrap=True, oob_score=True, random_state=3
     )
     reference.fit(rows, target if t > 1 else target[:, 0], weights)
     new = np.random.default_rng(2).normal(size=(300, 6)).astype(np.float32)
@@ -734,6 +740,6 @@ def test_no_training_row_is_answered_by_a_tree_that_has_seen_it():
 def test_trees_are_made_of_the_first_rows_where_there_are_many(monkeypatch):
     monkeypatch.setattr("skmlp.tabular.forest._MOST_ROWS", 200)
     rows, target, forest, training = grown(t=1)
-    fewer = Forest.of(rows[:200], target[:200], None, None, 3)
+    fewer = Forest.of(rows[:200], target[:200], None, None, 60, 3)
     np.testing.assert_array_equal(training[:200], fewer[1])
     np.testing.assert_array_equal(training[200:], forest.answers(rows[200:]))

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 from scipy.sparse import csr_matrix
-from sklearn.metrics import accuracy_score, r2_score
+from sklearn.metrics import accuracy_score
 from sklearn.utils.metaestimators import available_if
 
 from ..engine.words import shown
@@ -21,6 +21,7 @@ from ..heads.domains import as_levels, is_number
 from .availability import has, has_scores_alone, known_head, only_with
 from .containers import read_labels, read_numbers
 from .data import check_weights
+from .scoring import r2
 from .targets import Classes, Numbers
 
 
@@ -163,7 +164,7 @@ class NumberAnswers(Answers):
         """
         predicted = self._answers(X, lambda target, raw: target.head.center(raw))
         y, weights = read_numbers(y, "y"), check_weights(sample_weight, len(predicted))
-        return float(r2_score(y, without_targets_axis(predicted), sample_weight=weights))
+        return r2(y, without_targets_axis(predicted), weights)
 
     def predict(
         self,

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn import config_context
-from sklearn.metrics import get_scorer, get_scorer_names
+from sklearn.metrics import get_scorer, get_scorer_names, r2_score
 from sklearn.model_selection import train_test_split
 
 from ..engine.values import name_of, told
@@ -80,6 +80,17 @@ def mean_loss(head: Head, raw: np.ndarray, Y: np.ndarray, weights: np.ndarray | 
     """Return the weighted mean of a head's loss: the objective without its penalty."""
     with np.errstate(all="ignore"):
         return float(np.average(head.loss(raw, Y), weights=weights))
+
+
+def r2(Y: np.ndarray, predicted: np.ndarray, weights: np.ndarray | None) -> float:
+    """Return R2 as scikit-learn computes it, in a unit of the target in which no square overflows.
+
+    The unit is a power of two, so that for ordinary numbers no bit is another.
+    """
+    largest = float(np.max(np.abs(Y), initial=0.0))
+    unit = np.ldexp(1.0, -int(np.clip(np.frexp(largest)[1], -1000, 1000)))
+    with np.errstate(all="ignore"):
+        return float(r2_score(Y * unit, predicted * unit, sample_weight=weights))
 
 
 def find_scorer(scoring: Any, name: str = "scoring", columns: Sequence[str] = ("loss",)) -> Any:

@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
-from sklearn.metrics import r2_score
 from sklearn.utils.multiclass import check_classification_targets, type_of_target, unique_labels
 
 from ..engine.words import shown
@@ -22,7 +21,7 @@ from .containers import declared_order, name_of_column, place, read_labels, read
 from .data import Data, as_target, check_finite, check_weights, class_weights
 from .identity import are_same
 from .names import refusal
-from .scoring import evenly_spaced
+from .scoring import evenly_spaced, r2
 from .settings import LOSSES, Settings
 
 _TRIED_ROWS = 1000
@@ -202,7 +201,7 @@ class Numbers(Target):
         predicted = self.head.center(raw)
         if not np.isfinite(predicted).all():
             return float("nan")
-        return float(r2_score(Y, predicted, sample_weight=weights))
+        return r2(Y, predicted, weights)
 
 
 # == classes =======================================================================================

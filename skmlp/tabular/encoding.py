@@ -134,20 +134,35 @@ class Encoding:
 
     def transform(self, table: Table) -> Encoded:
         """Encode a table."""
-        n, d = len(table.numbers), self.n_plain + len(self._bins.source)
-        dense = np.empty((n, d), dtype=np.float32)
-        step = max(1, _AT_ONCE // max(1, d))
-        with np.errstate(over="ignore"):
-            for i in range(0, n, step):
-                block = table.rows(slice(i, i + step))
+        width = self.n_plain + len(self._bins.source)
+        dense = np.empty((len(table.numbers), width), dtype=np.float32)
+        self.write(table, dense)
+        return Encoded(dense, self.codes(table))
+
+    def codes(self, table: Table) -> np.ndarray:
+        """Return the codes of the categories that are embedded."""
+        return table.codes[:, self._levels.embedded]
+
+    def write(self, table: Table, dense: np.ndarray) -> None:
+        """Encode the dense columns of a table into an array."""
+        for some in _blocks(len(dense), dense.shape[1]):
+            block = table.rows(some)
+            with np.errstate(over="ignore"):
                 parts = [*self._plain(block), *self._piecewise(block)]
-                np.concatenate(parts, axis=1, out=dense[i : i + step], casting="same_kind")
-        return Encoded(dense, table.codes[:, self._levels.embedded])
+                np.concatenate(parts, axis=1, out=dense[some], casting="same_kind")
 
     def plain(self, table: Table) -> np.ndarray:
         """Encode the columns that are not piecewise-linear; embedded codes come last, float32."""
-        codes = table.codes[:, self._levels.embedded]
-        return np.concatenate([*self._plain(table), codes], axis=1, dtype=np.float32)
+        n_columns = self.n_plain + len(self.embedded)
+        plain = np.empty((len(table.numbers), n_columns), dtype=np.float32)
+        for some in _blocks(*plain.shape):
+            block = table.rows(some)
+            codes = self.codes(block)
+            with np.errstate(over="ignore"):
+                np.concatenate(
+                    [*self._plain(block), codes], axis=1, out=plain[some], casting="unsafe"
+                )
+        return plain
 
     def _plain(self, table: Table) -> Iterator[np.ndarray]:
         scale, levels = self._scale, self._levels
@@ -172,6 +187,11 @@ class Encoding:
         steps -= bins.left
         steps /= bins.width
         yield np.clip(steps, 0, 1, out=steps)
+
+
+def _blocks(n: int, width: int) -> Iterator[slice]:
+    step = max(1, _AT_ONCE // max(1, width))
+    yield from (slice(i, i + step) for i in range(0, n, step))
 
 
 def _scale_of(numbers: np.ndarray) -> _Scale:

@@ -20,7 +20,7 @@ from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 from sklearn.base import ClassifierMixin, RegressorMixin
-from sklearn.metrics import accuracy_score, r2_score
+from sklearn.metrics import accuracy_score
 from sklearn.utils import check_random_state, column_or_1d
 from sklearn.utils.validation import check_is_fitted
 
@@ -42,7 +42,9 @@ from ..estimators.data import (
 )
 from ..estimators.parameters import Parameters
 from ..estimators.perceptron import documented, unchanged_on_failure
+from ..estimators.scoring import r2
 from ..estimators.targets import Classes, Numbers
+from ..heads import Head
 from .clock import Clock
 from .columns import Columns, Table
 from .frames import frame_of
@@ -53,6 +55,7 @@ from .settings import ATTRIBUTES, DESCRIPTIONS, as_tuple, check_parameters
 
 _FEWEST_IN_FOLD = 25  # rows; of fewer there are fewer folds
 _ROWS_OF_AMBIGUITY = 2000
+_TINY = 1e-60  # targets beyond it, or one over it, are brought to a unit of their own
 _FORMAT = 2  # of pickles
 
 
@@ -62,6 +65,20 @@ class _Asked(NamedTuple):
     estimator: str
     head: Any
     loss: None = None
+
+
+def _unit(Y: np.ndarray, head: Head) -> float:
+    """Return 1, or a power of two where losses of targets as they are would leave float64."""
+    largest = float(np.max(np.abs(Y), initial=0.0))
+    if head.loss_degree is None or largest == 0 or _TINY < largest < 1 / _TINY:
+        return 1.0
+    return float(np.ldexp(1.0, np.frexp(largest)[1]))
+
+
+def _power(unit: float, degree: float | None) -> float:
+    """Return the unit of losses: infinite where float64 cannot hold it."""
+    with np.errstate(all="ignore"):
+        return 1.0 if degree is None else float(np.power(unit, degree))
 
 
 def _jobs(n_jobs: int | None) -> int:
@@ -175,6 +192,8 @@ class TabularMLP(CallbackSupportMixin, Answers, Parameters):
                 f"{'' if n == 1 else ' of weight > 0'}."
             )
         columns, table = Columns.of(frame, self.categorical_features, self.dates, data.weights)
+        unit = _unit(Y[rows], target.head)
+        Y = Y / unit
         groups = self._checked_groups(groups, rows, n)
         if groups is not None and are_given(*validation):
             raise ValueError(
@@ -189,7 +208,7 @@ class TabularMLP(CallbackSupportMixin, Answers, Parameters):
         groups = None if groups is None else groups[order.rows]
         if are_given(*validation):
             table, lesson, origin = self._with_validation(
-                columns, order, target, table, Y, weights, validation
+                columns, order, target, table, Y, weights, validation, unit
             )
             origin = np.concatenate([order.rows, n + origin])
         else:
@@ -201,8 +220,8 @@ class TabularMLP(CallbackSupportMixin, Answers, Parameters):
         n_neighbors = () if self.n_neighbors is None else as_tuple(self.n_neighbors)
         how = self._hyperparameters()
         n_given = n + max(0, len(origin) - len(order.rows))
-        what = columns, order, table, lesson, groups, how, encodings, n_neighbors, origin, n_given
-        return Problem(*what), target
+        what = columns, order, table, lesson, groups, how, encodings, n_neighbors
+        return Problem(*what, self.n_trees, origin, n_given, unit), target
 
     def _targets(self, n: int, y: Any, sample_weight: Any) -> tuple[Data, Any]:
         asked = _Asked(type(self).__name__, self.head)
@@ -226,6 +245,7 @@ class TabularMLP(CallbackSupportMixin, Answers, Parameters):
         Y: np.ndarray,
         weights: np.ndarray | None,
         validation: tuple[Any, Any],
+        unit: float,
     ) -> tuple[Table, Lesson, np.ndarray]:
         """Put rows to validate on behind the others, in an order of their own, which is returned.
 
@@ -240,7 +260,7 @@ class TabularMLP(CallbackSupportMixin, Answers, Parameters):
         of_rows = order_of(further, [data.Y], np.arange(m), 0).rows
         further = order.of_columns(further.rows(of_rows))
         table = Table(*(np.concatenate(pair) for pair in zip(table, further, strict=True)))
-        Y = np.concatenate([Y, data.Y[of_rows]])
+        Y = np.concatenate([Y, data.Y[of_rows] / unit])
         if weights is not None:
             weights = np.concatenate([weights, np.ones(m, np.float32)])
         learned, held_out = [np.arange(n)] * self.n_folds, [np.arange(n, n + m)] * self.n_folds
@@ -297,7 +317,7 @@ class TabularMLP(CallbackSupportMixin, Answers, Parameters):
             **({} if names is None else {"feature_names_in_": names}),
             "n_features_in_": model.columns.n_features_in_,
             "n_members_": sum(len(part.trained.thetas) for part in parts),
-            "oof_loss_": judged.loss,
+            "oof_loss_": judged.loss * _power(problem.unit, model.head.loss_degree),
             "blend_weights_": np.array(model.blend.weights),
             "temperatures_": np.array(model.blend.temperatures),
             "best_epochs_": [part.trained.best_epoch for part in parts],
@@ -397,6 +417,7 @@ class TabularMLPClassifier(ClassAnswers, ClassifierMixin, TabularMLP):
         *,
         head: Any = "auto",
         n_neighbors: Any = (1, 5, 20),
+        n_trees: int | None = 100,
         n_folds: int = 4,
         hidden_layer_sizes: Any = (128, 128),
         max_epochs: Any = "auto",
@@ -484,6 +505,7 @@ class TabularMLPRegressor(NumberAnswers, RegressorMixin, TabularMLP):
         *,
         head: Any = "auto",
         n_neighbors: Any = (1, 5, 20),
+        n_trees: int | None = 100,
         n_folds: int = 4,
         hidden_layer_sizes: Any = (128, 128),
         max_epochs: Any = "auto",
@@ -513,9 +535,9 @@ class TabularMLPRegressor(NumberAnswers, RegressorMixin, TabularMLP):
             center = target.head.center(judged.raw)
             answers = without_targets_axis(target.head.predict(judged.raw))
         return {
-            "oof_score_": float(r2_score(Y, center, sample_weight=weights)),
-            "oof_prediction_": problem.as_given(answers, judged.rows),
-            "_residuals": self._sized(problem, model, np.sort(Y - center, axis=0)),
+            "oof_score_": r2(Y, center, weights),
+            "oof_prediction_": problem.as_given(answers * problem.unit, judged.rows),
+            "_residuals": self._sized(problem, model, np.sort(Y - center, axis=0)) * problem.unit,
         }
 
     @staticmethod

@@ -22,7 +22,6 @@ from sklearn.ensemble import ExtraTreesRegressor
 
 from .encoding import of_most_variance
 
-N_TREES = 100
 _MOST_FEATURES = 48  # looked at in a split; half of them where there are fewer than twice as many
 _MOST_ROWS = 20_000  # that trees are made of: the first
 _NUMBERS_AT_ONCE = 1 << 22
@@ -64,6 +63,7 @@ class Forest:
         target: np.ndarray,
         weights: np.ndarray | None,
         folds: Sequence[tuple[np.ndarray, np.ndarray]] | None,
+        n_trees: int,
         seed: int,
     ) -> tuple[Forest, np.ndarray]:
         """Grow a forest, and answer its training rows.
@@ -78,6 +78,8 @@ class Forest:
             Weights of the rows.
         folds : sequence of (ndarray, ndarray) or None
             Pairs of rows to learn from and rows to answer; None is out of bag.
+        n_trees : int
+            How many trees there are.
         seed : int
             What draws samples and splits.
 
@@ -90,7 +92,7 @@ class Forest:
         """
         target = of_most_variance(target)
         first = np.arange(min(len(rows), _MOST_ROWS))
-        grown = _grown(rows, target, weights, first, seed)
+        grown = _grown(rows, target, weights, first, n_trees, seed)
         forest = cls._flat([tree.tree_ for tree in grown.estimators_])
         answers = np.empty((len(rows), target.shape[1]), np.float32)
         if folds is None:
@@ -98,7 +100,7 @@ class Forest:
             answers[len(first) :] = forest.answers(rows[len(first) :])
             return forest, answers
         for learned, held_out in folds:
-            grown = _grown(rows, target, weights, learned[:_MOST_ROWS], seed)
+            grown = _grown(rows, target, weights, learned[:_MOST_ROWS], n_trees, seed)
             of_fold = cls._flat([tree.tree_ for tree in grown.estimators_])
             answers[held_out] = of_fold.answers(rows[held_out])
         return forest, answers
@@ -166,10 +168,15 @@ class Forest:
 
 
 def _grown(
-    rows: np.ndarray, target: np.ndarray, weights: np.ndarray | None, learned: np.ndarray, seed: int
+    rows: np.ndarray,
+    target: np.ndarray,
+    weights: np.ndarray | None,
+    learned: np.ndarray,
+    n_trees: int,
+    seed: int,
 ) -> ExtraTreesRegressor:
     forest = ExtraTreesRegressor(
-        N_TREES,
+        n_trees,
         max_features=min(-(-rows.shape[1] // 2), _MOST_FEATURES),
         bootstrap=True,
         oob_score=True,

@@ -139,6 +139,8 @@ class Trained:
         Their parameters; those that diverged are left out.
     members : ndarray of shape (members,)
         Which ones they are, from 0.
+    scale : OutputScale
+        The unit of their outputs.
     temperature : float
         What their raw outputs are divided by.
     loss : float
@@ -154,6 +156,7 @@ class Trained:
     network: Network
     thetas: np.ndarray
     members: np.ndarray
+    scale: OutputScale
     temperature: float
     loss: float
     best_epoch: int
@@ -182,13 +185,14 @@ class Trained:
 
     def _each(self, X: np.ndarray, rows: Sequence[Any]) -> Iterator[np.ndarray]:
         """Compute the raw outputs of each member for its rows, by one program."""
-        x, variables, plan = _traced(self.network)
+        scale, (x, variables, plan) = self.scale, _traced(self.network)
         theta = np.empty_like(self.thetas[0])
         parts = values_of(variables, self.network.split(theta))
         program = Program(plan, parts, dtype=theta.dtype)
         for mine, of_rows in zip(self.thetas, rows, strict=True):
             theta[...] = mine
-            yield program.run({x: X}, of_rows)[0]
+            raw = scale.start + scale.raw * program.run({x: X}, of_rows)[0].astype(np.float64)
+            yield raw * scale.raw_scale + scale.raw_shift
 
 
 @lru_cache(16)
@@ -281,14 +285,12 @@ def _once(
 
     def now(outcome: Outcome) -> Trained:
         left = np.flatnonzero(np.logical_not(members.is_lost))
-        folded = theta.reshape(len(parts), -1)[left]
-        for one in folded:
-            scale.fold(*network.last_layer(one))
         losses = [scale.losses(loss) for loss in course.history.column("loss")]
         return Trained(
             network,
-            folded,
+            theta.reshape(len(parts), -1)[left],
             left,
+            scale,
             judge.temperature,
             judge.loss,
             course.progress.best_iter,

@@ -30,8 +30,9 @@ class Mixed(Head):
     head: Head
     shares: tuple[float, ...]
 
-    def _each(self, raw: np.ndarray) -> list[np.ndarray]:
-        return np.split(raw, len(self.shares), axis=1)
+    def _each(self, raw: Any) -> list[Any]:
+        n = raw.shape[1] // len(self.shares)
+        return [raw[:, k * n : (k + 1) * n] for k in range(len(self.shares))]
 
     def n_raw(self, n_targets: int) -> int:
         """Return how many raw outputs there are."""
@@ -43,11 +44,8 @@ class Mixed(Head):
         shares = np.array(self.shares)
         return -logsumexp(-losses, axis=0, b=shares[:, None])
 
-    def _mean(self, answers: Callable[[np.ndarray], np.ndarray], raw: np.ndarray) -> np.ndarray:
-        return np.sum(
-            [w * answers(part) for w, part in zip(self.shares, self._each(raw), strict=True)],
-            axis=0,
-        )
+    def _mean(self, answers: Callable[[Any], Any], raw: Any) -> Any:
+        return sum(w * answers(part) for w, part in zip(self.shares, self._each(raw), strict=True))
 
     def predict(self, raw: Any) -> Any:
         """Return the mean of the members' predictions."""

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..heads import HEADS, Head
+from ..heads.head import mean, spread
 from ..network.activations import ACTIVATIONS
 from ..training.loops import Diverged
 from ..training.warn import warn
@@ -123,6 +124,8 @@ class Model:
         The kinds of members.
     blend : Blend
         How their answers make one.
+    unit : float
+        What raw outputs are multiplied by: 1, but for targets whose squares leave float64.
     """
 
     columns: Columns
@@ -130,6 +133,7 @@ class Model:
     head: Head
     parts: tuple[Part, ...]
     blend: Blend
+    unit: float
 
     @property
     def answering(self) -> Head:
@@ -140,7 +144,8 @@ class Model:
     def raw(self, table: Table) -> np.ndarray:
         """Compute raw outputs, (n, n_raw), so many rows at a time that memory is for them alone."""
         starts = range(0, len(table.numbers), _ROWS_AT_ONCE)
-        return np.concatenate([self._of(table.rows(slice(i, i + _ROWS_AT_ONCE))) for i in starts])
+        found = [self._of(table.rows(slice(i, i + _ROWS_AT_ONCE))) for i in starts]
+        return np.concatenate(found) * self.unit
 
     def ambiguity(self, table: Table) -> np.ndarray:
         """Compute the mean variance among the answers of the members, (n_targets,).
@@ -189,10 +194,14 @@ class Problem(NamedTuple):
         `n_bins`, `max_encoded` and `max_onehot` of encodings.
     n_neighbors : tuple of int
         How many nearest rows are averaged.
+    n_trees : int or None
+        How many trees a forest has, if there is one.
     origin : ndarray of shape (n,)
         Where each row stood among all that were given, those to validate on behind the others.
     n_given : int
         How many those are, with those of weight 0.
+    unit : float
+        What the targets of the lesson are to be multiplied by.
     """
 
     columns: Columns
@@ -203,8 +212,10 @@ class Problem(NamedTuple):
     how: Hyperparameters
     encodings: Mapping[str, int]
     n_neighbors: tuple[int, ...]
+    n_trees: int | None
     origin: np.ndarray
     n_given: int
+    unit: float
 
     def as_given(self, answers: np.ndarray, rows: np.ndarray) -> np.ndarray:
         """Bring answers for some rows in the order in which all were given, NaN for others."""
@@ -234,9 +245,7 @@ class Problem(NamedTuple):
         Y = self.lesson.Y[self.training].astype(np.float64)
         if "numbers" not in self.lesson.head.targets:
             return Y
-        center = np.average(Y, axis=0, weights=self.weights)
-        deviation = np.sqrt(np.average((Y - center) ** 2, axis=0, weights=self.weights))
-        return (Y - center) / np.where(deviation > 0, deviation, 1.0)
+        return (Y - mean(Y, self.weights)) / spread(Y, self.weights)
 
 
 class Fitting:
@@ -300,7 +309,7 @@ class Fitting:
         kinds = [raw[:, rows] for raw in out_of_fold]
         temperatures = [part.trained.temperature for part in parts]
         blend, raw, loss = Blend.of(lesson.answering, kinds, temperatures, *lesson.of_rows(rows))
-        model = Model(problem.columns, problem.order, lesson.answering, parts, blend)
+        model = Model(problem.columns, problem.order, lesson.answering, parts, blend, problem.unit)
         return model, OutOfFold(rows, blend.head(lesson.answering, kinds), raw, loss)
 
     def _seed(self) -> int:
@@ -322,8 +331,8 @@ class Fitting:
             neighbors = Neighbors.of(sight.dense(plain), self._target, **options)
             further.append(neighbors.training_columns(sight.dense(plain), problem.groups))
             sight = replace(sight, neighbors=neighbors)
-        if kind.has_forest and plain.shape[1]:
-            forest, answers = self._grown(plain)
+        if kind.has_forest and problem.n_trees is not None and plain.shape[1]:
+            forest, answers = self._grown(plain, problem.n_trees)
             further.append(answers)
             sight = replace(sight, forest=forest)
         beside = np.concatenate(further, axis=1)
@@ -332,12 +341,12 @@ class Fitting:
             beside = np.concatenate([beside, sight.further(to_validate)])
         return sight, Shown(problem.table, sight, beside)
 
-    def _grown(self, plain: np.ndarray) -> tuple[Forest, np.ndarray]:
+    def _grown(self, plain: np.ndarray, n_trees: int) -> tuple[Forest, np.ndarray]:
         problem, lesson = self._problem, self._problem.lesson
         folds = None
         if problem.groups is not None:
             folds = list(zip(lesson.learned, lesson.held_out, strict=True))
-        return Forest.of(plain, self._target, problem.weights, folds, self._seed())
+        return Forest.of(plain, self._target, problem.weights, folds, n_trees, self._seed())
 
 
 class OutOfFold(NamedTuple):

@@ -14,7 +14,6 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 _MOST_COLUMNS_OF_A_TREE = 8  # with more, products of matrices are faster
-_MOST_COLUMNS_IN_DOUBLE = 64
 _LARGEST = 3.0  # of an encoded number
 _BYTES_AT_ONCE = 1 << 24  # of distances, coordinates and targets
 
@@ -24,8 +23,8 @@ class Neighbors:
     """Mean targets of the nearest training rows.
 
     Distances are Euclidean. Coordinates are whole multiples of a power of two, chosen so that
-    squared distances are exact, in float32 where there are many columns, which round off each
-    other's rounding: no order of sums, no size of blocks changes a bit.
+    squared distances are exact, in float32 where they are products of matrices: no order of sums,
+    no size of blocks changes a bit.
 
     Attributes
     ----------
@@ -245,7 +244,7 @@ def _are_smallest(squares: np.ndarray, count: int) -> np.ndarray:
 
 
 def _precision(n_columns: int) -> type[np.floating]:
-    return np.float32 if n_columns > _MOST_COLUMNS_IN_DOUBLE else np.float64
+    return np.float32 if n_columns > _MOST_COLUMNS_OF_A_TREE else np.float64
 
 
 def _unit(rows: np.ndarray) -> float:

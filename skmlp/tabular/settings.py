@@ -36,6 +36,9 @@ RULES_OF_TABLES: Mapping[str, Rule] = {
         lambda value: value is None or is_count(value) or _are(is_count)(value),
         "None, a whole number >= 1 or a sequence of them",
     ),
+    "n_trees": Rule(
+        lambda value: value is None or _whole(50).allows(value), f"None or {_whole(50).words}"
+    ),
     "n_folds": _whole(2),
     "hidden_layer_sizes": Rule(
         lambda value: is_count(value) or _are(is_count)(value),
@@ -94,6 +97,10 @@ n_neighbors : None, int or sequence of int, default=(1, 5, 20)
     is the compact mode, with members of one kind, which for classes are shown what a forest says:
     the model then holds no row of the training data, is half as long a fit, and less accurate on
     most tables.
+n_trees : int or None, default=100
+    How many trees the forest has whose answers members are shown, at least 50, so that each row is
+    left out by some; None is no forest. With `n_neighbors=None` too, the model is made of networks
+    alone, which `skmlp.inspection` can differentiate.
 n_folds : int, default=4
     How many members of each kind there are; each leaves out one fold of the rows, and is judged by
     it. More of them are a little better and take as much longer. With fewer than 25 rows a fold

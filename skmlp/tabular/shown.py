@@ -57,8 +57,14 @@ class Sight:
 
     def beside(self, table: Table, further: np.ndarray) -> np.ndarray:
         """Put the encoding of rows and further columns side by side, codes last."""
-        dense, codes = self.encoding.transform(table)
-        return np.concatenate([dense, further, codes], axis=1, dtype=np.float32)
+        encoding, (n, k) = self.encoding, further.shape
+        shown = np.empty((n, encoding.n_columns + k), np.float32)
+        n_codes = len(encoding.embedded)
+        dense, beside = encoding.n_columns - n_codes, encoding.n_columns - n_codes + k
+        encoding.write(table, shown[:, :dense])
+        shown[:, dense:beside] = further
+        shown[:, beside:] = encoding.codes(table)
+        return shown
 
 
 class Shown:
@@ -84,7 +90,7 @@ class Shown:
     def __init__(self, table: Table, sight: Sight, further: np.ndarray) -> None:
         self._table, self._sight, self._further = table, sight, further
         self.n_columns = sight.encoding.n_columns + further.shape[1]
-        self.n_blocks = -(-4 * len(further) * self.n_columns // BLOCK_BYTES)
+        self.n_blocks = max(1, -(-4 * len(further) * self.n_columns // BLOCK_BYTES))
         self._latest: dict[int, np.ndarray] = {}
 
     def of(self, rows: np.ndarray | slice) -> np.ndarray:

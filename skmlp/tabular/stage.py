@@ -34,14 +34,14 @@ class Tangent(Dense):
 
     def rates(self, inputs: int, units: int) -> dict[str, float]:  # noqa: ARG002
         """Return the factors of the rates of W and b."""
-        return {"W": 1 / math.sqrt(inputs), "b": BIAS_RATE}
+        return {"W": 1 / math.sqrt(max(1, inputs)), "b": BIAS_RATE}
 
     def initial(
         self, rng: np.random.RandomState, x: np.ndarray, units: int
     ) -> dict[str, np.ndarray]:
         """Draw W and b."""
         inputs = x.shape[1]
-        W = rng.standard_normal((inputs, units)) * math.sqrt(2 / inputs)
+        W = rng.standard_normal((inputs, units)) * math.sqrt(2 / max(1, inputs))
         return {"W": W, "b": rng.uniform(-1, 1, units)}
 
 

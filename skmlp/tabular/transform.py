@@ -67,7 +67,8 @@ class Transform:
 
     def scaled(self, raw: np.ndarray, Y: np.ndarray, weights: np.ndarray | None) -> Self:
         """Return the transform with the factors that suit (members, n, k) out of fold best."""
-        q = np.mean(self.answers(raw), axis=0)
+        largest = np.ldexp(1.0, np.frexp(np.max(np.abs(self.most), initial=1e-300))[1])
+        q, Y = np.mean(self.answers(raw), axis=0) / largest, Y / largest  # no square overflows
         w = np.ones(len(q)) if weights is None else weights
         squares = w @ (q * q)
         fits = np.divide(w @ (q * Y), squares, out=np.ones(len(squares)), where=squares > 0)
