@@ -44,10 +44,12 @@ if os.environ.get("SKMLP_DOCS_ONLINE"):
         "matplotlib": ("https://matplotlib.org/stable", None),
     }
 
+default_role = "py:obj"  # a name in backticks is a link where there is a page for it
+toc_object_entries_show_parents = "hide"
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"  # the numpydoc sections say it in words
 maximum_signature_line_length = 80
-numpydoc_show_class_members = False  # pages list methods themselves, those that are public
+numpydoc_show_class_members = False  # pages list the public ones themselves
 numpydoc_class_members_toctree = False
 myst_heading_anchors = 3
 myst_enable_extensions = ["colon_fence", "dollarmath", "amsmath", "deflist"]
@@ -80,4 +82,5 @@ html_theme_options = {
 
 def setup(app):
     """Write the reference before pages are looked for."""
-    app.connect("config-inited", lambda *_: reference.write(Path(__file__).parent), priority=1)
+    docs = Path(__file__).parent
+    app.connect("config-inited", lambda *_: reference.write(docs), priority=1)

@@ -23,7 +23,9 @@ FOLDER = Path(__file__).parent / "images"
 def fan() -> None:
     """Draw predicted quantiles of diabetes over the body mass index."""
     X, y = load_diabetes(return_X_y=True, as_frame=True, scaled=False)
-    X_train, X_test, y_train, y_test = train_test_split(X[["bmi", "bp", "s5"]], y, random_state=0)
+    X_train, X_test, y_train, y_test = train_test_split(
+        X[["bmi", "bp", "s5"]], y, random_state=0
+    )
     network = MLPRegressor(
         (32,),
         "tanh",
@@ -38,7 +40,12 @@ def fan() -> None:
     model = make_pipeline(StandardScaler(), network).fit(X_train, y_train)
     _, axes = plt.subplots(figsize=(6.4, 3.8), layout="constrained")
     PredictiveDistributionDisplay.from_estimator(
-        model, X_test, y_test, feature="bmi", target_name="progression in a year", ax=axes
+        model,
+        X_test,
+        y_test,
+        feature="bmi",
+        target_name="progression in a year",
+        ax=axes,
     )
 
 
@@ -48,7 +55,9 @@ def graph() -> None:
     y = expit((w * x + b).named("z")).named("y")
     loss = (np.square(y - t) / 2).named("L")
     values = {w: 0.6, x: 1.5, b: -0.4, t: 1.0}
-    ComputationGraphDisplay.from_graph(ComputationGraph(loss, values, gradients=True), title="")
+    ComputationGraphDisplay.from_graph(
+        ComputationGraph(loss, values, gradients=True), title=""
+    )
 
 
 if __name__ == "__main__":

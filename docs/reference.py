@@ -70,7 +70,8 @@ def registered_entries(path: str) -> dict[str, Entry]:
     """Return what a registry holds, by the names it has there, where it is code with a name."""
     entries = {}
     for word, thing in _from_path(path).items():
-        kind = thing if inspect.isroutine(thing) or inspect.isclass(thing) else type(thing)
+        is_code = inspect.isroutine(thing) or inspect.isclass(thing)
+        kind = thing if is_code else type(thing)
         entries[word] = Entry(kind.__module__, kind.__qualname__, kind)
     return entries
 
@@ -119,43 +120,43 @@ def table(rows: list[tuple[str, str]]) -> str:
     return head + "".join(f"   * - {left}\n     - {right}\n" for left, right in rows)
 
 
-def methods(kind: type, entries: Mapping[int, Entry]) -> Iterator[tuple[str, Any, type]]:
-    """Yield public methods and properties, and the class that has each first."""
+def methods(
+    kind: type, entries: Mapping[int, Entry]
+) -> Iterator[tuple[str, Any, type]]:
+    """Yield public methods and properties, each with the class whose page has it."""
+    if issubclass(kind, (dict, float, tuple)):
+        return  # theirs are Python's
     for name in dir(kind):
-        if name.startswith("_") or issubclass(kind, (dict, float, tuple)):
-            continue
-        owner = next((c for c in kind.__mro__ if name in vars(c)), kind)
         thing = inspect.getattr_static(kind, name)
-        if isinstance(thing, property) or callable(getattr(kind, name)):
-            public = next((c for c in kind.__mro__[1:] if c is owner and id(c) in entries), kind)
-            yield name, thing, owner if public is owner else kind
+        is_method = isinstance(thing, property) or callable(getattr(kind, name))
+        if is_method and not name.startswith("_"):
+            owner = next((c for c in kind.__mro__ if name in vars(c)), kind)
+            yield name, thing, owner if id(owner) in entries else kind
 
 
 def _class_page(entry: Entry, entries: Mapping[int, Entry]) -> str:
-    """Write a class: what it is, a table of its methods, and each of them."""
+    """Write a class: a table of its methods, what it is, and each of them."""
     own, inherited, of_others = [], [], []
     for name, thing, owner in methods(entry.thing, entries):
         found = getattr(entry.thing, name)
-        module = getattr(getattr(thing, "fget", found), "__module__", "") or ""
+        is_property = isinstance(thing, property)
         if owner is not entry.thing:
-            inherited.append(f":meth:`~{entries[id(owner)].path}.{name}`")
-        elif not module.startswith("skmlp"):
+            path = f"{entries[id(owner)].path}.{name}"
+            inherited.append(f"``{name}``" if is_property else f":meth:`~{path}`")
+        elif not is_property and not found.__module__.startswith("skmlp"):
             of_others.append(f"``{name}``")
-        elif inspect.getdoc(found) and not isinstance(thing, property):
+        elif not is_property and inspect.getdoc(found):
             own.append(name)
-    lines = [f".. autoclass:: {entry.path}{_arguments(entry.thing)}\n"]
-    first = sorted(own, key=lambda name: (name != "fit", name))
-    lines += [f"   .. automethod:: {name}\n" for name in first]
+    path = entry.path
+    rows = [(f":meth:`~{path}.{x}`", _first_line(getattr(entry.thing, x))) for x in own]
+    lines = [f".. rubric:: Methods\n\n{table(rows)}"] if rows else []
+    lines.append(f".. autoclass:: {path}{_arguments(entry.thing)}\n")
+    own.sort(key=lambda name: name != "fit")
+    lines += [f"   .. automethod:: {name}\n" for name in own]
     if inherited:
-        lines.append(f"Also, as every parent of it: {', '.join(inherited)}.\n")
+        lines.append(f"Inherited: {', '.join(inherited)}.\n")
     if of_others:
         lines.append(f"From the libraries below: {', '.join(of_others)}.\n")
-    if own:
-        path = entry.path
-        rows = [
-            (f":meth:`~{path}.{name}`", _first_line(getattr(entry.thing, name))) for name in own
-        ]
-        lines.insert(0, f".. rubric:: Methods\n\n{table(rows)}")
     return "\n".join(lines)
 
 
@@ -165,8 +166,12 @@ def _arguments(kind: type) -> str:
         found = inspect.signature(kind)
     except ValueError:  # a class written in C
         return ""
-    bare = [x.replace(annotation=inspect.Parameter.empty) for x in found.parameters.values()]
-    text = str(found.replace(parameters=bare, return_annotation=inspect.Signature.empty))
+    bare = [
+        x.replace(annotation=inspect.Parameter.empty) for x in found.parameters.values()
+    ]
+    text = str(
+        found.replace(parameters=bare, return_annotation=inspect.Signature.empty)
+    )
     return "" if "<" in text else text
 
 
@@ -213,6 +218,10 @@ def page(entry: Entry, entries: Mapping[int, Entry]) -> str:
     return f"{text}\n.. minigallery:: {entry.path}\n   :add-heading: Examples\n"
 
 
+def _section(entry: Entry) -> str:
+    return entry.module if entry.module in MODULES else ""
+
+
 def index(entries: Mapping[int, Entry]) -> str:
     """Write the page that leads to all others."""
     parts = [f"{title('Reference')}\nEvery public name has a page.\n"]
@@ -229,9 +238,7 @@ def index(entries: Mapping[int, Entry]) -> str:
         heading = f"``{parameter}=``: {path.rsplit('.', 1)[1]}"
         parts.append(f"{title(heading, '~')}\n{table(_registry_rows(path, entries))}")
     for module, words in {**MODULES, "": "What has a name"}.items():
-        inside = [
-            e for e in entries.values() if (e.module if e.module in MODULES else "") == module
-        ]
+        inside = [e for e in entries.values() if _section(e) == module]
         pages = "\n".join(f"   {entry.path}" for entry in inside)
         parts.append(f".. toctree::\n   :hidden:\n   :caption: {words}\n\n{pages}\n")
     return "\n".join(parts)
@@ -240,7 +247,8 @@ def index(entries: Mapping[int, Entry]) -> str:
 def pages() -> dict[str, str]:
     """Return all pages, by their names."""
     entries = documented()
-    return {"index": index(entries)} | {e.path: page(e, entries) for e in entries.values()}
+    made = {entry.path: page(entry, entries) for entry in entries.values()}
+    return {"index": index(entries)} | made
 
 
 def write(docs: Path) -> None:

@@ -42,13 +42,17 @@ class Links(HTMLParser):
         self.addresses: set[str] = set()
         self.anchors: set[str] = set()
 
-    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+    def handle_starttag(
+        self, tag: str, attributes: list[tuple[str, str | None]]
+    ) -> None:
         """Note what leads somewhere, and what can be led to."""
         found = dict(attributes)
         for name in ("href", "src"):
             if found.get(name) and tag != "base":
                 self.addresses.add(found[name] or "")
-        self.anchors |= {found[name] or "" for name in ("id", "name") if found.get(name)}
+        self.anchors |= {
+            found[name] or "" for name in ("id", "name") if found.get(name)
+        }
 
 
 def read(page: Path) -> Links:
@@ -62,11 +66,15 @@ def broken_links(build: Path) -> list[str]:
     """Return a line for each internal link whose file or anchor is missing."""
     build = build.resolve()
     pages = {page: read(page) for page in sorted(build.rglob("*.html"))}
-    pages = {page: links for page, links in pages.items() if "_static" not in page.parts}
+    pages = {
+        page: links for page, links in pages.items() if "_static" not in page.parts
+    }
     wrong = []
     for page, links in pages.items():
         for address in sorted(links.addresses):
-            if "://" in address or address.startswith(("mailto:", "data:", "javascript:", "//")):
+            if "://" in address or address.startswith(
+                ("mailto:", "data:", "javascript:", "//")
+            ):
                 continue
             file, anchor = urldefrag(address)
             file = unquote(file.split("?")[0])
@@ -92,7 +100,9 @@ def chromium() -> str:
     for name in ("chromium", "chromium-browser", "google-chrome"):
         if found := shutil.which(name):
             return found
-    sys.exit("Screenshots are made with Chromium, and none was found: apt-get install chromium")
+    sys.exit(
+        "Screenshots are made with Chromium, and none was found: apt-get install chromium"
+    )
 
 
 # The page is shown in a frame of the wanted width: a window is never narrower than 500 pixels.
@@ -114,7 +124,9 @@ frame.onload = () => {{
 </script>"""
 
 
-def browse(browser: str, address: str, options: list[str]) -> subprocess.CompletedProcess[str]:
+def browse(
+    browser: str, address: str, options: list[str]
+) -> subprocess.CompletedProcess[str]:
     """Open an address without a window."""
     with tempfile.TemporaryDirectory() as profile:
         return subprocess.run(
@@ -145,13 +157,17 @@ def look(browser: str, server: str, build: Path, to: Path, page: str) -> list[st
             name = f"{page.replace('/', '_').removesuffix('.html')}-{width}-{theme}"
             height, where = 1600, build / f"frame-{name}.html"
             for last in (False, True):  # first how tall it is, then all of it
-                where.write_text(FRAME.format(width=width, height=height, theme=theme, page=page))
+                where.write_text(
+                    FRAME.format(width=width, height=height, theme=theme, page=page)
+                )
                 options = [f"--window-size={max(width, 500)},{height}"]
                 options += [f"--screenshot={to / name}.png"] if last else ["--dump-dom"]
                 done = browse(browser, f"{server}/{where.name}", options)
                 if not last:
                     title = done.stdout.partition("<title>")[2].partition("</title>")[0]
-                    seen = json.loads(title or '{"wide": 0, "tall": 1600, "wrong": ["not loaded"]}')
+                    seen = json.loads(
+                        title or '{"wide": 0, "tall": 1600, "wrong": ["not loaded"]}'
+                    )
                     height = min(seen["tall"], 9000)
                     console = [x for x in done.stderr.splitlines() if "CONSOLE" in x]
                     problems = seen["wrong"] + [x for x in console if "rror" in x]
@@ -165,7 +181,9 @@ def look(browser: str, server: str, build: Path, to: Path, page: str) -> list[st
 def main() -> int:
     """Follow the links, take the pictures."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("pages", nargs="*", default=list(PAGES), help="pages, from the build")
+    parser.add_argument(
+        "pages", nargs="*", default=list(PAGES), help="pages, from the build"
+    )
     parser.add_argument("--build", type=Path, default=Path(__file__).parent / "build")
     parser.add_argument("--to", type=Path, default=Path("build/screenshots"))
     parser.add_argument("--links-only", action="store_true", help="take no pictures")
