@@ -7,12 +7,12 @@ and the tangent *saturate*: far from zero they are flat. Backpropagation multipl
 slope once for every layer, so the gradient that arrives at the first of D layers holds
 a product of D - 1 slopes,
 
-.. math:: \frac{\partial L}{\partial h_1} = W_2^T D_2 \, W_3^T D_3 \cdots
-          \frac{\partial L}{\partial y}, \qquad
-          D_l = \operatorname{diag}\bigl(\phi'(z_l)\bigr).
+.. math:: \frac{\partial L}{\partial z_1} = S_1 W_2^T \, S_2 W_3^T \cdots
+          S_{D-1} W_D^T \, \frac{\partial L}{\partial z_D}, \qquad
+          S_l = \operatorname{diag}\bigl(\phi'(z_l)\bigr).
 
-The slope of the logistic function is 1/4 at most. Seven of them in a row are
-:math:`4^{-7} \approx 6 \cdot 10^{-5}`, before any saturation. That of the ReLU is 1
+The slope of the logistic function is 1/4 at most. Eight of them in a row are
+:math:`4^{-8} \approx 1.5 \cdot 10^{-5}`, before any saturation. That of the ReLU is 1
 wherever the unit is active.
 """
 

@@ -35,8 +35,8 @@ y = wanted(x)
 # A network that nobody trained
 # -----------------------------
 # ``coefs_`` and ``intercepts_`` are the parameters, and whoever sets them sets the
-# network. A hat is three hidden units; neighbors share theirs, so that m segments need
-# m + 1 units.
+# network. A hat is three hidden units; neighbors share theirs, so that a polygon of m
+# segments needs m units.
 
 
 def built(segments):
