@@ -14,7 +14,9 @@ from skmlp.training.schedules import SCHEDULES
 from skmlp.training.solvers import SOLVERS
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = (ROOT / "README.md", ROOT / "docs" / "training.md")
+PAGES = tuple(
+    ROOT / "docs" / f"{name}.md" for name in ("activations", "heads", "training")
+)
 
 
 def first_sentence(thing: Callable[..., object]) -> str:
@@ -27,13 +29,18 @@ def table(title: str, registry: Mapping[str, Callable[..., object]]) -> str:
     names: dict[Callable[..., object], list[str]] = {}
     for name, thing in registry.items():
         names.setdefault(thing, []).append(f'`"{name}"`')
-    rows = [f"| {', '.join(some)} | {first_sentence(thing)} |" for thing, some in names.items()]
+    rows = [
+        f"| {', '.join(some)} | {first_sentence(thing)} |"
+        for thing, some in names.items()
+    ]
     return "\n".join([f"| {title} | |", "| --- | --- |", *rows])
 
 
 def tables() -> dict[str, str]:
     """Write all tables, by the names that stand in the comments around them."""
-    of_progress = {name: found for name, found in SCHEDULES.items() if not isinstance(found, type)}
+    of_progress = {
+        name: found for name, found in SCHEDULES.items() if not isinstance(found, type)
+    }
     return {
         "activations": table("activation", ACTIVATIONS),
         "heads": table("head", HEADS),
@@ -47,7 +54,9 @@ def rewritten(text: str) -> str:
     for name, rows in tables().items():
         marks = f"<!-- {name} -->\n", f"\n<!-- end of {name} -->"
         pattern = re.escape(marks[0]) + ".*?" + re.escape(marks[1])
-        text = re.sub(pattern, lambda _, m=marks, r=rows: m[0] + r + m[1], text, flags=re.DOTALL)
+        text = re.sub(
+            pattern, lambda _, m=marks, r=rows: m[0] + r + m[1], text, flags=re.DOTALL
+        )
     return text
 
 

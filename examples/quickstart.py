@@ -1,7 +1,6 @@
-"""Digits and diabetes: tuned, scored and timed, skmlp beside scikit-learn in the same pipelines.
+"""Digits and diabetes: tuned, scored and timed, skmlp beside scikit-learn.
 
-The parts of the data are whole batches, for which the two fit the same weights. A short last batch
-is penalized more than the others by scikit-learn, and like them by skmlp (docs/differences.md).
+Both are in the same pipelines, and fit the same weights.
 """
 
 from statistics import median
@@ -40,15 +39,22 @@ def fit_seconds(pipelines, X, y):
 
 
 def largest_difference(pipeline, other):
-    """Return how far two networks' weights are apart at most, relative to the largest weight."""
-    weights, others = (np.concatenate([W.ravel() for W in p[-1].coefs_]) for p in (pipeline, other))
+    """Return how far weights are apart at most, relative to the largest."""
+    weights, others = (
+        np.concatenate([W.ravel() for W in p[-1].coefs_]) for p in (pipeline, other)
+    )
     return np.max(np.abs(weights - others)) / np.max(np.abs(others))
 
 
 def compare(title, networks, grid, train_size, X, y):
     """Tune every network on `train_size` rows, and print how they do."""
-    X_train, X_test, y_train, y_test = train_test_split(X, y, train_size=train_size, random_state=0)
-    searches = {name: tune(network, grid, X_train, y_train) for name, network in networks.items()}
+    X_train, X_test, y_train, y_test = train_test_split(
+        X, y, train_size=train_size, random_state=0
+    )
+    searches = {
+        name: tune(network, grid, X_train, y_train)
+        for name, network in networks.items()
+    }
     best = {name: search.best_estimator_ for name, search in searches.items()}
     seconds = fit_seconds(best, X_train, y_train)
 
@@ -61,8 +67,8 @@ def compare(title, networks, grid, train_size, X, y):
         )
     ours, theirs = best
     print(
-        f"  {ours} fits {seconds[theirs] / seconds[ours]:.1f} times as fast; largest relative "
-        f"difference of a weight {largest_difference(best[ours], best[theirs]):.0e}"
+        f"  {ours} fits {seconds[theirs] / seconds[ours]:.1f} times as fast; largest "
+        f"relative difference {largest_difference(best[ours], best[theirs]):.0e}"
     )
 
 
@@ -99,6 +105,7 @@ def main():
 
 
 if __name__ == "__main__":
-    # One thread: matrices as small as these gain nothing from more, and a busy machine loses a lot.
+    # One thread: matrices as small as these gain nothing from more, and a busy machine
+    # loses a lot.
     with threadpool_limits(limits=1):
         main()

@@ -170,5 +170,5 @@ ATTRIBUTES = """oof_prediction_ : ndarray of shape (n_samples,) or (n_samples, .
         The head.
     n_features_in_ : int
         The number of columns.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Their names, where X had names that are all text."""
