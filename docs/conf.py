@@ -1,6 +1,7 @@
 """Configuration of the documentation: `python -m sphinx -W --keep-going docs docs/build`."""
 
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -80,7 +81,13 @@ html_theme_options = {
 }
 
 
+def link_pages(app, what, name, thing, options, lines):  # noqa: ARG001, Sphinx's hook
+    """Make links of the pages that docstrings name, such as docs/tables.md."""
+    lines[:] = [re.sub(r"`*docs/(\w+)\.md`*", r":doc:`/\1`", line) for line in lines]
+
+
 def setup(app):
     """Write the reference before pages are looked for."""
     docs = Path(__file__).parent
+    app.connect("autodoc-process-docstring", link_pages)
     app.connect("config-inited", lambda *_: reference.write(docs), priority=1)
