@@ -737,6 +737,16 @@ def test_no_training_row_is_answered_by_a_tree_that_has_seen_it():
     assert abs(np.corrcoef(by_folds[:, 0], target[:, 0])[0, 1]) < 0.15
 
 
+def test_a_row_that_is_in_every_bag_is_answered_by_the_mean():
+    weights = np.r_[1e6, np.ones(499)]
+    _, target, _, training = grown(weights=weights)
+    expected = np.average(target, axis=0, weights=weights)
+    is_mean = np.all(np.abs(training - expected) < 1e-6, axis=1)
+    # releases of scikit-learn that draw bags without regard to weights leave it out of some
+    assert is_mean[0] or np.isclose(training[0].sum(), 1)
+    np.testing.assert_allclose(training.sum(axis=1), 1, rtol=1e-5)
+
+
 def test_trees_are_made_of_the_first_rows_where_there_are_many(monkeypatch):
     monkeypatch.setattr("skmlp.tabular.forest.MOST_ROWS", 200)
     rows, target, forest, training = grown(t=1)

@@ -13,6 +13,7 @@ group. A row's answer depends on that row alone, bit for bit.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -96,7 +97,12 @@ class Forest:
         forest = cls._flat([tree.tree_ for tree in grown.estimators_])
         answers = np.empty((len(rows), target.shape[1]), np.float32)
         if folds is None:
-            answers[first] = grown.oob_prediction_.reshape(len(first), -1)
+            out_of_bag = grown.oob_prediction_.reshape(len(first), -1)
+            # A row so heavy that it is in every bag is answered by the mean, as if none were near.
+            is_in_all = ~np.any(out_of_bag, axis=1)
+            usual = None if weights is None else weights[first]
+            out_of_bag[is_in_all] = np.average(target[first], axis=0, weights=usual)
+            answers[first] = out_of_bag
             answers[len(first) :] = forest.answers(rows[len(first) :])
             return forest, answers
         for learned, held_out in folds:
@@ -183,7 +189,10 @@ def _grown(
         random_state=seed,
     )
     target = target[:, 0] if target.shape[1] == 1 else target
-    return forest.fit(rows[learned], target[learned], None if weights is None else weights[learned])
+    given = None if weights is None else weights[learned]
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Some inputs do not have OOB scores", UserWarning)
+        return forest.fit(rows[learned], target[learned], given)
 
 
 def _not_above(numbers: np.ndarray) -> np.ndarray:
