@@ -168,6 +168,10 @@ class Trained:
         """Compute the raw outputs of each member, of shape (members, n, n_raw)."""
         return np.stack(list(self._each(X, [slice(None)] * len(self.members))))
 
+    def judged(self, lesson: Lesson) -> np.ndarray:
+        """Return the rows that some of these members is judged by."""
+        return np.unique(np.concatenate([lesson.held_out[j] for j in self.members]))
+
     def out_of_fold(self, lesson: Lesson, shown: Shown) -> np.ndarray:
         """Compute the raw outputs of the members that have not learned from a row, for all rows.
 

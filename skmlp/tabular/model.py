@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -300,13 +301,7 @@ class Fitting:
         """Blend members by the rows that those of all kinds are judged by."""
         problem, lesson = self._problem, self._problem.lesson
         parts, out_of_fold = zip(*done, strict=True)
-        is_judged = np.zeros(len(lesson.Y), bool)
-        is_judged[lesson.judged] = True
-        for part in parts:
-            lost = np.setdiff1d(np.arange(len(lesson.held_out)), part.trained.members)
-            if lesson.are_apart:
-                is_judged[[row for j in lost for row in lesson.held_out[j]]] = False
-        rows = np.flatnonzero(is_judged)
+        rows = reduce(np.intersect1d, [part.trained.judged(lesson) for part in parts])
         kinds = [raw[:, rows] for raw in out_of_fold]
         temperatures = [part.trained.temperature for part in parts]
         blend, raw, loss = Blend.of(lesson.answering, kinds, temperatures, *lesson.of_rows(rows))
@@ -408,8 +403,8 @@ def _judged(
     """Compute what members say of rows that they have not learned from, as the head means it."""
     raw = members.out_of_fold(lesson, shown)
     if transform is not None:
-        judged = np.flatnonzero(~np.isnan(raw).all(axis=(0, 2)))
-        transform = transform.scaled(raw[:, judged], *lesson.of_rows(judged))
+        rows = members.judged(lesson)
+        transform = transform.scaled(raw[:, rows], *lesson.of_rows(rows))
         raw = transform.answers(raw)
     return Part(sight, members, transform), raw
 
