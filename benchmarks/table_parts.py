@@ -47,6 +47,7 @@ Variant = tuple[dict[str, Any], Callable[[], Any] | None]
 PARTS: dict[str, Variant] = {
     "everything": ({}, None),
     "the forest": ({}, lambda: without(has_forest=False)),
+    "the boosted trees": ({}, lambda: without(has_boosted=False)),
     "the nearest rows": ({}, lambda: without(has_neighbors=False)),
     "forest and nearest rows": ({}, lambda: without(has_forest=False, has_neighbors=False)),
     "the first kind of members": ({}, lambda: kinds(lambda those: those[-1:])),

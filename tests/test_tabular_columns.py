@@ -12,10 +12,11 @@ from decimal import Decimal
 import numpy as np
 import pytest
 from scipy import sparse
-from sklearn.ensemble import ExtraTreesRegressor
+from sklearn.ensemble import ExtraTreesRegressor, HistGradientBoostingClassifier
 from sklearn.tree import DecisionTreeRegressor
 
 from skmlp.tabular import encoding as encodings
+from skmlp.tabular.boosting import boosted, pays
 from skmlp.tabular.columns import Columns, Table
 from skmlp.tabular.encoding import Encoding
 from skmlp.tabular.forest import Forest
@@ -753,3 +754,78 @@ def test_trees_are_made_of_the_first_rows_where_there_are_many(monkeypatch):
     fewer = Forest.of(rows[:200], target[:200], None, None, 60, 3)
     np.testing.assert_array_equal(training[:200], fewer[1])
     np.testing.assert_array_equal(training[200:], forest.answers(rows[200:]))
+
+
+# -------------------- boosted trees
+
+
+def classes_and_rows(k, n=600, seed=0):
+    rng = np.random.default_rng(seed)
+    rows = np.round(rng.normal(size=(n, 5)), 2).astype(np.float32)
+    classes = (rows[:, 0] + 2 * (rows[:, 1] > 0.3) + rng.normal(size=n) * 0.3 > 1).astype(int)
+    if k > 2:
+        classes += np.where(rows[:, 2] > 0.8, 1, 0) * (k - 2)
+        classes[:k] = np.arange(k)
+    return rows, classes, rng.normal(size=(200, 5)).astype(np.float32)
+
+
+@pytest.mark.parametrize("k", [2, 3, 5])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_boosted_trees_answer_as_scikit_learns_do(k, weighted):
+    rows, classes, new = classes_and_rows(k)
+    weights = np.random.default_rng(1).uniform(0.5, 2, 600) if weighted else None
+    forest, training = boosted(rows, classes, weights, None, 0, 1)
+
+    def reference(learned, asked):
+        model = HistGradientBoostingClassifier(
+            learning_rate=0.1,
+            max_iter=100 if k == 2 else min(100, 300 // k),
+            early_stopping=False,
+            random_state=0,
+        )
+        given = None if weights is None else weights[learned]
+        model.fit(rows[learned], classes[learned], given)
+        return model.decision_function(asked).reshape(len(asked), -1)
+
+    every = np.arange(600)
+    np.testing.assert_allclose(forest.answers(new), reference(every, new), atol=1e-4)
+    for fold in range(5):
+        held_out = every % 5 == fold
+        learned = np.flatnonzero(~held_out)
+        if len(np.unique(classes[learned])) == k:
+            expected = reference(learned, rows[held_out])
+            np.testing.assert_allclose(training[held_out], expected, atol=1e-4)
+    again = boosted(rows, classes, weights, None, 0, 2)
+    np.testing.assert_array_equal(again[1], training)  # whatever the number of threads
+
+
+def test_no_training_row_is_answered_by_boosted_trees_that_have_seen_it():
+    rng = np.random.default_rng(0)
+    rows, noise = rng.normal(size=(400, 4)).astype(np.float32), rng.integers(0, 2, 400)
+    half = np.arange(200)
+    for folds in (None, [(half, half + 200), (half + 200, half)]):
+        forest, training = boosted(rows, noise, None, folds, 0, 1)
+        assert abs(np.corrcoef(training[:, 0], noise)[0, 1]) < 0.15
+    # the check can fail: as new rows they are known
+    assert np.corrcoef(forest.answers(rows)[:, 0], noise)[0, 1] > 0.6
+
+
+@pytest.mark.parametrize(("k", "kept"), [(2, (0,)), (2, (1,)), (3, (0, 2)), (3, (1,)), (4, (0, 3))])
+def test_folds_without_a_class_answer_that_it_is_unlikely(k, kept):
+    rows, _, _ = classes_and_rows(2)
+    classes = np.arange(600) % k
+    learned = np.flatnonzero(np.isin(classes, kept))
+    _, training = boosted(rows, classes, None, [(learned, np.arange(600))], 0, 1)
+    assert np.all(np.isfinite(training))
+    if k == 2:
+        assert np.all((training > 0) == (kept == (1,)))
+    else:
+        absent = np.setdiff1d(np.arange(k), kept)
+        assert np.all(training[:, absent].max(axis=1) < training[:, list(kept)].max(axis=1) - 2)
+
+
+def test_boosting_is_for_few_classes_and_columns():
+    assert pays(20, 2)
+    assert pays(50, 10)
+    assert not pays(51, 10)
+    assert not pays(5, 11)

@@ -201,7 +201,7 @@ class ExplainedTable(Explained):
                 "before it in a pipeline: explain the last step, on what the others make of X."
             )
         sights = [part.sight for part in model.parts]
-        if any(sight.neighbors is not None or sight.forest is not None for sight in sights):
+        if any(sight.is_more_than_encoding for sight in sights):
             raise ValueError(
                 f"{name} needs slopes, and members of this {type(last).__name__} are shown what "
                 "the nearest rows and trees say, which changes by jumps: fit with "

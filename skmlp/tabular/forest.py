@@ -16,7 +16,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import NamedTuple, Self
 
 import numpy as np
 from sklearn.ensemble import ExtraTreesRegressor
@@ -26,6 +26,28 @@ from .encoding import of_most_variance
 _MOST_FEATURES = 48  # looked at in a split; half of them where there are fewer than twice as many
 MOST_ROWS = 20_000  # that trees are made of: the first
 _NUMBERS_AT_ONCE = 1 << 22
+
+
+class Nodes(NamedTuple):
+    """The nodes of one tree.
+
+    Attributes
+    ----------
+    left, right : ndarray of shape (n_nodes,)
+        The children, where a row goes whose number is not above the threshold, and where it is.
+    feature : ndarray of shape (n_nodes,)
+        Which number decides; that of a leaf is negative.
+    threshold : ndarray of shape (n_nodes,)
+        float64.
+    value : ndarray of shape (n_nodes, t)
+        What a leaf says.
+    """
+
+    left: np.ndarray
+    right: np.ndarray
+    feature: np.ndarray
+    threshold: np.ndarray
+    value: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,7 +88,7 @@ class Forest:
         folds: Sequence[tuple[np.ndarray, np.ndarray]] | None,
         n_trees: int,
         seed: int,
-    ) -> tuple[Forest, np.ndarray]:
+    ) -> tuple[Self, np.ndarray]:
         """Grow a forest, of the first rows where there are many, and answer all.
 
         Parameters
@@ -94,7 +116,7 @@ class Forest:
         target = of_most_variance(target)
         first = np.arange(min(len(rows), MOST_ROWS))
         grown = _grown(rows, target, weights, first, n_trees, seed)
-        forest = cls._flat([tree.tree_ for tree in grown.estimators_])
+        forest = cls.made_of(_nodes_of(grown))
         answers = np.empty((len(rows), target.shape[1]), np.float32)
         if folds is None:
             out_of_bag = grown.oob_prediction_.reshape(len(first), -1)
@@ -107,19 +129,16 @@ class Forest:
             return forest, answers
         for learned, held_out in folds:
             grown = _grown(rows, target, weights, learned[:MOST_ROWS], n_trees, seed)
-            of_fold = cls._flat([tree.tree_ for tree in grown.estimators_])
-            answers[held_out] = of_fold.answers(rows[held_out])
+            answers[held_out] = cls.made_of(_nodes_of(grown)).answers(rows[held_out])
         return forest, answers
 
     @classmethod
-    def _flat(cls, trees: list[Any]) -> Forest:
+    def made_of(cls, trees: Sequence[Nodes]) -> Self:
         """Put the nodes of all trees into one array, level by level, siblings side by side."""
-        sizes = np.array([tree.node_count for tree in trees])
+        sizes = np.array([len(tree.feature) for tree in trees])
         starts = np.cumsum(sizes) - sizes
-        left, right = (
-            np.concatenate([getattr(t, side) + s for t, s in zip(trees, starts, strict=True)])
-            for side in ("children_left", "children_right")
-        )
+        left = np.concatenate([tree.left + s for tree, s in zip(trees, starts, strict=True)])
+        right = np.concatenate([tree.right + s for tree, s in zip(trees, starts, strict=True)])
         feature = np.concatenate([tree.feature for tree in trees])
         levels, is_inner = [starts], feature >= 0
         while len(parents := levels[-1][is_inner[levels[-1]]]):
@@ -127,7 +146,7 @@ class Forest:
         order = np.concatenate(levels)
         place = np.empty_like(order)
         place[order] = np.arange(len(order))
-        value = np.concatenate([tree.value[:, :, 0] for tree in trees]).astype(np.float32)
+        value = np.concatenate([tree.value for tree in trees]).astype(np.float32)
         values, which = np.unique(value[~is_inner], axis=0, return_inverse=True)
         index = np.zeros(len(order), np.int32)
         index[~is_inner] = which.reshape(-1)
@@ -193,6 +212,14 @@ def _grown(
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Some inputs do not have OOB scores", UserWarning)
         return forest.fit(rows[learned], target[learned], given)
+
+
+def _nodes_of(grown: ExtraTreesRegressor) -> list[Nodes]:
+    trees = [one.tree_ for one in grown.estimators_]
+    return [
+        Nodes(t.children_left, t.children_right, t.feature, t.threshold, t.value[:, :, 0])
+        for t in trees
+    ]
 
 
 def _not_above(numbers: np.ndarray) -> np.ndarray:

@@ -20,6 +20,7 @@ from ..heads.head import mean, spread
 from ..network.activations import ACTIVATIONS
 from ..training.loops import Diverged
 from ..training.warn import warn
+from . import boosting
 from .calibration import Blend
 from .clock import Clock
 from .columns import Columns, Table
@@ -45,8 +46,9 @@ class Kind(NamedTuple):
         Where the edges of piecewise-linear columns come from.
     epochs : int
         The epochs that are planned.
-    has_neighbors, has_forest : bool
-        Whether it is shown the targets of the nearest training rows, and what a forest says.
+    has_neighbors, has_forest, has_boosted : bool
+        Whether it is shown the targets of the nearest training rows, what a forest says, and what
+        boosted trees say, where these are cheap.
     may_log : bool
         Whether it learns logarithms of targets with a long tail.
     steps : (float, float)
@@ -58,6 +60,7 @@ class Kind(NamedTuple):
     epochs: int
     has_neighbors: bool = False
     has_forest: bool = False
+    has_boosted: bool = False
     may_log: bool = False
     steps: tuple[float, float] = (400, 20_000)
 
@@ -70,7 +73,7 @@ KINDS: Mapping[str, tuple[Kind, ...]] = MappingProxyType(
     {
         "classes": (
             _PLAIN_FOR_CLASSES,
-            Kind("mish", "both", 24, has_neighbors=True, has_forest=True),
+            Kind("mish", "both", 24, has_neighbors=True, has_forest=True, has_boosted=True),
         ),
         "numbers": (
             _PLAIN_FOR_NUMBERS,
@@ -324,6 +327,10 @@ class Fitting:
             forest, answers = self._grown(encoding, of_training, problem.n_trees)
             further.append(answers)  # before all rows are encoded, which takes as much memory
             sight = replace(sight, forest=forest)
+        if kind.has_boosted and problem.n_trees is not None and self._may_boost(encoding):
+            boosted, answers = self._boosted(encoding, of_training)
+            further.append(answers)
+            sight = replace(sight, boosted=boosted)
         if kind.has_neighbors:
             plain = sight.dense(encoding.plain(of_training))
             options: dict[str, Any] = {"counts": problem.n_neighbors, "weights": problem.weights}
@@ -346,9 +353,40 @@ class Fitting:
         first = encoding.plain(table.rows(slice(MOST_ROWS)))
         weights = None if weights is None else weights[:MOST_ROWS]
         forest, answers = Forest.of(first, target[:MOST_ROWS], weights, None, n_trees, seed)
-        starts = range(MOST_ROWS, len(table.numbers), _ROWS_AT_ONCE)
-        others = (encoding.plain(table.rows(slice(i, i + _ROWS_AT_ONCE))) for i in starts)
-        return forest, np.concatenate([answers, *map(forest.answers, others)])
+        return forest, _followed(answers, forest, encoding, table)
+
+    def _may_boost(self, encoding: Encoding) -> bool:
+        """Whether trees can be boosted, and soon enough: each row has one class of a few."""
+        targets, n_columns = self._problem.lesson.head.targets, self._target.shape[1]
+        if not encoding.n_columns or not targets & {"binary", "multiclass"}:
+            return False
+        if n_columns > 1 and "multiclass" not in targets:
+            return False  # labels
+        return boosting.pays(encoding.n_plain + len(encoding.embedded), max(2, n_columns))
+
+    def _boosted(self, encoding: Encoding, table: Table) -> tuple[Forest, np.ndarray]:
+        """Grow boosted trees, and answer the training rows."""
+        problem, lesson, first = self._problem, self._problem.lesson, slice(boosting.MOST_ROWS)
+        folds = None
+        if problem.groups is not None:
+            pairs = zip(lesson.learned, lesson.held_out, strict=True)
+            folds = [(a[a < first.stop], b[b < first.stop]) for a, b in pairs]
+        forest, answers = boosting.boosted(
+            encoding.plain(table.rows(first)),
+            boosting.classes_of(self._target[first]),
+            None if problem.weights is None else problem.weights[first],
+            folds,
+            self._seed(),
+            problem.how.n_jobs,
+        )
+        return forest, _followed(answers, forest, encoding, table)
+
+
+def _followed(answers: np.ndarray, forest: Forest, encoding: Encoding, table: Table) -> np.ndarray:
+    """Put answers for the rows behind the first ones, so many at a time, behind theirs."""
+    starts = range(len(answers), len(table.numbers), _ROWS_AT_ONCE)
+    others = (encoding.plain(table.rows(slice(i, i + _ROWS_AT_ONCE))) for i in starts)
+    return np.concatenate([answers, *map(forest.answers, others)])
 
 
 class OutOfFold(NamedTuple):

@@ -1,4 +1,4 @@
-"""What members are shown of a row: its encoding, and what the nearest rows and a forest say.
+"""What members are shown of a row: its encoding, and what the nearest rows and trees say.
 
 The law: of a training row nothing is shown that its own target has a part in; and however many rows
 there are, encoded ones take the memory of a block.
@@ -30,11 +30,19 @@ class Sight:
         Where the targets of the nearest rows come from.
     forest : Forest or None
         What answers by the leaves that a row falls in.
+    boosted : Forest or None
+        The same of trees that correct each other.
     """
 
     encoding: Encoding
     neighbors: Neighbors | None = None
     forest: Forest | None = None
+    boosted: Forest | None = None
+
+    @property
+    def is_more_than_encoding(self) -> bool:
+        """Whether members are shown more of a row than its encoding."""
+        return any(x is not None for x in (self.neighbors, self.forest, self.boosted))
 
     def columns(self, table: Table) -> np.ndarray:
         """Compute what is shown of new rows, codes last."""
@@ -43,12 +51,13 @@ class Sight:
     def further(self, table: Table) -> np.ndarray:
         """Compute the columns beside the encoding of new rows."""
         found = [np.empty((len(table.numbers), 0), np.float32)]
-        if self.neighbors is not None or self.forest is not None:
+        if self.is_more_than_encoding:
             plain = self.encoding.plain(table)
         if self.neighbors is not None:
             found.append(self.neighbors.columns(self.dense(plain)))
-        if self.forest is not None:
-            found.append(self.forest.answers(plain))
+        found += [
+            trees.answers(plain) for trees in (self.forest, self.boosted) if trees is not None
+        ]
         return np.concatenate(found, axis=1)
 
     def dense(self, plain: np.ndarray) -> np.ndarray:

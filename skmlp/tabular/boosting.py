@@ -1,0 +1,152 @@
+r"""What boosted trees say of a row: the logarithms of the odds of its class, up to a constant.
+
+.. math:: f(x) = b + \eta \sum_t \mathrm{value}_t(\mathrm{leaf}_t(x))
+
+Each tree corrects those before it (Friedman, "Greedy function approximation: a gradient boosting
+machine", Annals of Statistics 29, 2001), here scikit-learn's on binned numbers. They find the few
+thresholds and exceptions that decide in some tables, which a network smooths over; members learn
+how far to believe them.
+
+The law: a training row is answered by trees that have not seen its fold. A row's answer depends on
+that row alone, bit for bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from sklearn.ensemble import HistGradientBoostingClassifier
+from threadpoolctl import threadpool_limits
+
+from .forest import Forest, Nodes
+
+MOST_ROWS = 100_000  # that trees are made of: the first
+_N_FOLDS = 5
+_RATE = 0.1
+_MOST_ROUNDS, _FEWEST_ROUNDS = 100, 30
+_MOST_TREES = 300  # of all rounds; each class has its own, where there are more than two
+_MOST_COLUMNS = 500  # of all trees of a round: with more, members would be trained in less time
+_UNSEEN = -10.0  # the logarithm of the odds of a class that no row learned from has
+
+
+def classes_of(target: np.ndarray) -> np.ndarray:
+    """Return the number of each row's class, of targets that are 0 and 1."""
+    return (target[:, 0] if target.shape[1] == 1 else np.argmax(target, axis=1)).astype(np.int64)
+
+
+def pays(n_columns: int, n_classes: int) -> bool:
+    """Whether so many columns and classes are few enough for boosting to be cheap.
+
+    >>> pays(14, 2), pays(54, 7), pays(16, 26), pays(1776, 2)
+    (True, True, False, False)
+    """
+    n_trees = 1 if n_classes == 2 else n_classes
+    return _rounds(n_trees) >= _FEWEST_ROUNDS and n_trees * n_columns <= _MOST_COLUMNS
+
+
+def boosted(
+    rows: np.ndarray,
+    classes: np.ndarray,
+    weights: np.ndarray | None,
+    folds: Sequence[tuple[np.ndarray, np.ndarray]] | None,
+    seed: int,
+    n_jobs: int,
+) -> tuple[Forest, np.ndarray]:
+    """Grow boosted trees, of all rows, and answer these out of fold.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (n, d)
+        float32, in an order as if drawn at random.
+    classes : ndarray of shape (n,)
+        From 0, each one there.
+    weights : ndarray of shape (n,) or None
+        Weights of the rows.
+    folds : sequence of (ndarray, ndarray) or None
+        Pairs of rows to learn from and rows to answer; None is every fifth row.
+    seed : int
+        What draws the rows that numbers are binned by.
+    n_jobs : int
+        How many threads there are; no bit depends on it.
+
+    Returns
+    -------
+    forest : Forest
+        What answers other rows: the *mean* over its trees is the sum that boosting is of.
+    answers : ndarray of shape (n, 1) or (n, n_classes)
+        float32. Two classes have one column, of the second one's odds.
+    """
+    n, n_classes = len(rows), int(np.max(classes)) + 1
+    if folds is None:
+        every = np.arange(n)
+        folds = [(every[every % _N_FOLDS != k], every[k::_N_FOLDS]) for k in range(_N_FOLDS)]
+
+    def grown(learned: np.ndarray) -> Forest:
+        given = None if weights is None else weights[learned]
+        return _grown(rows[learned], classes[learned], given, n_classes, seed)
+
+    with threadpool_limits(n_jobs, user_api="openmp"):
+        forest = grown(np.arange(n))
+        answers = np.empty((n, forest.values.shape[1]), np.float32)
+        for learned, held_out in folds:
+            answers[held_out] = grown(learned).answers(rows[held_out])
+    return forest, answers
+
+
+def _rounds(n_trees: int) -> int:
+    return min(_MOST_ROUNDS, _MOST_TREES // n_trees)
+
+
+def _grown(
+    rows: np.ndarray, classes: np.ndarray, weights: np.ndarray | None, n_classes: int, seed: int
+) -> Forest:
+    width = 1 if n_classes == 2 else n_classes
+    there = np.unique(classes)
+    if len(there) == 1:  # nothing to tell apart
+        certain = np.where(np.arange(width) == there, -_UNSEEN, _UNSEEN)
+        certain = certain if width > 1 else np.array([-_UNSEEN if there[0] else _UNSEEN])
+        return Forest.made_of([_leaf(certain)])
+    model = HistGradientBoostingClassifier(
+        learning_rate=_RATE, max_iter=_rounds(width), early_stopping=False, random_state=seed
+    )
+    return _made_of(model.fit(rows, classes, weights), width)
+
+
+def _made_of(model: HistGradientBoostingClassifier, width: int) -> Forest:
+    """Make a forest of a model's trees, whose mean is their sum.
+
+    scikit-learn keeps these trees to itself, `_predictors` and `_baseline_prediction`; asking the
+    model would take 1 ms for a row, threads of OpenMP, and pickles that one release reads.
+    """
+    baseline = np.ravel(model._baseline_prediction)
+    columns = np.arange(width)
+    if width > 1:
+        found = np.full(width, _UNSEEN)
+        columns = model.classes_ if len(model.classes_) > 2 else model.classes_[1:]
+        found[model.classes_[0]] = 0.0
+        found[columns] = baseline
+        baseline = found
+    trees = [
+        (tree.nodes, column)
+        for of_round in model._predictors
+        for tree, column in zip(of_round, columns, strict=True)
+    ]
+    made, unit = [_leaf(baseline)], np.eye(width)
+    made += [
+        Nodes(
+            nodes["left"].astype(np.int64),
+            nodes["right"].astype(np.int64),
+            np.where(nodes["is_leaf"], -1, nodes["feature_idx"]),
+            nodes["num_threshold"],
+            nodes["value"][:, None] * unit[column],
+        )
+        for nodes, column in trees
+    ]
+    n_trees = len(made)
+    return Forest.made_of([tree._replace(value=tree.value * n_trees) for tree in made])
+
+
+def _leaf(value: np.ndarray) -> Nodes:
+    nothing = np.zeros(1, np.int64)
+    return Nodes(nothing, nothing, nothing - 1, np.zeros(1), np.atleast_2d(value))
