@@ -41,13 +41,15 @@ from .parameters import Parameters
 from .prediction import ORDINARY, Fitted, FittedNetwork, Spares, published_parameters
 from .scoring import (
     SCORED_ROWS,
+    Sample,
     Score,
-    ValidationSplit,
     check_score,
     mean_loss,
     sample_of,
     scored_by,
     scores_of,
+    split_of,
+    to_validate,
 )
 from .settings import DESCRIPTIONS, Settings, descriptions_of
 from .starts import Problem, Start, continued, fresh, resumed, streamed
@@ -338,13 +340,11 @@ class MultilayerPerceptron(CallbackSupportMixin, Parameters, FittedNetwork):
         warn_of_column(given.y, data)
         target.check_precision(data, is_scaled=has_scale)
         if settings.class_weight is not None:
-            weights = target.weigh(settings.class_weight, data.Y, data.weights)
-            data = replace(data, weights=weights)
+            data = data.weighed(target, settings.class_weight)
         validation = _validation(settings, names, given, target, data.precision, has_scale)
         split = None
         if settings.early_stopping and validation is None and len(data.rows):  # or refused as such
-            strata = target.strata(data.Y)
-            split = ValidationSplit(data, strata, settings.validation_fraction)
+            split = split_of(data, target.strata, settings.validation_fraction)
         _check_batches(settings, len(data.rows) if split is None else split.n_training)
         graph = _traced(
             spares,
@@ -376,7 +376,7 @@ class MultilayerPerceptron(CallbackSupportMixin, Parameters, FittedNetwork):
         _warn_of_clipped_batches(settings, len(rows))
         if watcher is not None and watcher.wants_identity:
             state = replace(state, identity=problem.identity)
-        is_finite = _finiteness(objective, rows, problem.data.X)
+        is_finite = _finiteness(objective, rows, problem.data.largest)
         course = Course(
             theta,
             state,
@@ -389,7 +389,8 @@ class MultilayerPerceptron(CallbackSupportMixin, Parameters, FittedNetwork):
         )
         descent = None
         if settings.solver is not None:
-            stepping = settings.stepping(theta, problem.network, start.random, len(rows))
+            reorder = problem.data.reorder(start.random)
+            stepping = settings.stepping(theta, problem.network, reorder, len(rows))
             descent = Descent(objective, rows, state, stepping)
 
         def now() -> State:
@@ -420,14 +421,13 @@ class MultilayerPerceptron(CallbackSupportMixin, Parameters, FittedNetwork):
         """Make what scores the network in training, where that is asked for."""
         data, state = problem.data, start.state
         scoring, given = problem.settings.scoring, problem.validation
-        training = validation = None
+        training = None if scoring is None else sample_of(data, state.training_rows, SCORED_ROWS)
+        judges = None
         if state.held_out is not None:
-            validation = sample_of(data, state.held_out)
+            judges = data, state.held_out
         elif given is not None:
-            validation = sample_of(given, given.rows)
-        if scoring is not None:
-            training = sample_of(data, state.training_rows, SCORED_ROWS)
-        elif validation is None:
+            judges = given, given.rows
+        if training is None and judges is None:
             return None
         shown = _shown(problem, start.theta, state)
         in_training = copy(self)  # a scorer is given arrays, so there are no names to compare
@@ -435,10 +435,11 @@ class MultilayerPerceptron(CallbackSupportMixin, Parameters, FittedNetwork):
         in_training.__dict__.update(_attributes(for_metrics, shown, state, state))
         in_training.__dict__.pop("feature_names_in_", None)
         fitted = Fitted(in_training)
+        validation = None if judges is None else to_validate(*judges, scoring, fitted.answering)
         score = _score(scoring, in_training, fitted.answering)
         if callable(scoring) and not is_part:
             for where, sample in (("validation rows", validation), ("training rows", training)):
-                if sample is not None:
+                if isinstance(sample, Sample):
                     check_score(score, sample, where, problem.target.lack(sample.Y), self.scoring)
 
         def scores() -> dict[str, float]:
@@ -526,8 +527,10 @@ def _weighted(problem: Problem, start: Start) -> tuple[np.ndarray | None, float]
 
 def _trained(problem: Problem, start: Start) -> np.ndarray:
     """Return the targets that are trained on."""
-    scale, Y = start.state.scale, problem.data.Y
-    return scale.targets(Y) if scale is not None else Y.astype(start.theta.dtype, copy=False)
+    scale, data = start.state.scale, problem.data
+    if scale is not None:
+        return data.targets(scale.targets)
+    return data.Y.astype(start.theta.dtype, copy=False)
 
 
 def _objective(problem: Problem, start: Start) -> Objective:
@@ -572,11 +575,11 @@ def _reused(spares: Spares, problem: Problem, start: Start) -> tuple[Objective, 
     return kept, start._replace(theta=kept.theta)
 
 
-def _finiteness(objective: Objective, rows: np.ndarray, X: Any) -> Callable[[], bool]:
+def _finiteness(objective: Objective, rows: Any, largest: float) -> Callable[[], bool]:
     """Make what tells whether the objective is finite where theta stands."""
     depth, dtype = objective.graph.network.depth, objective.theta.dtype
     ordinary = min(ORDINARY, float(np.finfo(dtype).max) ** (1 / (3 * depth + 3)))
-    is_ordinary = _largest(X) <= ordinary
+    is_ordinary = largest <= ordinary
 
     def is_finite() -> bool:
         if is_ordinary and _largest(objective.theta) <= ordinary:
@@ -617,7 +620,8 @@ def _check_batches(settings: Settings, n_rows: int) -> None:
 
 def _warn_of_few_rows(problem: Problem) -> None:
     """Tell of a first part of a stream that says too little about the target of all."""
-    Y = problem.data.Y[problem.data.rows]
+    data = problem.data
+    Y = data.Y[data.shown(data.rows)]
     few = f"{len(Y)} row{'s' * (len(Y) > 1)}"
     if np.any(Y.min(axis=0) == Y.max(axis=0)):
         few += ", in which a column of the target has one value"
