@@ -22,7 +22,15 @@ from sklearn.utils.validation import validate_data
 from ..engine.words import shown
 from ..training.orders import Blocks, shuffled
 from ..training.warn import warn
-from .containers import FLOATS, name_of_column, place, read_matrix, read_numbers
+from .containers import (
+    FLOATS,
+    columns_of,
+    name_of_column,
+    place,
+    read_matrix,
+    read_numbers,
+    with_names,
+)
 from .files import Computed, extremes, is_file, parts_of
 
 
@@ -207,7 +215,7 @@ def check_inputs(estimator: Any, X: Any, *, reset: bool = False, y: Any = "no_va
     if is_file(X):
         return _check_file(estimator, X, reset=reset, y=y, precision=None)[0]
     read = read_matrix(X)
-    validate_data(estimator, X, y=y, reset=reset, skip_check_array=True)  # names, and how many
+    _check_columns(estimator, X, y, reset=reset)
     inputs = check_array(
         read,
         accept_sparse="csr",
@@ -218,6 +226,25 @@ def check_inputs(estimator: Any, X: Any, *, reset: bool = False, y: Any = "no_va
     )
     check_finite(inputs, "X", X)
     return inputs
+
+
+def _check_columns(estimator: Any, X: Any, y: Any, *, reset: bool) -> None:
+    """Check how many columns there are, and their names, and say where the first is another."""
+    named = with_names(X)
+    try:
+        validate_data(estimator, named, y=y, reset=reset, skip_check_array=True)
+    except ValueError as error:
+        if "feature names should match" not in str(error):
+            raise
+        known, found = list(estimator.feature_names_in_), [name for name, _ in columns_of(named)]
+        at = next((i for i, pair in enumerate(zip(known, found)) if pair[0] != pair[1]), None)  # noqa: B905
+        odd = f"{len(found)} columns, not {len(known)}"
+        if at is not None:
+            odd = f"{shown(found[at])} as column {at}, which was {shown(known[at])}"
+        text = str(error).rstrip("\n")
+        raise ValueError(
+            f"{text}\nX has {odd}: give the columns that were fitted, in the same order."
+        ) from None
 
 
 def as_target(y: np.ndarray, given: Any) -> np.ndarray:
@@ -286,12 +313,12 @@ def _check_file(
     Returns it with the largest absolute value; numbers are converted when they are used.
     """
     given, X = X, np.asarray(X)
-    validate_data(estimator, given, y=y, reset=reset, skip_check_array=True)
+    _check_columns(estimator, given, y, reset=reset)
     least, largest = extremes(X)
     largest = max(-least, largest)
     if not np.isfinite(largest):
         check_finite(X, "X", given)
-    if precision is not None and largest > np.finfo(precision).max:
+    if precision is not None and largest > float(np.finfo(precision).max):
         within(X, precision, "X", given)
     return X, largest
 

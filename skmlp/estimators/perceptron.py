@@ -31,11 +31,20 @@ from ..network.network import Network
 from ..training.checkpoints import read_checkpoint
 from ..training.loops import Course, Descent, Outcome, train_full_batch, train_minibatches
 from ..training.objective import LossGraph, Objective, loss_graph
+from ..training.schedules import SMALLEST_RATE, Adaptive
 from ..training.state import State
 from ..training.warn import warn
 from .baseline import why_worse_than_constant
 from .callbacks import CallbackSupportMixin, Watcher, with_callbacks
-from .data import Data, are_given, read_first_rows, read_rows, stand_in, warn_of_column
+from .data import (
+    Data,
+    FileData,
+    are_given,
+    read_first_rows,
+    read_rows,
+    stand_in,
+    warn_of_column,
+)
 from .identity import are_same
 from .parameters import Parameters
 from .prediction import ORDINARY, Fitted, FittedNetwork, Spares, published_parameters
@@ -283,6 +292,7 @@ class MultilayerPerceptron(CallbackSupportMixin, Parameters, FittedNetwork):
             raise ValueError(outcome.problem)
         return self
 
+    @with_callbacks
     def _stream(self, X: Any, y: Any, sample_weight: Any, classes: Any = None) -> Self:
         """Go through one part of a stream, once."""
         settings, earlier = Settings.of(self), None
@@ -295,18 +305,29 @@ class MultilayerPerceptron(CallbackSupportMixin, Parameters, FittedNetwork):
             if is_to_start and not earlier.state.progress.samples_seen:
                 earlier = None  # no row has been seen that the start could be taken from
         spares = Spares() if earlier is None else earlier.spares
-        given = Given(X, y, sample_weight)
-        problem = self._pose(settings, given, target_of, earlier, spares)
-        start = fresh(problem) if earlier is None else streamed(problem, earlier)
-        state = start.state
-        if earlier is None and state.scale is not None:
-            _warn_of_few_rows(problem)
-        if len(problem.data.rows):
-            objective, start = _reused(spares, problem, start)
-            _, state = self._train(problem, start, objective, None, is_part=True)
-            objective.detach()
-            spares.give("objective", objective)
-        self._publish(problem, start.theta, state, state.as_stream(), spares)
+        watcher = Watcher.of(self, 1, X, y, sample_weight)
+        if watcher is not None and watcher.wants_identity:
+            raise ValueError(
+                "Checkpoint is for fit: a stream is saved between two calls of partial_fit, by "
+                "pickling the estimator."
+            )
+        with unchanged_on_failure(self):
+            if watcher is not None:
+                watcher.start()
+            problem = self._pose(settings, Given(X, y, sample_weight), target_of, earlier, spares)
+            start = fresh(problem) if earlier is None else streamed(problem, earlier)
+            state = start.state
+            if earlier is None and state.scale is not None:
+                _warn_of_few_rows(problem)
+            if len(problem.data.rows):
+                objective, start = _reused(spares, problem, start)
+                _, state = self._train(problem, start, objective, watcher, is_part=True)
+                objective.detach()
+                spares.give("objective", objective)
+                _warn_of_rest(settings, state)
+            self._publish(problem, start.theta, state, state.as_stream(), spares)
+            if watcher is not None:
+                watcher.finish()
         return self
 
     # -- the problem -------------------------------------------------------------------------------
@@ -345,6 +366,8 @@ class MultilayerPerceptron(CallbackSupportMixin, Parameters, FittedNetwork):
         split = None
         if settings.early_stopping and validation is None and len(data.rows):  # or refused as such
             split = split_of(data, target.strata, settings.validation_fraction)
+        if isinstance(data, FileData):
+            _check_blocks(settings)
         _check_batches(settings, len(data.rows) if split is None else split.n_training)
         graph = _traced(
             spares,
@@ -618,6 +641,16 @@ def _check_batches(settings: Settings, n_rows: int) -> None:
         )
 
 
+def _check_blocks(settings: Settings) -> None:
+    """Refuse what takes all rows of a mapped file at once."""
+    name = settings.normalization
+    if settings.solver is None and name is not None and NORMALIZATIONS[name].running:
+        raise ValueError(
+            f"solver='lbfgs' with normalization={name!r} takes all rows at once, and X is a mapped "
+            "file, which is read in blocks: take normalization='layer', or solver='adam'."
+        )
+
+
 def _warn_of_few_rows(problem: Problem) -> None:
     """Tell of a first part of a stream that says too little about the target of all."""
     data = problem.data
@@ -632,6 +665,17 @@ def _warn_of_few_rows(problem: Problem) -> None:
         f"stream, here of {few}: begin with {_ENOUGH_ROWS} rows or more in which it varies.",
         UserWarning,
     )
+
+
+def _warn_of_rest(settings: Settings, state: State) -> None:
+    """Tell of a stream that learns no more, since its schedule has no smaller rate."""
+    if isinstance(settings.schedule, Adaptive) and (state.rate or 1.0) <= SMALLEST_RATE:
+        warn(
+            f"learning_rate='adaptive' has brought the rate of this stream down to {state.rate:.1g}"
+            ", at which it hardly learns: set learning_rate='constant', or a new "
+            "learning_rate_init.",
+            UserWarning,
+        )
 
 
 def _warn_of_clipped_batches(settings: Settings, n_rows: int) -> None:

@@ -24,7 +24,7 @@ from ..training.checkpoints import Expected, Saved
 from ..training.objective import LossGraph, OutputScale, slopes_of
 from ..training.state import State
 from ..training.warn import warn
-from .data import Data
+from .data import Data, FileData
 from .identity import are_same, identity_of
 from .prediction import Fitted
 from .scoring import FileSplit, ValidationSplit
@@ -75,6 +75,12 @@ class Problem(NamedTuple):
     @property
     def identity(self) -> dict[str, str]:
         """What the fit is, in words, so that it can be told from another."""
+        if any(isinstance(data, FileData) for data in (self.data, self.validation)):
+            raise ValueError(
+                "A fit on a mapped file has no checkpoints, since these would hold what takes the "
+                "memory of its rows: pickle the estimator after some epochs, and go on with "
+                "warm_start=True or partial_fit."
+            )
         given = self.names.get_params(deep=False)
         parameters = {name: x for name, x in given.items() if name not in FREE}
         data, validation = self.data, self.validation

@@ -59,8 +59,8 @@ class Blocks(Sequence[Any]):
     -----
     The file is cut into as many equal parts as a window has blocks, and each part into a block for
     every window. `shuffled` arranges the blocks of each part at random, so that a window has one
-    block of each part. Of a file that is sorted by class a window has the shares of the whole, to a
-    block's precision, whatever the seed.
+    block of each part. Of a file that is sorted by class a window has the shares of the whole, to
+    two blocks of its 64, whatever the seed.
 
     Examples
     --------
