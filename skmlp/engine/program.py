@@ -175,9 +175,10 @@ class Program:
             A value for every input; those with a batch axis have the same number of rows. A
             function is called with the input's buffer for each block of rows, and fills it, with
             random numbers say.
-        index : ndarray of int or bool, or slice, optional
-            Which of the rows to take, as NumPy's index; all by default. Whether a number is out
-            of bounds is not checked.
+        index : ndarray of int or bool, slice, or sequence, optional
+            Which of the rows to take, as NumPy's index; all by default. A sequence that is no list
+            gives row numbers for a slice, as a range does, and is asked for those of one block of
+            rows after another. Whether a number is out of bounds is not checked.
 
         Returns
         -------
@@ -218,7 +219,7 @@ class Program:
             taken = _taken(total, index)
             if len(taken) > self.block_rows:
                 return self._run_blocks(loads, taken, may_overlap)
-            results = self._run_block(loads, taken)
+            results = self._run_block(loads, taken[:])
             if not has_rows:
                 return results
             return [
@@ -260,7 +261,7 @@ class Program:
         return step.outputs
 
     def _run_blocks(
-        self, loads: Mapping[Expression, Load], taken: range | np.ndarray, may_overlap: bool
+        self, loads: Mapping[Expression, Load], taken: Any, may_overlap: bool
     ) -> list[np.ndarray]:
         totals: list[np.ndarray] = []
         for start in range(0, len(taken), self.block_rows):
@@ -331,10 +332,12 @@ def evaluate(
 # -- the rows of a batch ---------------------------------------------------------------------------
 
 
-def _taken(total: int, index: Any) -> range | np.ndarray:
+def _taken(total: int, index: Any) -> Any:
     """Say which rows of `total` an index takes, in order."""
     if index is None or isinstance(index, slice):
         return range(total) if index is None else range(total)[index]
+    if isinstance(index, Sequence) and not isinstance(index, (list, tuple)):
+        return index
     index = np.asarray(index)
     return np.flatnonzero(index) if index.dtype.kind == "b" else index
 

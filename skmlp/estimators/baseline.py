@@ -14,8 +14,9 @@ import numpy as np
 
 from ..training.objective import Objective
 from ..training.state import State
+from .data import evenly_spaced
 from .prediction import Fitted
-from .scoring import Sample, evenly_spaced, sample_of
+from .scoring import Sample, sample_of
 from .starts import Problem
 
 _COMPARED_ROWS = 1000

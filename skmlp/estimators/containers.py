@@ -102,6 +102,12 @@ def columns_of(values: Any) -> list[tuple[Any, Any]]:
     return list(values.items())
 
 
+def with_names(values: Any) -> Any:
+    """Return something whose names scikit-learn reads: of an Arrow RecordBatch an empty Table."""
+    is_batch = type(values).__name__ == "RecordBatch" and hasattr(values, "schema")
+    return values.schema.empty_table() if is_batch else values
+
+
 def name_of_column(values: Any, column: int) -> Any:
     """Return the name of a data frame's column; of an array's its number."""
     names = getattr(values, "column_names", None)

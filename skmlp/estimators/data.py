@@ -8,9 +8,10 @@ is no row.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from numbers import Real
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -19,8 +20,18 @@ from sklearn.utils import check_array, column_or_1d
 from sklearn.utils.validation import validate_data
 
 from ..engine.words import shown
+from ..training.orders import Blocks, shuffled
 from ..training.warn import warn
-from .containers import FLOATS, name_of_column, place, read_matrix, read_numbers
+from .containers import (
+    FLOATS,
+    columns_of,
+    name_of_column,
+    place,
+    read_matrix,
+    read_numbers,
+    with_names,
+)
+from .files import Computed, extremes, is_file, parts_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,9 +42,9 @@ class Data:
     ----------
     X : ndarray or CSR matrix of shape (n, inputs)
         Inputs.
-    Y : ndarray of shape (n, n_targets)
+    Y : ndarray or Computed of shape (n, n_targets)
         Encoded targets.
-    weights : ndarray of shape (n,) or None
+    weights : ndarray or Computed of shape (n,), or None
         Weights.
     y : ndarray or CSR matrix of shape (n,) or (n, n_outputs)
         Targets as they were given, checked.
@@ -42,13 +53,13 @@ class Data:
     """
 
     X: Any
-    Y: np.ndarray
-    weights: np.ndarray | None
+    Y: Any
+    weights: Any
     y: Any
     precision: np.dtype[Any]
 
     @property
-    def rows(self) -> np.ndarray:
+    def rows(self) -> Any:
         """The numbers of the rows that count."""
         return np.arange(len(self.Y)) if self.weights is None else np.flatnonzero(self.weights)
 
@@ -71,14 +82,140 @@ class Data:
         """Whether X is a sparse matrix."""
         return not isinstance(self.X, np.ndarray)
 
+    @property
+    def largest(self) -> float:
+        """The largest absolute value of the inputs."""
+        return max(float(self.X.max()), -float(self.X.min()))
+
+    def reorder(self, random: np.random.RandomState) -> Callable[[Any], Any]:
+        """Make what puts rows in a new order."""
+        return partial(shuffled, random=random)
+
+    def shown(self, rows: Any) -> Any:
+        """Pick those of some rows that show where a fit is to start: all of them."""
+        return rows
+
+    def targets(self, function: Callable[[np.ndarray], np.ndarray]) -> Any:
+        """Return what a function of rows makes of the encoded targets."""
+        return function(self.Y)
+
+    def weighed(self, target: Any, class_weight: Any) -> Self:
+        """Return the same with weights multiplied by those of classes."""
+        target.check_class_weight(class_weight)
+        codes = target.codes(self.Y)
+        counts = np.bincount(codes, self.weights, minlength=len(target.classes))
+        of_row = class_weights(class_weight, target.classes, counts)[codes]
+        with np.errstate(over="ignore"):
+            of_row = of_row if self.weights is None else of_row * self.weights
+        return replace(self, weights=check_weights(of_row, len(codes)))
+
+
+SHOWN_ROWS = 100_000  # of a file, evenly spaced
+
+
+@dataclass(frozen=True, eq=False)
+class FileData(Data):
+    """Checked rows of a mapped file: X is the file, all else is computed for the rows at hand.
+
+    Attributes
+    ----------
+    blocks : Blocks
+        The rows that count.
+    largest_input : float
+        The largest absolute value of the inputs.
+    """
+
+    blocks: Blocks
+    largest_input: float
+
+    @property
+    def rows(self) -> Blocks:
+        """The rows that count."""
+        return self.blocks
+
+    @property
+    def largest(self) -> float:
+        """The largest absolute value of the inputs."""
+        return self.largest_input
+
+    def reorder(self, random: np.random.RandomState) -> Callable[[Blocks], Blocks]:
+        """Make what puts rows in a new order."""
+        return partial(Blocks.shuffled, random=random)
+
+    def shown(self, rows: Blocks) -> np.ndarray:
+        """Pick those of some rows that show where a fit is to start."""
+        return evenly_spaced(rows, SHOWN_ROWS)
+
+    def targets(self, function: Callable[[np.ndarray], np.ndarray]) -> Computed:
+        """Return what a function of rows makes of the encoded targets."""
+        return self.Y.through(function)
+
+    def parts(self, rows: Any = None) -> Any:
+        """Cut rows, all by default, into parts that are looked through one after another."""
+        n = len(self.Y) if rows is None else len(rows)
+        row = self.X[:1].nbytes + 8 * self.Y.shape[1] + 8
+        return (part if rows is None else rows[part] for part in parts_of(n, row))
+
+    def normalized_weights(self, rows: Any) -> tuple[Any, float]:
+        """Return the weights divided by their mean over `rows`, and that mean."""
+        weights = self.weights
+        if weights is None:
+            return None, 1.0
+        largest = max(float(np.max(weights[part])) for part in self.parts(rows))
+        total = sum(float(np.sum(weights[part] / largest)) for part in self.parts(rows))
+        mean = total / len(rows)
+        return weights.through(lambda w: w / largest / mean), largest * mean
+
+    def weighed(self, target: Any, class_weight: Any) -> Self:
+        """Return the same with weights multiplied by those of classes."""
+        target.check_class_weight(class_weight)
+        Y, weights, counts = self.Y, self.weights, np.zeros(len(target.classes))
+        for part in self.parts():
+            of_part = None if weights is None else weights[part]
+            counts += np.bincount(target.codes(Y[part]), of_part, minlength=len(counts))
+        of_class = class_weights(class_weight, target.classes, counts)
+
+        def weigh(rows: Any) -> np.ndarray:
+            with np.errstate(over="ignore"):
+                of_row = of_class[target.codes(Y[rows])]
+                return of_row if weights is None else of_row * weights[rows]
+
+        found = Computed(weigh, (len(Y),), np.dtype(np.float64))
+        return replace(self, weights=found, blocks=_that_count(self.blocks, found))
+
+
+def _that_count(blocks: Blocks, weights: Computed) -> Blocks:
+    """Check weights, and return the rows whose weight is not zero."""
+    marks, largest, n = None, 0.0, len(weights)
+    for part in parts_of(n, 8):
+        some = weights[part]
+        if not (np.isfinite(some).all() and (some >= 0).all()):
+            check_weights(some, len(some))
+        largest = max(largest, float(some.max()))
+        is_zero = some == 0
+        if is_zero.any():
+            marks = np.ones(n, np.uint8) if marks is None else marks
+            marks[part][is_zero] = 0
+    check_weights([largest], 1)
+    return blocks if marks is None else blocks.marked(marks, 1)
+
+
+def evenly_spaced(rows: Any, most: int) -> Any:
+    """Return some of the rows, evenly spaced, where there are more than so many."""
+    if len(rows) <= most:
+        return rows[:]
+    return rows[np.linspace(0, len(rows) - 1, most).astype(int)]
+
 
 def check_inputs(estimator: Any, X: Any, *, reset: bool = False, y: Any = "no_validation") -> Any:
     """Check inputs as scikit-learn does, and say what is wrong with them in one sentence."""
     if not reset and _is_as_fitted(estimator, X):
         check_finite(X, "X")
         return X
+    if is_file(X):
+        return _check_file(estimator, X, reset=reset, y=y, precision=None)[0]
     read = read_matrix(X)
-    validate_data(estimator, X, y=y, reset=reset, skip_check_array=True)  # names, and how many
+    _check_columns(estimator, X, y, reset=reset)
     inputs = check_array(
         read,
         accept_sparse="csr",
@@ -89,6 +226,25 @@ def check_inputs(estimator: Any, X: Any, *, reset: bool = False, y: Any = "no_va
     )
     check_finite(inputs, "X", X)
     return inputs
+
+
+def _check_columns(estimator: Any, X: Any, y: Any, *, reset: bool) -> None:
+    """Check how many columns there are, and their names, and say where the first is another."""
+    named = with_names(X)
+    try:
+        validate_data(estimator, named, y=y, reset=reset, skip_check_array=True)
+    except ValueError as error:
+        if "feature names should match" not in str(error):
+            raise
+        known, found = list(estimator.feature_names_in_), [name for name, _ in columns_of(named)]
+        at = next((i for i, pair in enumerate(zip(known, found)) if pair[0] != pair[1]), None)  # noqa: B905
+        odd = f"{len(found)} columns, not {len(known)}"
+        if at is not None:
+            odd = f"{shown(found[at])} as column {at}, which was {shown(known[at])}"
+        text = str(error).rstrip("\n")
+        raise ValueError(
+            f"{text}\nX has {odd}: give the columns that were fitted, in the same order."
+        ) from None
 
 
 def as_target(y: np.ndarray, given: Any) -> np.ndarray:
@@ -122,7 +278,13 @@ def read_first_rows(
     is_scaled: bool = False,
 ) -> tuple[Data, Any]:
     """Check samples, and make the target that they say; one to be scaled keeps its precision."""
-    given, X = X, check_inputs(names, X, y=y, reset=reset)
+    if is_file(X):
+        precision = np.dtype(precision or (X.dtype if X.dtype in FLOATS else np.float64))
+        given, (X, largest) = X, _check_file(names, X, y=y, reset=reset, precision=precision)
+    else:
+        given, X = X, check_inputs(names, X, y=y, reset=reset)
+        precision = np.dtype(precision or X.dtype)
+        X, largest = within(X, precision, "X", given), None
     read = kind.read(y)
     values = read if isinstance(read, np.ndarray) else read.y
     if values.shape[0] != X.shape[0]:
@@ -130,13 +292,68 @@ def read_first_rows(
             "Found input variables with inconsistent numbers of samples: "
             f"X has {X.shape[0]}, y has {values.shape[0]}."
         )
-    precision = np.dtype(precision or X.dtype)
-    X = within(X, precision, "X", given)
+    of_targets = np.dtype(np.float64) if is_scaled and kind.usual == "numbers" else precision
+    if largest is not None:
+        target = target_of(read)
+        target.check(read)
+        if kind.usual == "numbers":
+            within(values, of_targets, "y", y)
+        return _of_file(X, values, sample_weight, target, precision, of_targets, largest), target
     weights = check_weights(sample_weight, X.shape[0])
     target = target_of(read)
-    of_targets = np.dtype(np.float64) if is_scaled and kind.usual == "numbers" else precision
     Y = within(target.encode(read), of_targets, "y", y).astype(of_targets, copy=False)
     return Data(X, Y, weights, values, precision), target
+
+
+def _check_file(
+    estimator: Any, X: np.ndarray, *, reset: bool, y: Any, precision: np.dtype[Any] | None
+) -> tuple[np.ndarray, float]:
+    """Check a mapped file as `check_inputs` and `within` do, going through it once.
+
+    Returns it with the largest absolute value; numbers are converted when they are used.
+    """
+    given, X = X, np.asarray(X)
+    _check_columns(estimator, given, y, reset=reset)
+    least, largest = extremes(X)
+    largest = max(-least, largest)
+    if not np.isfinite(largest):
+        check_finite(X, "X", given)
+    if precision is not None and largest > float(np.finfo(precision).max):
+        within(X, precision, "X", given)
+    return X, largest
+
+
+def _of_file(
+    X: np.ndarray,
+    y: Any,
+    sample_weight: Any,
+    target: Any,
+    precision: np.dtype[Any],
+    of_targets: np.dtype[Any],
+    largest: float,
+) -> FileData:
+    """Put together what is read of a file when it is needed."""
+    n = len(X)
+
+    def read(start: int, stop: int) -> None:  # in one go, so that single rows are there afterwards
+        for source in (X, y):
+            if isinstance(source, np.ndarray):
+                source[start:stop].copy()
+
+    blocks = Blocks(n, X[:1].nbytes, read=read)
+    Y = Computed(
+        lambda rows: target.as_columns(y[rows]).astype(of_targets, copy=False),
+        (n, target.n_targets),
+        of_targets,
+    )
+    weights = None
+    if sample_weight is not None:
+        numbers = _numbers_of_weights(sample_weight, n)
+        weights = Computed(
+            lambda rows: numbers[rows].astype(np.float64), (n,), np.dtype(np.float64)
+        )
+        blocks = _that_count(blocks, weights)
+    return FileData(X, Y, weights, y, precision, blocks, largest)
 
 
 def warn_of_column(y: Any, data: Data) -> None:
@@ -211,11 +428,11 @@ def _first(X: Any, test: Callable[[np.ndarray], np.ndarray]) -> tuple[Any, int, 
     """Return the first number that passes a test, its row and its column."""
     numbers = X if isinstance(X, np.ndarray) else X.data
     flat = numbers.reshape(len(numbers), -1) if numbers.ndim else numbers.reshape(1, 1)
-    for start in range(0, len(flat), 1 << 16):
-        passed = np.argwhere(test(flat[start : start + (1 << 16)]))
+    for part in parts_of(len(flat), flat[:1].nbytes):
+        passed = np.argwhere(test(flat[part]))
         if not len(passed):
             continue
-        row, column = int(passed[0][0]) + start, int(passed[0][1])
+        row, column = int(passed[0][0]) + part.start, int(passed[0][1])
         value = flat[row, column]
         if not isinstance(X, np.ndarray):
             column = int(X.indices[row])
@@ -233,15 +450,7 @@ def check_weights(sample_weight: Any, n_rows: int) -> np.ndarray | None:
     """Check sample weights."""
     if sample_weight is None:
         return None
-    if isinstance(sample_weight, Real):
-        sample_weight = np.full(n_rows, sample_weight)
-    weights = read_numbers(sample_weight, "sample_weight").astype(np.float64, copy=False)
-    check_finite(weights, "sample_weight", sample_weight)
-    if weights.shape != (n_rows,):
-        raise ValueError(
-            f"sample_weight has shape {weights.shape}, but there are {n_rows} samples: it must "
-            f"have shape ({n_rows},)."
-        )
+    weights = _numbers_of_weights(sample_weight, n_rows).astype(np.float64, copy=False)
     if np.any(weights < 0):
         raise ValueError(f"sample_weight must be 0 or positive, got {weights[weights < 0][0]:g}.")
     least = np.finfo(np.float64).tiny
@@ -252,16 +461,27 @@ def check_weights(sample_weight: Any, n_rows: int) -> np.ndarray | None:
     return weights
 
 
-def class_weights(
-    class_weight: Any, classes: np.ndarray, codes: np.ndarray, weights: np.ndarray | None
-) -> np.ndarray:
+def _numbers_of_weights(sample_weight: Any, n_rows: int) -> np.ndarray:
+    """Read sample weights, a finite number for each row."""
+    if isinstance(sample_weight, Real):
+        sample_weight = np.broadcast_to(np.asarray(sample_weight), n_rows)
+    weights = read_numbers(sample_weight, "sample_weight")
+    check_finite(weights, "sample_weight", sample_weight)
+    if weights.shape != (n_rows,):
+        raise ValueError(
+            f"sample_weight has shape {weights.shape}, but there are {n_rows} samples: it must "
+            f"have shape ({n_rows},)."
+        )
+    return weights
+
+
+def class_weights(class_weight: Any, classes: np.ndarray, counts: np.ndarray) -> np.ndarray:
     """Return the weight of each class, as `sklearn.utils.class_weight` has it.
 
-    "balanced" is n / (K n_k) with n samples, K classes and n_k samples of class k, each sample
-    counting as much as it weighs; a class without any has no part in it.
+    "balanced" is n / (K n_k) with n samples, K classes and n_k samples of class k, `counts`, where
+    each sample counts as much as it weighs; a class without any has no part in it.
     """
     if not isinstance(class_weight, Mapping):
-        counts = np.bincount(codes, weights, minlength=len(classes))
         present = counts > 0
         of_class = np.ones(len(classes))
         of_class[present] = np.sum(counts) / (np.sum(present) * counts[present])

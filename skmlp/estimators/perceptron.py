@@ -31,23 +31,34 @@ from ..network.network import Network
 from ..training.checkpoints import read_checkpoint
 from ..training.loops import Course, Descent, Outcome, train_full_batch, train_minibatches
 from ..training.objective import LossGraph, Objective, loss_graph
+from ..training.schedules import SMALLEST_RATE, Adaptive
 from ..training.state import State
 from ..training.warn import warn
 from .baseline import why_worse_than_constant
 from .callbacks import CallbackSupportMixin, Watcher, with_callbacks
-from .data import Data, are_given, read_first_rows, read_rows, stand_in, warn_of_column
+from .data import (
+    Data,
+    FileData,
+    are_given,
+    read_first_rows,
+    read_rows,
+    stand_in,
+    warn_of_column,
+)
 from .identity import are_same
 from .parameters import Parameters
 from .prediction import ORDINARY, Fitted, FittedNetwork, Spares, published_parameters
 from .scoring import (
     SCORED_ROWS,
+    Sample,
     Score,
-    ValidationSplit,
     check_score,
     mean_loss,
     sample_of,
     scored_by,
     scores_of,
+    split_of,
+    to_validate,
 )
 from .settings import DESCRIPTIONS, Settings, descriptions_of
 from .starts import Problem, Start, continued, fresh, resumed, streamed
@@ -281,6 +292,7 @@ class MultilayerPerceptron(CallbackSupportMixin, Parameters, FittedNetwork):
             raise ValueError(outcome.problem)
         return self
 
+    @with_callbacks
     def _stream(self, X: Any, y: Any, sample_weight: Any, classes: Any = None) -> Self:
         """Go through one part of a stream, once."""
         settings, earlier = Settings.of(self), None
@@ -293,18 +305,29 @@ class MultilayerPerceptron(CallbackSupportMixin, Parameters, FittedNetwork):
             if is_to_start and not earlier.state.progress.samples_seen:
                 earlier = None  # no row has been seen that the start could be taken from
         spares = Spares() if earlier is None else earlier.spares
-        given = Given(X, y, sample_weight)
-        problem = self._pose(settings, given, target_of, earlier, spares)
-        start = fresh(problem) if earlier is None else streamed(problem, earlier)
-        state = start.state
-        if earlier is None and state.scale is not None:
-            _warn_of_few_rows(problem)
-        if len(problem.data.rows):
-            objective, start = _reused(spares, problem, start)
-            _, state = self._train(problem, start, objective, None, is_part=True)
-            objective.detach()
-            spares.give("objective", objective)
-        self._publish(problem, start.theta, state, state.as_stream(), spares)
+        watcher = Watcher.of(self, 1, X, y, sample_weight)
+        if watcher is not None and watcher.wants_identity:
+            raise ValueError(
+                "Checkpoint is for fit: a stream is saved between two calls of partial_fit, by "
+                "pickling the estimator."
+            )
+        with unchanged_on_failure(self):
+            if watcher is not None:
+                watcher.start()
+            problem = self._pose(settings, Given(X, y, sample_weight), target_of, earlier, spares)
+            start = fresh(problem) if earlier is None else streamed(problem, earlier)
+            state = start.state
+            if earlier is None and state.scale is not None:
+                _warn_of_few_rows(problem)
+            if len(problem.data.rows):
+                objective, start = _reused(spares, problem, start)
+                _, state = self._train(problem, start, objective, watcher, is_part=True)
+                objective.detach()
+                spares.give("objective", objective)
+                _warn_of_rest(settings, state)
+            self._publish(problem, start.theta, state, state.as_stream(), spares)
+            if watcher is not None:
+                watcher.finish()
         return self
 
     # -- the problem -------------------------------------------------------------------------------
@@ -338,13 +361,13 @@ class MultilayerPerceptron(CallbackSupportMixin, Parameters, FittedNetwork):
         warn_of_column(given.y, data)
         target.check_precision(data, is_scaled=has_scale)
         if settings.class_weight is not None:
-            weights = target.weigh(settings.class_weight, data.Y, data.weights)
-            data = replace(data, weights=weights)
+            data = data.weighed(target, settings.class_weight)
         validation = _validation(settings, names, given, target, data.precision, has_scale)
         split = None
         if settings.early_stopping and validation is None and len(data.rows):  # or refused as such
-            strata = target.strata(data.Y)
-            split = ValidationSplit(data, strata, settings.validation_fraction)
+            split = split_of(data, target.strata, settings.validation_fraction)
+        if isinstance(data, FileData):
+            _check_blocks(settings)
         _check_batches(settings, len(data.rows) if split is None else split.n_training)
         graph = _traced(
             spares,
@@ -376,7 +399,7 @@ class MultilayerPerceptron(CallbackSupportMixin, Parameters, FittedNetwork):
         _warn_of_clipped_batches(settings, len(rows))
         if watcher is not None and watcher.wants_identity:
             state = replace(state, identity=problem.identity)
-        is_finite = _finiteness(objective, rows, problem.data.X)
+        is_finite = _finiteness(objective, rows, problem.data.largest)
         course = Course(
             theta,
             state,
@@ -389,7 +412,8 @@ class MultilayerPerceptron(CallbackSupportMixin, Parameters, FittedNetwork):
         )
         descent = None
         if settings.solver is not None:
-            stepping = settings.stepping(theta, problem.network, start.random, len(rows))
+            reorder = problem.data.reorder(start.random)
+            stepping = settings.stepping(theta, problem.network, reorder, len(rows))
             descent = Descent(objective, rows, state, stepping)
 
         def now() -> State:
@@ -420,14 +444,13 @@ class MultilayerPerceptron(CallbackSupportMixin, Parameters, FittedNetwork):
         """Make what scores the network in training, where that is asked for."""
         data, state = problem.data, start.state
         scoring, given = problem.settings.scoring, problem.validation
-        training = validation = None
+        training = None if scoring is None else sample_of(data, state.training_rows, SCORED_ROWS)
+        judges = None
         if state.held_out is not None:
-            validation = sample_of(data, state.held_out)
+            judges = data, state.held_out
         elif given is not None:
-            validation = sample_of(given, given.rows)
-        if scoring is not None:
-            training = sample_of(data, state.training_rows, SCORED_ROWS)
-        elif validation is None:
+            judges = given, given.rows
+        if training is None and judges is None:
             return None
         shown = _shown(problem, start.theta, state)
         in_training = copy(self)  # a scorer is given arrays, so there are no names to compare
@@ -435,10 +458,11 @@ class MultilayerPerceptron(CallbackSupportMixin, Parameters, FittedNetwork):
         in_training.__dict__.update(_attributes(for_metrics, shown, state, state))
         in_training.__dict__.pop("feature_names_in_", None)
         fitted = Fitted(in_training)
+        validation = None if judges is None else to_validate(*judges, scoring, fitted.answering)
         score = _score(scoring, in_training, fitted.answering)
         if callable(scoring) and not is_part:
             for where, sample in (("validation rows", validation), ("training rows", training)):
-                if sample is not None:
+                if isinstance(sample, Sample):
                     check_score(score, sample, where, problem.target.lack(sample.Y), self.scoring)
 
         def scores() -> dict[str, float]:
@@ -526,8 +550,10 @@ def _weighted(problem: Problem, start: Start) -> tuple[np.ndarray | None, float]
 
 def _trained(problem: Problem, start: Start) -> np.ndarray:
     """Return the targets that are trained on."""
-    scale, Y = start.state.scale, problem.data.Y
-    return scale.targets(Y) if scale is not None else Y.astype(start.theta.dtype, copy=False)
+    scale, data = start.state.scale, problem.data
+    if scale is not None:
+        return data.targets(scale.targets)
+    return data.Y.astype(start.theta.dtype, copy=False)
 
 
 def _objective(problem: Problem, start: Start) -> Objective:
@@ -572,11 +598,11 @@ def _reused(spares: Spares, problem: Problem, start: Start) -> tuple[Objective, 
     return kept, start._replace(theta=kept.theta)
 
 
-def _finiteness(objective: Objective, rows: np.ndarray, X: Any) -> Callable[[], bool]:
+def _finiteness(objective: Objective, rows: Any, largest: float) -> Callable[[], bool]:
     """Make what tells whether the objective is finite where theta stands."""
     depth, dtype = objective.graph.network.depth, objective.theta.dtype
     ordinary = min(ORDINARY, float(np.finfo(dtype).max) ** (1 / (3 * depth + 3)))
-    is_ordinary = _largest(X) <= ordinary
+    is_ordinary = largest <= ordinary
 
     def is_finite() -> bool:
         if is_ordinary and _largest(objective.theta) <= ordinary:
@@ -615,9 +641,20 @@ def _check_batches(settings: Settings, n_rows: int) -> None:
         )
 
 
+def _check_blocks(settings: Settings) -> None:
+    """Refuse what takes all rows of a mapped file at once."""
+    name = settings.normalization
+    if settings.solver is None and name is not None and NORMALIZATIONS[name].running:
+        raise ValueError(
+            f"solver='lbfgs' with normalization={name!r} takes all rows at once, and X is a mapped "
+            "file, which is read in blocks: take normalization='layer', or solver='adam'."
+        )
+
+
 def _warn_of_few_rows(problem: Problem) -> None:
     """Tell of a first part of a stream that says too little about the target of all."""
-    Y = problem.data.Y[problem.data.rows]
+    data = problem.data
+    Y = data.Y[data.shown(data.rows)]
     few = f"{len(Y)} row{'s' * (len(Y) > 1)}"
     if np.any(Y.min(axis=0) == Y.max(axis=0)):
         few += ", in which a column of the target has one value"
@@ -628,6 +665,17 @@ def _warn_of_few_rows(problem: Problem) -> None:
         f"stream, here of {few}: begin with {_ENOUGH_ROWS} rows or more in which it varies.",
         UserWarning,
     )
+
+
+def _warn_of_rest(settings: Settings, state: State) -> None:
+    """Tell of a stream that learns no more, since its schedule has no smaller rate."""
+    if isinstance(settings.schedule, Adaptive) and (state.rate or 1.0) <= SMALLEST_RATE:
+        warn(
+            f"learning_rate='adaptive' has brought the rate of this stream down to {state.rate:.1g}"
+            ", at which it hardly learns: set learning_rate='constant', or a new "
+            "learning_rate_init.",
+            UserWarning,
+        )
 
 
 def _warn_of_clipped_batches(settings: Settings, n_rows: int) -> None:

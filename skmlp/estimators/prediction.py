@@ -27,8 +27,8 @@ from ..training.objective import LossGraph, Objective
 from ..training.solvers import is_finite
 from ..training.state import State
 from .answers import Answers
-from .data import Data, check_inputs, read_rows, within
-from .scoring import SCORED_ROWS, NotFiniteError, evenly_spaced
+from .data import Data, check_inputs, evenly_spaced, read_rows, within
+from .scoring import SCORED_ROWS, NotFiniteError
 from .settings import takes_sparse
 
 # The parts of a layer that are published in lists of their own; the output layer has the first two.
@@ -180,7 +180,7 @@ class Fitted:
         class_weight = self._seen.get("class_weight")
         if class_weight is None:
             return data
-        return replace(data, weights=self.target.weigh(class_weight, data.Y, data.weights))
+        return data.weighed(self.target, class_weight)
 
     def loss_graph(
         self, data: Data | None, X: Any = None, *, is_training: bool = False
@@ -422,7 +422,7 @@ class FittedNetwork(Answers, BaseEstimator):
         graph = fitted.loss_graph(data, is_training=True)
         if scale is not None:
             scale.unfold(*network.last_layer(theta))
-            theta, targets = theta.astype(fitted.precision), scale.targets(data.Y)
+            theta, targets = theta.astype(fitted.precision), data.targets(scale.targets)
         weights = data.normalized_weights(rows)[0]
         weights = None if weights is None else weights.astype(theta.dtype)
         objective = Objective(graph, theta, data.X, targets, weights, 0.0, scale)

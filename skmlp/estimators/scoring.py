@@ -10,8 +10,9 @@ import inspect
 import math
 import re
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from numbers import Real
 from typing import Any, NamedTuple
 
@@ -23,7 +24,7 @@ from sklearn.model_selection import train_test_split
 from ..engine.values import name_of, told
 from ..engine.words import shown
 from ..heads import Head
-from .data import Data
+from .data import Data, FileData, evenly_spaced
 from .names import question
 
 _UNDEFINED = re.compile("(Only one|No positive) class", re.IGNORECASE)  # as scikit-learn warns
@@ -60,11 +61,61 @@ def sample_of(data: Data, rows: np.ndarray, most: int | None = None) -> Sample:
     )
 
 
-def evenly_spaced(rows: np.ndarray, most: int) -> np.ndarray:
-    """Return some of the rows, evenly spaced, where there are more than so many."""
-    if len(rows) <= most:
-        return rows
-    return rows[np.linspace(0, len(rows) - 1, most).astype(int)]
+@dataclass(frozen=True)
+class FileSample:
+    """Rows of a file to score, so many at a time.
+
+    Attributes
+    ----------
+    data : FileData
+        The file.
+    rows : Blocks
+        Its rows that are scored.
+    score : callable or None
+        What the score is, of raw outputs, targets and weights that come part by part; None for
+        minus the mean loss.
+    """
+
+    data: FileData
+    rows: Any
+    score: Callable[[Any], float] | None
+
+    def parts(self) -> Iterator[Sample]:
+        """Yield a part of the rows after another; weights have mean 1 over all."""
+        data, weights = self.data, self.data.normalized_weights(self.rows)[0]
+        for part in data.parts(self.rows):
+            some = np.asarray(part)
+            of_part = None if weights is None else weights[some]
+            yield Sample(data.X[some], data.Y[some], data.y[some], of_part)
+
+    def scores(self, head: Head, outputs: Callable[[Any], np.ndarray]) -> dict[str, float]:
+        """Score a network as it stands."""
+        total = weight = 0.0
+
+        def answered() -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray | None]]:
+            nonlocal total, weight
+            for sample in self.parts():
+                raw, weights = outputs(sample.X), sample.weights
+                of_part = len(raw) if weights is None else float(np.sum(weights))
+                total += of_part * mean_loss(head, raw, sample.Y, weights)
+                weight += of_part
+                yield raw, sample.Y, weights
+
+        if self.score is not None:
+            score = self.score(answered())
+            return {"validation_loss": total / weight, "validation_score": score}
+        for _ in answered():
+            pass
+        return {"validation_loss": total / weight, "validation_score": -total / weight}
+
+
+def to_validate(data: Data, rows: Any, scoring: Any, target: Any) -> Sample | FileSample:
+    """Pick the rows to validate on; of a file some, evenly spaced, where a scorer wants arrays."""
+    if not isinstance(data, FileData):
+        return sample_of(data, rows)
+    if callable(scoring):
+        return sample_of(data, rows, SCORED_ROWS)
+    return FileSample(data, rows, None if scoring == "loss" else target.score_in_parts)
 
 
 class NotFiniteError(ValueError):
@@ -190,12 +241,14 @@ def scores_of(
     outputs: Callable[[Any], np.ndarray],
     score: Score,
     training: Sample | None,
-    validation: Sample | None,
+    validation: Sample | FileSample | None,
 ) -> dict[str, float]:
     """Score a network as it stands."""
     seen = {}
     if training is not None:
         seen["score"] = score(outputs(training.X), training)
+    if isinstance(validation, FileSample):
+        return seen | validation.scores(head, outputs)
     if validation is not None:
         raw = outputs(validation.X)
         seen["validation_loss"] = mean_loss(head, raw, validation.Y, validation.weights)
@@ -240,6 +293,95 @@ class ValidationSplit:
             self._shared, random_state=rng, test_size=self._size, stratify=self._strata
         )
         return np.concatenate([train, self._alone]), validation
+
+
+class FileSplit:
+    """Sets rows of a file aside for validation, with every class's share; an only row stays.
+
+    The rows of a class are cut, in the order of the file, into as many stretches as rows are set
+    aside, of which one is drawn in each. So the validation part is spread over the whole file, and
+    memory is for a mark a row.
+    """
+
+    def __init__(
+        self,
+        data: FileData,
+        strata: Callable[[np.ndarray], np.ndarray | None],
+        fraction: float,
+    ) -> None:
+        self._data, self._strata = data, strata
+        counts = np.zeros(0, np.int64)
+        for part in data.parts(data.rows):
+            found = np.bincount(self._codes(np.asarray(part)), minlength=len(counts))
+            found[: len(counts)] += counts
+            counts = found
+        sizes = np.clip(np.rint(fraction * counts).astype(np.int64), 1, np.maximum(counts - 1, 0))
+        if fraction == 0 or np.sum(sizes) < 2:
+            raise ValueError(
+                _why_no_split(f"{len(data.rows)} samples", len(data.rows), 0, fraction)
+            )
+        self._counts, self._sizes = counts, sizes
+
+    @property
+    def n_training(self) -> int:
+        """The number of rows that stay."""
+        return int(np.sum(self._counts - self._sizes))
+
+    def _codes(self, rows: np.ndarray) -> np.ndarray:
+        codes = self._strata(self._data.Y[rows])
+        return np.zeros(len(rows), np.int64) if codes is None else codes
+
+    def draw(self, rng: np.random.RandomState) -> tuple[Any, Any]:
+        """Return training rows and validation rows."""
+        data, seen = self._data, np.zeros(len(self._counts), np.int64)
+        marks = np.zeros(len(data.Y), np.uint8)
+        random = np.random.default_rng(rng.randint(1 << 32, size=4, dtype=np.uint32))
+        draws = [
+            _Draws(n, k, random)
+            for n, k in zip(self._counts.tolist(), self._sizes.tolist(), strict=True)
+        ]
+        for part in data.parts(data.rows):
+            rows = np.asarray(part)
+            marks[rows] = 1
+            codes = self._codes(rows)
+            for code in np.unique(codes):
+                of_class = rows[codes == code]
+                chosen = draws[code].up_to(seen[code] + len(of_class))
+                marks[of_class[chosen - seen[code]]] = 2
+                seen[code] += len(of_class)
+        return data.rows.marked(marks, 1), data.rows.marked(marks, 2)
+
+
+class _Draws:
+    """Numbers below n, one drawn in each of k equal stretches, in rising order.
+
+    >>> draws = _Draws(10, 5, np.random.default_rng(0))
+    >>> draws.up_to(4), draws.up_to(10)
+    (array([1, 3]), array([5, 6, 8]))
+    """
+
+    def __init__(self, n: int, k: int, random: np.random.Generator) -> None:
+        self._n, self._k, self._random = int(n), int(k), random
+        self._drawn, self._waiting = 0, np.empty(0, np.int64)
+
+    def up_to(self, stop: int) -> np.ndarray:
+        """Return those below `stop` that have not been returned."""
+        last = min(self._k, -(-int(stop) * self._k // self._n) + 1)
+        edges = np.arange(self._drawn, max(last, self._drawn) + 1) * self._n // max(self._k, 1)
+        new = edges[:-1] + self._random.integers(np.diff(edges))
+        found = np.concatenate([self._waiting, new])
+        self._drawn = max(last, self._drawn)
+        self._waiting = found[found >= stop]
+        return found[found < stop]
+
+
+def split_of(
+    data: Data, strata: Callable[[np.ndarray], np.ndarray | None], fraction: float
+) -> ValidationSplit | FileSplit:
+    """Make what sets rows aside to validate on; `strata` tells the class of each row, if any."""
+    if isinstance(data, FileData):
+        return FileSplit(data, strata, fraction)
+    return ValidationSplit(data, strata(data.Y), fraction)
 
 
 def _why_no_split(samples: str, n_rows: int, size: int, fraction: float) -> str:

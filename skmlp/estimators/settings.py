@@ -388,14 +388,14 @@ class Settings:
         return self.solver(theta, self.schedule.rate_init, weights, factors, **self.solver_options)
 
     def stepping(
-        self, theta: np.ndarray, network: Network, rng: np.random.RandomState, n_rows: int
+        self, theta: np.ndarray, network: Network, reorder: Callable[[Any], Any], n_rows: int
     ) -> Stepping:
         """Say how the stochastic solver is led."""
         return Stepping(
             new_solver=lambda: self.new_solver(theta, network.penalized, network.rates),
             schedule=self.schedule,
             batch_size=self.batch_rows(n_rows),
-            shuffle=rng.shuffle if self.shuffle else None,
+            reorder=reorder if self.shuffle else None,
             planned_epochs=self.max_iter,
             ends_at_zero=self.ends_at_zero,
             max_grad_norm=self.max_grad_norm,

@@ -24,10 +24,10 @@ from ..training.checkpoints import Expected, Saved
 from ..training.objective import LossGraph, OutputScale, slopes_of
 from ..training.state import State
 from ..training.warn import warn
-from .data import Data
+from .data import Data, FileData
 from .identity import are_same, identity_of
 from .prediction import Fitted
-from .scoring import ValidationSplit
+from .scoring import FileSplit, ValidationSplit
 from .settings import Settings
 
 _SMALL_LOSS = 1e-4  # of slopes, where they are not measured in units of the data
@@ -48,7 +48,7 @@ class Problem(NamedTuple):
         What y means.
     graph : LossGraph
         The data term of the objective.
-    split : ValidationSplit or None
+    split : ValidationSplit, FileSplit or None
         What sets rows aside to validate on.
     validation : Data or None
         The rows that were given to validate on.
@@ -62,7 +62,7 @@ class Problem(NamedTuple):
     data: Data
     target: Any
     graph: LossGraph
-    split: ValidationSplit | None
+    split: ValidationSplit | FileSplit | None
     validation: Data | None
     inputs: dict[str, Any]
     names: BaseEstimator
@@ -75,6 +75,12 @@ class Problem(NamedTuple):
     @property
     def identity(self) -> dict[str, str]:
         """What the fit is, in words, so that it can be told from another."""
+        if any(isinstance(data, FileData) for data in (self.data, self.validation)):
+            raise ValueError(
+                "A fit on a mapped file has no checkpoints, since these would hold what takes the "
+                "memory of its rows: pickle the estimator after some epochs, and go on with "
+                "warm_start=True or partial_fit."
+            )
         given = self.names.get_params(deep=False)
         parameters = {name: x for name, x in given.items() if name not in FREE}
         data, validation = self.data, self.validation
@@ -117,7 +123,7 @@ def fresh(problem: Problem) -> Start:
         weight_init=settings.weight_init,
         activation=settings.output_activation,
         X=data.X,
-        rows=data.rows,
+        rows=data.shown(data.rows),
     )
     state = _with_rows(problem, State(settings=settings.stream), random)
     if settings.initial_output == "data" and len(data.rows):
@@ -129,6 +135,7 @@ def fresh(problem: Problem) -> Start:
 def _scale(problem: Problem, rows: Any) -> OutputScale:
     """Measure the scale of the outputs on the training rows."""
     data, head = problem.data, problem.target.head
+    rows = data.shown(rows)
     weights = data.normalized_weights(rows)[0]
     targets = head.smoothed(data.Y[rows], problem.settings.label_smoothing)
     weights = None if weights is None else weights[rows]

@@ -7,6 +7,7 @@ an estimator before the fit is published.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, NamedTuple, Self
 
@@ -18,13 +19,15 @@ from ..heads import AUTOMATIC, HEADS, Head
 from ..training.objective import slopes_of
 from ..training.warn import warn
 from .containers import declared_order, name_of_column, place, read_labels, read_numbers
-from .data import Data, as_target, check_finite, check_weights, class_weights
+from .data import Data, as_target, check_finite, evenly_spaced
+from .files import parts_of
 from .identity import are_same
 from .names import refusal
-from .scoring import evenly_spaced, r2
+from .scoring import r2
 from .settings import LOSSES, Settings
 
 _TRIED_ROWS = 1000
+Answered = tuple[np.ndarray, np.ndarray, np.ndarray | None]  # raw outputs, targets, weights
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,13 +148,22 @@ class Numbers(Target):
 
     def encode(self, y: np.ndarray) -> np.ndarray:
         """Return y as columns, if the head can learn them."""
-        Y = y.reshape(len(y), -1)
+        self.check(y)
+        return self.as_columns(y)
+
+    def check(self, y: np.ndarray) -> None:
+        """Refuse a y that the head cannot learn."""
+        Y = self.as_columns(y)
         if Y.shape[1] != self.n_targets:
             raise ValueError(
                 f"`y` has {Y.shape[1]} outputs, but the estimator was fitted on {self.n_targets}."
             )
-        self.head.check_target(Y)
-        return Y
+        for part in parts_of(len(Y), Y[:1].nbytes):
+            self.head.check_target(Y[part])
+
+    def as_columns(self, y: np.ndarray) -> np.ndarray:
+        """Return some rows of y as columns."""
+        return y.reshape(len(y), -1)
 
     @property
     def sorted(self) -> Self:
@@ -166,7 +178,7 @@ class Numbers(Target):
         rows, head = evenly_spaced(data.rows, _TRIED_ROWS), self.head
         if data.precision != np.float32 or not len(rows):
             return
-        y = np.asarray(data.y, np.float64).reshape(len(data.y), -1)[rows]
+        y = np.asarray(data.y[rows], np.float64).reshape(len(rows), -1)
         largest = float(np.abs(y).max())
         if largest < 1e5 and largest < 1e3 * y.std(axis=0).min():
             return
@@ -201,6 +213,17 @@ class Numbers(Target):
         predicted = self.head.center(raw)
         if not np.isfinite(predicted).all():
             return float("nan")
+        return r2(Y, predicted, weights)
+
+    def score_in_parts(self, parts: Iterable[Answered]) -> float:
+        """Return R2 of raw outputs that come part by part, with their targets and weights."""
+        found = [(self.head.center(raw), Y, weights) for raw, Y, weights in parts]
+        predicted, Y = (np.concatenate([part[i] for part in found]) for i in (0, 1))
+        if not np.isfinite(predicted).all():
+            return float("nan")
+        weights = None
+        if found[0][2] is not None:
+            weights = np.concatenate([part[2] for part in found if part[2] is not None])
         return r2(Y, predicted, weights)
 
 
@@ -261,24 +284,17 @@ class Classes(Target):
         given, order, y = y, declared_order(y), read_labels(y, "y")
         if isinstance(y, np.ndarray):
             y = as_target(y, given)
-            if y.ndim == 1 and y.dtype.kind in "biu":
-                names = np.unique(y)  # as scikit-learn has it, in a tenth of the time
-                return Labels("multiclass" if len(names) > 2 else "binary", names, y, order)
         else:
             check_finite(y, "y")
-        kind = type_of_target(y)
-        if kind.startswith("continuous"):
-            odd = np.ravel(y)[np.ravel(y) != np.floor(np.ravel(y))]
-            raise ValueError(
-                f"Unknown label type: {kind}: y has {odd[0] if len(odd) else y[0]}, but classes "
-                "are whole numbers, truth values or strings; MLPRegressor learns numbers."
-            )
-        if kind in ("binary", "multiclass") and y.dtype.kind in "biuf":
-            return Labels(kind, np.unique(y), y, order)  # there is nothing more to check
-        check_classification_targets(y)
-        if y.ndim == 2:
-            _check_labels(y, given, kind)
-        return Labels(kind, unique_labels(y), y, order)
+        if y.shape[0] <= _LABELS_AT_ONCE:
+            return Labels(*_kind_and_names(y, given), y, order)
+        starts = range(0, y.shape[0], _LABELS_AT_ONCE)
+        parts = [_kind_and_names(y[i : i + _LABELS_AT_ONCE], given, i) for i in starts]
+        names = np.unique(np.concatenate([names for _, names in parts]))
+        kind = parts[0][0]
+        if kind != "multilabel-indicator":
+            kind = "multiclass" if len(names) > 2 else "binary"
+        return Labels(kind, names, y, order)
 
     @classmethod
     def of(cls, settings: Settings, labels: Labels, classes: Any = None) -> Self:
@@ -347,6 +363,11 @@ class Classes(Target):
 
     def encode(self, labels: Labels) -> np.ndarray:
         """Return labels as columns: one of 0 and 1, or one for each class or label."""
+        self.check(labels)
+        return self.as_columns(labels.y)
+
+    def check(self, labels: Labels) -> None:
+        """Refuse labels that are none of the classes."""
         if labels.are_many != (self.kind == "multilabel"):
             raise ValueError(
                 f"`y` has {'labels' if labels.are_many else 'classes'}, but the estimator was "
@@ -358,28 +379,24 @@ class Classes(Target):
                 f"`y` has classes not in `self.classes_`: {shown(odd)} is none of "
                 f"{shown(self.classes.tolist())}."
             )
-        if labels.are_many:
-            y = labels.y if isinstance(labels.y, np.ndarray) else labels.y.toarray()
-            return np.asarray(y) != 0
+
+    def as_columns(self, y: Any) -> np.ndarray:
+        """Return some rows of labels that were checked as columns."""
+        if self.kind == "multilabel":
+            return (y if isinstance(y, np.ndarray) else y.toarray()) != 0
         order = np.argsort(self.classes, kind="stable")  # those of an ordered head need not be
-        codes = order[np.searchsorted(self.classes, labels.y, sorter=order)]
+        codes = order[np.searchsorted(self.classes, y, sorter=order)]
         if self.head.is_one_hot:
             return codes[:, None] == np.arange(len(self.classes))
         return codes[:, None] == 1
 
-    def weigh(
-        self, class_weight: Any, Y: np.ndarray, weights: np.ndarray | None
-    ) -> np.ndarray | None:
-        """Multiply the weights of rows by those of their classes."""
+    def check_class_weight(self, class_weight: Any) -> None:
+        """Refuse weights of classes where a row may have several."""
         if self.kind == "multilabel":
             raise ValueError(
                 f"class_weight={shown(class_weight)} is for classes that exclude each other, "
                 "and y has labels: give sample_weight instead."
             )
-        codes = self.codes(Y)
-        of_row = class_weights(class_weight, self.classes, codes, weights)[codes]
-        with np.errstate(over="ignore"):
-            return check_weights(of_row if weights is None else of_row * weights, len(codes))
 
     @property
     def sorted(self) -> Self:
@@ -409,6 +426,15 @@ class Classes(Target):
         is_right = self.codes(Y) == self.classify(raw)
         is_right = is_right.all(axis=1) if is_right.ndim == 2 else is_right
         return float(np.average(is_right, weights=weights))
+
+    def score_in_parts(self, parts: Iterable[Answered]) -> float:
+        """Return the accuracy of raw outputs that come part by part, with targets and weights."""
+        right = total = 0.0
+        for raw, Y, weights in parts:
+            weight = len(raw) if weights is None else float(np.sum(weights))
+            right += weight * self.score(raw, Y, weights)
+            total += weight
+        return right / total
 
     def codes(self, columns: np.ndarray) -> np.ndarray:
         """Return the class of each row (labels: 0 or 1 for each column) as a number."""
@@ -462,7 +488,30 @@ class Classes(Target):
         return scores[:, -1] - scores[:, 0] if scores.shape[1] > 1 else scores[:, 0]
 
 
-def _check_labels(y: Any, given: Any, kind: str) -> None:
+_LABELS_AT_ONCE = 1 << 18  # so that the names of any number of rows are found in the same memory
+
+
+def _kind_and_names(y: Any, given: Any, before: int = 0) -> tuple[str, np.ndarray]:
+    """Return the kind and the distinct names of labels, of which so many rows come before."""
+    if y.ndim == 1 and y.dtype.kind in "biu":
+        names = np.unique(y)  # as scikit-learn has it, in a tenth of the time
+        return "multiclass" if len(names) > 2 else "binary", names
+    kind = type_of_target(y)
+    if kind.startswith("continuous"):
+        odd = np.ravel(y)[np.ravel(y) != np.floor(np.ravel(y))]
+        raise ValueError(
+            f"Unknown label type: {kind}: y has {odd[0] if len(odd) else y[0]}, but classes "
+            "are whole numbers, truth values or strings; MLPRegressor learns numbers."
+        )
+    if kind in ("binary", "multiclass") and y.dtype.kind in "biuf":
+        return kind, np.unique(y)  # there is nothing more to check
+    check_classification_targets(y)
+    if y.ndim == 2:
+        _check_labels(y, given, kind, before)
+    return kind, unique_labels(y)
+
+
+def _check_labels(y: Any, given: Any, kind: str, before: int) -> None:
     """Refuse a matrix that has more in it than 0 and 1."""
     entries = y if isinstance(y, np.ndarray) else y.data
     is_odd = np.ones(entries.shape, bool)  # of words, which compare with no number
@@ -472,7 +521,7 @@ def _check_labels(y: Any, given: Any, kind: str) -> None:
         return
     at = np.argwhere(is_odd)[0]
     row, column = at if entries is y else (y.tocoo().row[at[0]], y.tocoo().col[at[0]])
-    value, where = y[row, column], place(row, name_of_column(given, column))
+    value, where = y[row, column], place(before + row, name_of_column(given, column))
     has = f"y has {shown(value)} in {where}"
     if kind == "multiclass-multioutput":
         raise ValueError(

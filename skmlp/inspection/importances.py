@@ -12,7 +12,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from ..engine.words import shown
-from ..estimators.scoring import evenly_spaced
+from ..estimators.data import evenly_spaced
 from ..heads.domains import is_count
 from .explained import number_of_columns, number_of_rows, rows
 from .explanations import integrated_gradients

@@ -220,8 +220,7 @@ class TabularMLP(CallbackSupportMixin, Answers, Parameters):
         data, target = self._targets(n, y, sample_weight)
         warn_of_column(y, data)
         if getattr(self, "class_weight", None) is not None:
-            weights = target.weigh(self.class_weight, data.Y, data.weights)
-            data = replace(data, weights=weights)
+            data = data.weighed(target, self.class_weight)
         data.check_rows()
         if len(data.rows) < 2:
             raise ValueError(

@@ -31,6 +31,7 @@ from ..network.occasions import Noise
 from ..training.loops import Course, Descent, Outcome, Stepping, train_minibatches
 from ..training.members import Members, thetas
 from ..training.objective import LossGraph, Objective, OutputScale
+from ..training.orders import shuffled
 from ..training.schedules import schedule_of
 from ..training.solvers import AdamW
 from ..training.state import State, Stopping
@@ -388,7 +389,7 @@ def _descent(
         new_solver=lambda: AdamW(theta, how.learning_rate_init, *stretches, **options),
         schedule=schedule_of("cosine", how.learning_rate_init, 0.5, WARMUP, by_epochs=False),
         batch_size=math.ceil(len(rows) / n_batches),
-        shuffle=random.shuffle,
+        reorder=partial(shuffled, random=random),
         planned_epochs=epochs,
         ends_at_zero=True,
     )

@@ -283,8 +283,8 @@ class Stepping:
         What sets its rate.
     batch_size : int
         The rows of a batch; the last one of an epoch may have fewer.
-    shuffle : callable or None
-        Shuffles an array in place before each epoch; None keeps the order.
+    reorder : callable or None
+        Makes the order of an epoch of that of the last one; None keeps it.
     planned_epochs : int
         How many epochs make up the whole of training, for schedules that go by progress.
     ends_at_zero : bool
@@ -298,7 +298,7 @@ class Stepping:
     new_solver: Callable[[], Solver]
     schedule: Constant
     batch_size: int
-    shuffle: Callable[[np.ndarray], None] | None
+    reorder: Callable[[Any], Any] | None
     planned_epochs: int
     ends_at_zero: bool = False
     max_grad_norm: float | None = None
@@ -329,8 +329,8 @@ class Descent:
 
     def _epoch(self, epochs_before: int) -> float:
         objective, size = self.objective, self.how.batch_size
-        if self.how.shuffle is not None:
-            self.order = _shuffled(self.order, self.how.shuffle)
+        if self.how.reorder is not None:
+            self.order = self.how.reorder(self.order)
         order, n = self.order, len(self.order)
         step, total = self._step(epochs_before * n), 0.0
         for start in range(0, n, size):
@@ -512,12 +512,6 @@ def copied(kept: Any) -> Any:
     arrays = {name: x for name, x in vars(kept).items() if isinstance(x, np.ndarray)}
     vars(twin).update((name, array.copy()) for name, array in arrays.items())
     return twin
-
-
-def _shuffled(order: np.ndarray, shuffle: Callable[[np.ndarray], None]) -> np.ndarray:
-    places = np.arange(len(order))
-    shuffle(places)
-    return order[places]
 
 
 def _lower(rate: float, retreats: int) -> str:
