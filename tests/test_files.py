@@ -2,7 +2,6 @@
 
 import copy
 import io
-import json
 import pickle
 import zipfile
 from dataclasses import dataclass
@@ -62,11 +61,11 @@ WAYS = [by_pickle, by_joblib, by_skops, copy.deepcopy, copy.copy]
 def answers(model, X=X_SMALL):
     """Everything that a model says, by name."""
     found = {}
+    if hasattr(model, "predict_interval") and getattr(model.head_, "q", 1) != 0.5:
+        found["predict_interval"] = model.predict_interval(X)
     for name in ("predict", "predict_proba", "decision_function"):
         if hasattr(model, name):
             found[name] = getattr(model, name)(X)
-    if hasattr(model, "predict_interval"):
-        found["predict_interval"] = model.predict_interval(X)
     for name in ("loss_curve_", "history_", "classes_", "best_iter_"):
         if hasattr(model, name):
             found[name] = getattr(model, name)
@@ -86,6 +85,8 @@ def targets_for(head):
     kinds = head().targets
     if "numbers" in kinds:
         return MLPRegressor, np.clip(np.abs(X[:, 0]), 0.1, 3).round() + 1.0
+    if head().is_ordered:
+        return MLPClassifier, y
     if "binary" in kinds:
         return MLPClassifier, np.array(["no", "yes"], dtype=object)[y]
     return MLPClassifier, np.arange(len(X)) % 3
@@ -151,19 +152,23 @@ FITS = {
         f"schedule {name}": lambda name=name: of(learning_rate=name, solver="sgd").fit(X, y)
         for name in SCHEDULES
     },
-    **{f"initial {name}": lambda name=name: of(weight_init=name).fit(X, y) for name in INITIALIZERS},
+    **{
+        f"initial {name}": lambda name=name: of(weight_init=name).fit(X, y) for name in INITIALIZERS
+    },
     "given activation": lambda: of(activation=ours.gelu).fit(X, y),
     "given partial": lambda: of(activation=partial(ours.prelu, slope=Learned(0.1))).fit(X, y),
     "given layers": lambda: of(hidden_layer_sizes=(4, 3), activation=["rbf", "tanh"]).fit(X, y),
     "given initializer": lambda: of(weight_init=VarianceScaling(1.0, "inputs", "normal")).fit(X, y),
     "given ufunc": lambda: of(activation=np.tanh).fit(X, y),
-    "scaled, float32": lambda: of(MLPRegressor, initial_output="data", dtype="float32").fit(X, 1e6 * y),
+    "scaled, float32": lambda: of(MLPRegressor, initial_output="data", dtype="float32").fit(
+        X, 1e6 * y
+    ),
     "long names": lambda: of().fit(X, np.array([f"class {i}" for i in range(20)] * 3)),
     "weights": lambda: of(class_weight={False: 1.0, True: 2.0}).fit(X, y > 0),
     "labels": lambda: of().fit(X, np.stack([y, 1 - y], axis=1)),
     "validated": lambda: of(early_stopping=True, scoring="accuracy", max_iter=20).fit(X, y),
     "noise": lambda: of(dropout=0.1, max_iter=3).fit(X, y),
-    "unfitted": lambda: of(MLPRegressor, head=HEADS["huber"](), random_state=np.random.RandomState(1)),
+    "unfitted": lambda: of(MLPRegressor, head=HEADS["huber"]()),
     "stream": stream,
     **{f"stream {name}": lambda name=name: stream(solver=name) for name in SOLVERS},
     **{
@@ -276,7 +281,9 @@ def test_a_watched_fit_is_stored_with_its_callbacks():
 
 
 def test_own_heads_layers_and_functions_by_their_names():
-    model = of(MLPRegressor, head=Cubed(), activation=[Scaled(), own_activation], hidden_layer_sizes=(3, 2))
+    model = of(
+        MLPRegressor, head=Cubed(), activation=[Scaled(), own_activation], hidden_layer_sizes=(3, 2)
+    )
     model.fit(X, y)
     for way in (by_pickle, by_joblib, copy.deepcopy):
         assert_same(way(model), model)
@@ -353,9 +360,7 @@ def test_a_state_that_lacks_a_piece_is_refused(stored):
     for name in whole.keys() - {"_format", "classes_", "feature_names_in_", "_skl_callbacks"}:
         state = {k: x for k, x in whole.items() if k != name}
         again = object.__new__(type(stored))
-        if name.startswith("oof_") and name != "oof_loss_":
-            continue
-        if isinstance(stored, callbacks.Callback):
+        if name.startswith("oof_") and name != "oof_loss_":  # of some kinds of targets alone
             continue
         with pytest.raises(ValueError, match="cannot be read: it lacks"):
             again.__setstate__(state)
@@ -415,17 +420,20 @@ def changed(data, change):
     return out.getvalue()
 
 
-def test_a_file_names_no_code(tmp_path):
+def test_a_file_names_no_code():
     data = skops.io.dumps(of(activation="gelu").fit(X, y))
-    assert "activation gelu" in changed(data, lambda text: text) .decode("latin1")
     for word in ("os.system", "skmlp.training.checkpoints.write_checkpoint", "activation"):
         bad = changed(data, lambda text, word=word: text.replace("activation gelu", word))
         with pytest.raises(ValueError, match="which this version does not know"):
             skops.io.loads(bad, trusted=trusted_types())
-    bad = changed(data, lambda text: text.replace('"MLPClassifier"', '"system"').replace("skmlp.estimators.classifier", "os"))
+    bad = changed(
+        data,
+        lambda text: text.replace('"MLPClassifier"', '"system"').replace(
+            "skmlp.estimators.classifier", "os"
+        ),
+    )
     with pytest.raises(Exception, match="os.system"):
         skops.io.loads(bad, trusted=trusted_types())
-    json.loads(zipfile.ZipFile(io.BytesIO(data)).read("schema.json"))
 
 
 class Bomb:
@@ -457,7 +465,7 @@ def test_a_checkpoint_executes_nothing(where, tmp_path):
         path.write_bytes(pickle.dumps(Bomb()))
     else:
         with path.open("wb") as file:
-            np.savez(file, allow_pickle=True, **{where: bomb}) if int(np.__version__[0]) > 1 else np.savez(file, **{where: bomb})
+            np.savez(file, **{where: bomb})
     with pytest.raises(ValueError, match="is no checkpoint of skmlp, or is damaged"):
         of().resume(path, X, y)
     assert not Bomb.went_off

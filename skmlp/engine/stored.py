@@ -130,7 +130,9 @@ _KINDS: dict[type, Kind] = {
         lambda value: {"keys": list(value), "values": list(value.values())},
         lambda keys, values: dict(zip(keys, values, strict=True)),
     ),
-    set: Kind(frozenset({"entries"}), lambda value: {"entries": list(value)}, lambda entries: set(entries)),
+    set: Kind(
+        frozenset({"entries"}), lambda value: {"entries": list(value)}, lambda entries: set(entries)
+    ),
     frozenset: Kind(
         frozenset({"entries"}),
         lambda value: {"entries": list(value)},

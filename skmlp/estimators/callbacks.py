@@ -216,6 +216,13 @@ class _Remembering(Callback):
 
     def __setstate__(self, state: Any) -> None:
         super().__setstate__(state)
+        if type(self).__module__ == __name__:  # a user's own may keep what it takes elsewhere
+            lacking = [x for x in signature(type(self)).parameters if x not in vars(self)]
+            if lacking:
+                raise ValueError(
+                    f"this {type(self).__name__} cannot be read: it lacks "
+                    f"{', '.join(map(repr, lacking))}."
+                )
         self._fits = {}
 
     def setup(self, estimator: Any, context: Any) -> None:  # noqa: ARG002
