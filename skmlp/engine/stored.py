@@ -294,7 +294,7 @@ _NUMBERS, _TEXT = frozenset({"numbers"}), frozenset({"text"})
 _SPECIAL: dict[str, Kind] = {
     "list of numbers": Kind(_NUMBERS, _no_parts, lambda numbers: numbers.tolist()),
     "tuple of numbers": Kind(_NUMBERS, _no_parts, lambda numbers: tuple(numbers.tolist())),
-    "list of words": Kind(_TEXT, _no_parts, lambda text: _entries_of(text)),
+    "list of words": Kind(_TEXT, _no_parts, _entries_of),
     "tuple of words": Kind(_TEXT, _no_parts, lambda text: tuple(_entries_of(text))),
     "objects": Kind(frozenset({"shape", "entries"}), _no_parts, _objects_made),
 }
@@ -384,8 +384,8 @@ class Stored:
     def __setstate__(self, state: Any) -> None:
         name = type(self).__name__
         attributes = read_state(name, state, self._table)
-        known = {field.name for field in fields(self)} if is_dataclass(self) else set()
-        missing = known - attributes.keys()
+        known = fields(self) if is_dataclass(self) else ()
+        missing = {field.name for field in known} - attributes.keys()
         if missing:
             raise ValueError(f"this {name} cannot be read: it lacks {_listed(missing)}.")
         for attribute, value in attributes.items():

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import fields
+from functools import lru_cache
 from inspect import signature
 from typing import Any, ClassVar, Self
 
@@ -47,8 +48,8 @@ def _layers() -> Iterable[type[Layer]]:
     return {type(layer): None for layer in LAYERS.values()}
 
 
-def _example(cls: type[Solver]) -> Solver:
-    return cls(_PLAIN, 0.1, [], [], **dict.fromkeys(cls.options, 0.5))  # type: ignore[call-arg]
+def _example(cls: type[Any]) -> Solver:
+    return cls(_PLAIN, 0.1, [], [], **dict.fromkeys(cls.options, 0.5))
 
 
 _PLAIN = np.zeros(1)
@@ -82,6 +83,12 @@ TABLE = Layer._table.and_also(
 _PASSING = ("_spares", "_callback_fit_ctx", "_skl_callbacks_to_teardown")
 
 
+@lru_cache(16)
+def _parameters_of(cls: type[Any]) -> list[str]:
+    known = signature(cls.__init__).parameters.values()
+    return [p.name for p in known if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)][1:]
+
+
 class StoredEstimator(Stored, BaseEstimator):
     """An estimator whose state is plain data, and whole.
 
@@ -112,9 +119,7 @@ class StoredEstimator(Stored, BaseEstimator):
 
     def _check_whole(self) -> None:
         """Refuse a state without some parameter, or with a part of a fit; subclasses add to it."""
-        known = signature(type(self).__init__).parameters.values()
-        names = [p.name for p in known if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)][1:]
-        needed = [name for name in names if not hasattr(self, name)]
+        needed = [name for name in _parameters_of(type(self)) if not hasattr(self, name)]
         found = [name for name in self._fitted if name in vars(self)]
         if found:
             needed += [name for name in self._fitted if name not in vars(self)]

@@ -100,6 +100,7 @@ class TabularMLP(CallbackSupportMixin, Answers, StoredEstimator, Parameters):
     _fitted = (
         *("n_features_in_", "n_members_", "oof_loss_", "blend_weights_", "temperatures_"),
         *("best_epochs_", "history_", "head_", "_model", "_target"),
+        *("oof_score_", "oof_prediction_"),
     )
 
     @with_callbacks
@@ -375,9 +376,10 @@ class TabularMLP(CallbackSupportMixin, Answers, StoredEstimator, Parameters):
     def _check_whole(self) -> None:
         """Refuse a model, or what its answers mean, that is something else."""
         super()._check_whole()
-        if "_model" in vars(self):
-            if not (type(self._model) is Model and type(self._target) is self._kind):
-                self._refuse("its model is something else")
+        if "_model" not in vars(self):
+            return
+        if not (type(self._model) is Model and type(self._target) is self._kind):
+            self._refuse("its model is something else")
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -518,6 +520,7 @@ class TabularMLPRegressor(NumberAnswers, RegressorMixin, TabularMLP):
     (True, (2, 2))
     """
 
+    _fitted = (*TabularMLP._fitted, "_residuals")
     _kind = Numbers
     _kinds = "numbers"
     _dropout = 0.05
