@@ -131,12 +131,12 @@ _KINDS: dict[type, Kind] = {
         lambda keys, values: dict(zip(keys, values, strict=True)),
     ),
     set: Kind(
-        frozenset({"entries"}), lambda value: {"entries": list(value)}, lambda entries: set(entries)
+        frozenset({"entries"}), lambda value: {"entries": list(value)}, lambda entries: {*entries}
     ),
     frozenset: Kind(
         frozenset({"entries"}),
         lambda value: {"entries": list(value)},
-        lambda entries: frozenset(entries),
+        lambda entries: frozenset({*entries}),
     ),
     partial: Kind(frozenset({"function", "arguments", "keywords"}), _partial_parts, _partial_made),
     np.dtype: Kind(frozenset({"name"}), lambda value: {"name": value.str}, _dtype_made),

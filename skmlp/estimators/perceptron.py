@@ -150,7 +150,7 @@ class MultilayerPerceptron(CallbackSupportMixin, StoredEstimator, Parameters, Fi
     """
 
     _kind: ClassVar[Any]  # Classes or Numbers
-    _fitted = (
+    _fitted: ClassVar[tuple[str, ...]] = (
         *PARAMETERS,
         *("n_layers_", "n_outputs_", "n_features_in_", "out_activation_", "head_"),
         *("n_iter_", "t_", "loss_", "best_iter_", "best_loss_", "best_validation_score_"),

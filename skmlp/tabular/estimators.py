@@ -97,7 +97,7 @@ class TabularMLP(CallbackSupportMixin, Answers, StoredEstimator, Parameters):
     _model: Model
     _target: Any
     _table = TABLE
-    _fitted = (
+    _fitted: ClassVar[tuple[str, ...]] = (
         *("n_features_in_", "n_members_", "oof_loss_", "blend_weights_", "temperatures_"),
         *("best_epochs_", "history_", "head_", "_model", "_target"),
         *("oof_score_", "oof_prediction_"),
@@ -520,7 +520,7 @@ class TabularMLPRegressor(NumberAnswers, RegressorMixin, TabularMLP):
     (True, (2, 2))
     """
 
-    _fitted = (*TabularMLP._fitted, "_residuals")
+    _fitted: ClassVar[tuple[str, ...]] = (*TabularMLP._fitted, "_residuals")
     _kind = Numbers
     _kinds = "numbers"
     _dropout = 0.05
