@@ -384,7 +384,7 @@ class Stored:
     def __setstate__(self, state: Any) -> None:
         name = type(self).__name__
         attributes = read_state(name, state, self._table)
-        known = fields(self) if is_dataclass(self) else ()
+        known: Iterable[Any] = fields(self) if is_dataclass(self) else ()
         missing = {field.name for field in known} - attributes.keys()
         if missing:
             raise ValueError(f"this {name} cannot be read: it lacks {_listed(missing)}.")

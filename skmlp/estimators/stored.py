@@ -119,7 +119,7 @@ class StoredEstimator(Stored, BaseEstimator):
 
     def _check_whole(self) -> None:
         """Refuse a state without some parameter, or with a part of a fit; subclasses add to it."""
-        needed = [name for name in _parameters_of(type(self)) if not hasattr(self, name)]
+        needed = [name for name in _parameters_of(type(self)) if not hasattr(self, name)]  # type: ignore[arg-type]
         found = [name for name in self._fitted if name in vars(self)]
         if found:
             needed += [name for name in self._fitted if name not in vars(self)]
