@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from skmlp import trusted_types
 from skmlp.activations import ACTIVATIONS
 from skmlp.heads import HEADS
 from skmlp.training.schedules import SCHEDULES
@@ -15,7 +16,8 @@ from skmlp.training.solvers import SOLVERS
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = tuple(
-    ROOT / "docs" / f"{name}.md" for name in ("activations", "heads", "training")
+    ROOT / "docs" / f"{name}.md"
+    for name in ("activations", "files", "heads", "training")
 )
 
 
@@ -46,6 +48,7 @@ def tables() -> dict[str, str]:
         "heads": table("head", HEADS),
         "schedules": table("learning_rate", of_progress),
         "solvers": table("solver", SOLVERS),
+        "trusted types": "\n".join(f"- `{name}`" for name in trusted_types()),
     }
 
 

@@ -12,6 +12,7 @@ from . import activations as activations
 from . import callbacks as callbacks
 from .engine import check_gradient
 from .estimators import MLPClassifier, MLPRegressor, input_sensitivities
+from .files import trusted_types
 from .heads import Head, check_head
 from .network import Layer
 from .network.activations import Learned
@@ -27,4 +28,5 @@ __all__ = [
     "check_gradient",
     "check_head",
     "input_sensitivities",
+    "trusted_types",
 ]

@@ -189,7 +189,7 @@ def test_pickles_answer_the_same_and_say_their_format(fits, kind):
     again = pickle.loads(pickle.dumps(model))
     np.testing.assert_array_equal(answers(again, X), answers(model, X))
     state = model.__getstate__() | {"_format": 0}
-    with pytest.raises(ValueError, match="was pickled in format 0, and this version reads"):
+    with pytest.raises(ValueError, match="was stored in format 0, and this version reads"):
         clone(model).__setstate__(state)
 
 

@@ -18,6 +18,7 @@ from typing import Any, Self
 
 import sklearn
 
+from ..engine.stored import Stored
 from ..engine.words import shown
 from ..heads.domains import is_count, is_number
 from ..training.checkpoints import write_checkpoint
@@ -169,7 +170,7 @@ def _check_hooks(callback: Any) -> None:
 # == callbacks =====================================================================================
 
 
-class Callback:
+class Callback(Stored):
     """What every callback has; subclass it to make your own.
 
     Each hook does nothing here. A hook may name, after a `*`, what it wants of `X`, `y`,
@@ -209,6 +210,20 @@ class _Remembering(Callback):
 
     def __init__(self) -> None:
         self._fits: dict[int, dict[str, Any]] = {}  # a subclass may compare, or not hash
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: x for name, x in super().__getstate__().items() if name != "_fits"}
+
+    def __setstate__(self, state: Any) -> None:
+        super().__setstate__(state)
+        if type(self).__module__ == __name__:  # a user's own may keep what it takes elsewhere
+            lacking = [x for x in signature(type(self)).parameters if x not in vars(self)]
+            if lacking:
+                raise ValueError(
+                    f"this {type(self).__name__} cannot be read: it lacks "
+                    f"{', '.join(map(repr, lacking))}."
+                )
+        self._fits = {}
 
     def setup(self, estimator: Any, context: Any) -> None:  # noqa: ARG002
         """Begin to remember."""
@@ -277,14 +292,26 @@ class EarlyStopping(_Remembering):
         super().__init__()
         _refuse_unless(is_count(patience), self, "patience", "a whole number >= 1", patience)
         _refuse_unless(is_number(tol) and tol >= 0, self, "tol", "a number >= 0", tol)
-        self._scorer = None
-        if not (isinstance(metric, str) and metric in _COLUMNS):
-            words = "a column of history_, the name of a scorer or a function of (estimator, X, y)"
-            is_right = isinstance(metric, str) or callable(metric)
-            _refuse_unless(is_right, self, "metric", words, metric)
-            self._scorer = find_scorer(metric, "metric", _COLUMNS)
+        words = "a column of history_, the name of a scorer or a function of (estimator, X, y)"
+        is_right = isinstance(metric, str) or callable(metric)
+        _refuse_unless(is_right, self, "metric", words, metric)
+        self._scorer = self._scorer_of(metric)
         self.metric, self.patience, self.tol = metric, patience, tol
         self.data, self.restore_best = data, restore_best
+
+    @staticmethod
+    def _scorer_of(metric: Any) -> Any:
+        """Return the scorer of that name; None for a column of `history_`."""
+        if isinstance(metric, str) and metric in _COLUMNS:
+            return None
+        return find_scorer(metric, "metric", _COLUMNS)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: x for name, x in super().__getstate__().items() if name != "_scorer"}
+
+    def __setstate__(self, state: Any) -> None:
+        super().__setstate__(state)
+        self._scorer = self._scorer_of(self.metric)
 
     def on_fit_task_end(
         self,

@@ -47,7 +47,7 @@ from .data import (
 )
 from .identity import are_same
 from .parameters import Parameters
-from .prediction import ORDINARY, Fitted, FittedNetwork, Spares, published_parameters
+from .prediction import ORDINARY, PARAMETERS, Fitted, FittedNetwork, Spares, published_parameters
 from .scoring import (
     SCORED_ROWS,
     Sample,
@@ -62,6 +62,7 @@ from .scoring import (
 )
 from .settings import DESCRIPTIONS, Settings, descriptions_of
 from .starts import Problem, Start, continued, fresh, resumed, streamed
+from .stored import StoredEstimator
 
 _ENOUGH_ROWS = 20  # their standard deviation is right to 16 %
 _NAMES_OF_INPUTS = ("n_features_in_", "feature_names_in_")
@@ -153,13 +154,19 @@ class Given(NamedTuple):
     classes: Any = None
 
 
-class MultilayerPerceptron(CallbackSupportMixin, Parameters, FittedNetwork):
+class MultilayerPerceptron(CallbackSupportMixin, StoredEstimator, Parameters, FittedNetwork):
     """What classifier and regressor share: everything but their targets and answers.
 
     A subclass has a constructor, and says in `_kind` what its targets are.
     """
 
     _kind: ClassVar[Any]  # Classes or Numbers
+    _fitted: ClassVar[tuple[str, ...]] = (
+        *PARAMETERS,
+        *("n_layers_", "n_outputs_", "n_features_in_", "out_activation_", "head_"),
+        *("n_iter_", "t_", "loss_", "best_iter_", "best_loss_", "best_validation_score_"),
+        *("_network", "_target", "_state"),
+    )
 
     @with_callbacks
     def fit(
@@ -330,6 +337,17 @@ class MultilayerPerceptron(CallbackSupportMixin, Parameters, FittedNetwork):
                 watcher.finish()
         return self
 
+    def _check_whole(self) -> None:
+        """Refuse parameters that are none of the network's."""
+        super()._check_whole()
+        if "_target" not in vars(self):
+            return
+        self._spares = Spares()
+        try:
+            check_parts(Fitted(self), self._kind)
+        except Exception as error:  # whatever strange parts make of it
+            self._refuse(f"its network cannot be computed ({type(error).__name__}: {error})")
+
     # -- the problem -------------------------------------------------------------------------------
 
     def _pose(
@@ -484,6 +502,17 @@ class MultilayerPerceptron(CallbackSupportMixin, Parameters, FittedNetwork):
         fitted = _published(problem, theta, state, kept) | {"_spares": spares}
         others = {name: x for name, x in vars(self).items() if name not in _NAMES_OF_INPUTS}
         self.__dict__ = others | fitted
+
+
+def check_parts(fitted: Fitted, kind: type) -> None:
+    """Raise an error unless published parameters are numbers of the shapes that are computed."""
+    if type(fitted.target) is not kind or type(fitted.state) is not State:
+        raise TypeError("what its outputs mean, or its state, is something else")
+    for found, shapes in zip(fitted.parts, fitted.network.shapes, strict=True):
+        for name, shape in shapes.items():
+            array = found[name]
+            if array.shape != shape or array.dtype.kind not in "fiub":
+                raise ValueError(f"{name!r} is {array.dtype} of shape {array.shape}, not {shape}")
 
 
 def _published(problem: Problem, theta: np.ndarray, state: State, kept: State) -> dict[str, Any]:

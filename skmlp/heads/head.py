@@ -24,6 +24,7 @@ from scipy.optimize import minimize, root
 from ..engine import BATCH, Expression, Program, gradient, variable
 from ..engine.expression import Primitive, apply
 from ..engine.primitives import broadcast_to
+from ..engine.stored import Stored
 from ..engine.values import check_declared, check_made, plain
 from ..engine.words import shown
 from .domains import NUMBERS, Domain
@@ -53,7 +54,7 @@ class Unit(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Head:
+class Head(Stored):
     """What every head has; subclass it to make your own.
 
     A subclass defines `loss` with NumPy and scipy.special functions, and `predict` where the raw

@@ -18,16 +18,23 @@ from scipy.spatial.distance import pdist
 
 from ..engine import stop_gradient
 from ..engine.shapes import shape_text
+from ..engine.stored import Kind, Stored, Table
 from ..engine.values import check_declared, check_made, plain
 from ..engine.words import shown
-from .activations import identity, learned_arguments
+from .activations import ACTIVATIONS, Learned, identity, learned_arguments
 from .initializers import drawn
 from .normalization import NORMALIZATIONS, normalized
 
 Shape = tuple[int, ...]
 
+# What a layer may be made with, and is stored by its word.
+_WORDS = Table(
+    {Learned: Kind(frozenset({"start"}), lambda x: {"start": float(x)}, Learned)},
+    {f"activation {name}": function for name, function in ACTIVATIONS.items()},
+)
 
-class Layer:
+
+class Layer(Stored):
     """A hidden layer with parts of its own; subclass it to make yours.
 
     Like an activation, it is given as `activation=`, by its name in `LAYERS` or as an instance.
@@ -78,6 +85,7 @@ class Layer:
     # Of `Dense`: parts that no gradient moves, which training observes, and what rows are called.
     observed: Sequence[str] = ()
     rows: Mapping[str, Mapping[str, float]] = MappingProxyType({})
+    _table = _WORDS
 
     def __init_subclass__(cls, **options: Any) -> None:
         """Refuse a class with parameters that are no fields."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import ClassVar, Literal, NamedTuple
 
 import numpy as np
 from sklearn.tree import DecisionTreeRegressor
@@ -84,6 +84,8 @@ class Encoding:
     _scale: _Scale
     _levels: _Levels
     _bins: _Bins
+
+    parts: ClassVar[tuple[type, ...]] = (_Scale, _Levels, _Bins)  # what it is stored in
 
     @classmethod
     def of(

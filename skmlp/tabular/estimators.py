@@ -43,6 +43,7 @@ from ..estimators.data import (
 from ..estimators.parameters import Parameters
 from ..estimators.perceptron import documented, unchanged_on_failure
 from ..estimators.scoring import r2
+from ..estimators.stored import StoredEstimator
 from ..estimators.targets import Classes, Numbers
 from ..heads import Head
 from .clock import Clock
@@ -52,11 +53,11 @@ from .members import Hyperparameters, Lesson, folds, sides
 from .model import KINDS, Fitting, Kind, Model, OutOfFold, Problem, fitted
 from .order import Order, order_of
 from .settings import ATTRIBUTES, DESCRIPTIONS, as_tuple, check_parameters
+from .stored import TABLE
 
 _FEWEST_IN_FOLD = 25  # rows; of fewer there are fewer folds
 _ROWS_OF_AMBIGUITY = 2000
 _TINY = 1e-60  # targets beyond it, or one over it, are brought to a unit of their own
-_FORMAT = 2  # of pickles
 
 
 class _Asked(NamedTuple):
@@ -87,7 +88,7 @@ def _jobs(n_jobs: int | None) -> int:
     return n if n > 0 else max(1, (os.cpu_count() or 1) + 1 + n)
 
 
-class TabularMLP(CallbackSupportMixin, Answers, Parameters):
+class TabularMLP(CallbackSupportMixin, Answers, StoredEstimator, Parameters):
     """What both estimators for tables share: everything but their targets and answers."""
 
     _kind: ClassVar[Any]  # Classes or Numbers
@@ -95,6 +96,12 @@ class TabularMLP(CallbackSupportMixin, Answers, Parameters):
     _dropout: ClassVar[float]
     _model: Model
     _target: Any
+    _table = TABLE
+    _fitted: ClassVar[tuple[str, ...]] = (
+        *("n_features_in_", "n_members_", "oof_loss_", "blend_weights_", "temperatures_"),
+        *("best_epochs_", "history_", "head_", "_model", "_target"),
+        *("oof_score_", "oof_prediction_"),
+    )
 
     @with_callbacks
     def fit(
@@ -365,17 +372,13 @@ class TabularMLP(CallbackSupportMixin, Answers, Parameters):
         with np.errstate(all="ignore"):
             return target, answer(target, raw)
 
-    def __getstate__(self) -> Any:
-        return {**super().__getstate__(), "_format": _FORMAT}
-
-    def __setstate__(self, state: Any) -> None:
-        found = state.pop("_format", None)
-        if found != _FORMAT:
-            raise ValueError(
-                f"this {type(self).__name__} was pickled in format {found}, and this version reads "
-                f"{_FORMAT}: fit it again, or install the version that wrote it."
-            )
-        super().__setstate__(state)
+    def _check_whole(self) -> None:
+        """Refuse a model, or what its answers mean, that is something else."""
+        super()._check_whole()
+        if "_model" not in vars(self):
+            return
+        if not (type(self._model) is Model and type(self._target) is self._kind):
+            self._refuse("its model is something else")
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -516,6 +519,7 @@ class TabularMLPRegressor(NumberAnswers, RegressorMixin, TabularMLP):
     (True, (2, 2))
     """
 
+    _fitted: ClassVar[tuple[str, ...]] = (*TabularMLP._fitted, "_residuals")
     _kind = Numbers
     _kinds = "numbers"
     _dropout = 0.05
