@@ -1,0 +1,7 @@
+"""Fitted estimators as ONNX models, which run without Python and NumPy, by ONNX Runtime."""
+
+from .export import to_onnx
+from .expressions import NoOperatorError, write
+from .writer import STRINGS, Value, Writer
+
+__all__ = ["STRINGS", "NoOperatorError", "Value", "Writer", "to_onnx", "write"]
