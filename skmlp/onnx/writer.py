@@ -292,7 +292,7 @@ class Writer:
             What it takes; what is no value becomes a constant, None is left out.
         dtype : dtype, optional
             The type of the result; by default truth values where the operator tests something,
-            whole numbers where it counts, or else that of the first input that is no constant.
+            whole numbers where it counts, or else that of the first input, or of the choices.
         outputs : int, default=1
             How many results it has; several come in a tuple, those after the first as int64.
         domain : str, default=""
@@ -328,10 +328,7 @@ class Writer:
         if operator in _WHOLE:
             return np.int64
         given = [value for value in values if value is not None]
-        if operator == "Where":  # the choices, after the condition
-            given = given[1:]
-        free = [value for value in given if value.name not in self.initializers]
-        return (free or given)[0].dtype if operator != "Gather" else given[0].dtype
+        return given[1 if operator == "Where" else 0].dtype  # the choices stand after the condition
 
     def cast(self, value: Any, dtype: Any) -> Value:
         """Cast a value to a type, if it has another one."""
