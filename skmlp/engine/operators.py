@@ -361,6 +361,13 @@ def _row_numbers(w: Any, a: Any) -> Any:
     return w.cast(w.add("Where", is_whole, a, 2.0**53), np.int64)
 
 
+def _matmul(w: Any, a: Any, b: Any) -> Any:
+    """Keep ONNX Runtime 1.20 from fusing a transpose with a product, which it lacks for doubles."""
+    if w.is_double:
+        a, b = (w.add("Max", x, x) if x.operator == "Transpose" else x for x in (a, b))
+    return w.add("MatMul", a, b)
+
+
 def _reduced(name: str) -> Callable[..., Any]:
     def write(w: Any, a: Any, *, axis: tuple[int, ...], keepdims: bool) -> Any:
         return w.reduce(name, a, axis, keepdims)
@@ -459,7 +466,7 @@ OPERATORS: Mapping[str, Operator] = {
     "min": _reduced("ReduceMin"),
     "prod": _reduced("ReduceProd"),
     "rows": lambda w: w.add("Reshape", w.cast(w.rows, w.dtype), np.array([], np.int64)),
-    "matmul": "MatMul",
+    "matmul": _matmul,
     "transpose": lambda w, a: w.add("Transpose", a, perm=[1, 0]),
     "permute": lambda w, a, axes: w.add("Transpose", a, perm=list(axes)),
     "index": _index,

@@ -60,6 +60,8 @@ class Value:
         Its shape, where it is known; the number of rows is `BATCH`.
     is_zero : bool
         Whether it is the constant 0.
+    operator : str
+        The operator that it is the result of, if it is one.
     """
 
     __array_ufunc__ = None  # so that an array beside it becomes a constant
@@ -73,17 +75,19 @@ class Value:
         shape: Shape | None = None,
         *,
         is_zero: bool = False,
+        operator: str = "",
     ) -> None:
         self._writer = writer
         self.name, self.dtype, self.shape = name, np.dtype(dtype), shape
-        self.is_zero = is_zero
+        self.is_zero, self.operator = is_zero, operator
 
     def __repr__(self) -> str:
         return f"<value {self.name} of {self.dtype}>"
 
     def of_shape(self, shape: Shape | None) -> Value:
         """Return the same value with a shape that is known."""
-        return Value(self._writer, self.name, self.dtype, shape, is_zero=self.is_zero)
+        of = {"is_zero": self.is_zero, "operator": self.operator}
+        return Value(self._writer, self.name, self.dtype, shape, **of)  # type: ignore[arg-type]
 
     def __add__(self, other: Any) -> Any:
         return self._writer.add("Add", self, other)
@@ -315,7 +319,7 @@ class Writer:
         self.nodes.append(Node(operator, given, names, domain, attributes))
         if domain:
             self._domains[domain] = max(version, self._domains.get(domain, 1))
-        made = [Value(self, names[0], dtype)]
+        made = [Value(self, names[0], dtype, operator=operator)]
         made += [Value(self, name, np.int64) for name in names[1:]]
         return made[0] if outputs == 1 else tuple(made)
 
