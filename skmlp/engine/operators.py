@@ -363,8 +363,8 @@ def _row_numbers(w: Any, a: Any) -> Any:
 
 def _matmul(w: Any, a: Any, b: Any) -> Any:
     """Keep ONNX Runtime 1.20 from fusing a transpose with a product, which it lacks for doubles."""
-    if w.is_double:
-        a, b = (w.add("Max", x, x) if x.operator == "Transpose" else x for x in (a, b))
+    if w.is_double and "Transpose" in (a.operator, b.operator):
+        return w.add("Einsum", a, b, equation="...ij,...jk->...ik")
     return w.add("MatMul", a, b)
 
 
