@@ -4,6 +4,8 @@ Run it from the root of the checkout: python benchmarks/predict.py [--rounds N] 
 
 Both libraries predict with the default network, fitted to the same data, with all their checks.
 BLAS has one thread throughout, so the last lines show how a user's own threads share the cores.
+With --onnx both networks are exported, in float32, and run by ONNX Runtime on one thread, beside
+`predict_proba`.
 """
 
 import argparse
@@ -113,6 +115,48 @@ def measure(rounds: int, only: Collection[str] = ()) -> contest.Seconds:
     return seconds
 
 
+def exported() -> dict[str, Callable[[], Any]]:
+    """Return predictions of exported networks, of scikit-learn's and ours, and ours by NumPy."""
+    import skl2onnx  # noqa: PLC0415, an extra
+    from onnxruntime import InferenceSession, SessionOptions  # noqa: PLC0415
+
+    from skmlp.onnx import to_onnx  # noqa: PLC0415
+
+    fitted = models()
+    (theirs, _), (ours, rows) = fitted["scikit-learn float64"], fitted["skmlp float32"]
+    options = SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    written = {
+        "scikit-learn in ONNX": skl2onnx.to_onnx(theirs, rows[:1], options={"zipmap": False}),
+        "skmlp in ONNX": to_onnx(ours),
+    }
+    runs: dict[str, Callable[[], Any]] = {}
+    for size, some, calls in (("1", rows[:1], CALLS), ("many", rows, 1)):
+        for name, model in written.items():
+            session = InferenceSession(model.SerializeToString(), options)
+            run = partial(session.run, ["probabilities"], {"X": some})
+            runs[f"{size} {name}"] = contest.repeated(run, calls)
+        runs[f"{size} skmlp"] = contest.repeated(partial(ours.predict_proba, some), calls)
+    return runs
+
+
+def report_of_exported(rounds: int) -> str:
+    """Time exported networks in turn, and say how they compare."""
+    with contest.threads_held(1), contest.quiet():
+        runs = exported()
+        for run in runs.values():
+            run()
+        seconds = contest.in_turn(runs, rounds, "processor")
+    rows = []
+    for size, words, calls in (("1", "one row", CALLS), ("many", f"{MANY:,} rows", 1)):
+        ours = f"{size} skmlp in ONNX"
+        for other in (f"{size} scikit-learn in ONNX", f"{size} skmlp"):
+            times = (contest.spread([s / calls for s in seconds[x]]) for x in (other, ours))
+            value = contest.ratio(seconds, other, ours)
+            rows.append([f"{words}, beside{other.removeprefix(size)}", *times, f"{value:.2f}"])
+    return contest.table(["exported", "the other, ms", "exported by skmlp, ms", "ratio"], rows)
+
+
 def report(seconds: contest.Seconds) -> str:
     rows = []
     for goal in goals():
@@ -132,9 +176,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--json", metavar="FILE", help="write all seconds and ratios")
+    parser.add_argument("--onnx", action="store_true", help="time exported networks instead")
     options = parser.parse_args()
     facts = contest.machine()
     print(contest.described(facts), "\n")
+    if options.onnx:
+        print(report_of_exported(options.rounds))
+        return
     seconds = measure(options.rounds)
     print(report(seconds))
     if options.json:

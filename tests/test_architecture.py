@@ -17,13 +17,14 @@ FLOORS = [
     {"training"},
     {"estimators"},
     {"tabular"},
-    {"inspection"},
+    {"inspection", "onnx"},
 ]
 # Who knows more than NumPy and SciPy.
 KNOW = {
     "estimators": {"sklearn"},
     "tabular": {"sklearn"},
     "inspection": {"sklearn", "matplotlib"},
+    "onnx": {"sklearn", "onnx", "skl2onnx"},
     "engine": {"threadpoolctl"},
 }
 

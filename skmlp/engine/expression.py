@@ -65,6 +65,8 @@ class Primitive:
     linear_in : {None, "all", "each", "first"}
         Whether it is linear: in all inputs together, in each by itself, or in the first alone. What
         is computed so of sums over blocks of rows is the sum over all rows.
+    operator : str, callable or None
+        How it is written in ONNX, as a row of `operators.OPERATORS`, where it is none of those.
     """
 
     name: str
@@ -80,6 +82,7 @@ class Primitive:
     is_integer: bool = False
     adds_rows: bool = False
     linear_in: str | None = None
+    operator: Any = None
 
     def pullback(self, position: int) -> Callable[..., Expression] | None:
         """Return the pullback for the input at `position`, or None."""

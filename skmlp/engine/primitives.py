@@ -1123,6 +1123,7 @@ def register(
     *pullbacks: Callable[..., Any] | None,
     shape: Callable[..., Shape] | None = None,
     name: str | None = None,
+    operator: str | Callable[..., Any] | None = None,
 ) -> Callable[..., Any]:
     r"""Register a primitive of your own: a function, with how it is differentiated.
 
@@ -1145,6 +1146,10 @@ def register(
         batch; by default that of elementwise functions.
     name : str, optional
         Its name in graphs and messages; by default the function's.
+    operator : str or callable, optional
+        How it is written in ONNX, for `skmlp.onnx`: the name of one operator, or
+        ``operator(writer, *values)`` that adds some, such as ``writer.add("Tanh", a) * 0.5``, and
+        returns the result.
 
     Returns
     -------
@@ -1181,6 +1186,8 @@ def register(
     for called in (function, *pullbacks):
         if not (called is None or callable(called)):
             raise TypeError(f"register takes functions, got {called!r}")
+    if not (operator is None or isinstance(operator, str) or callable(operator)):
+        raise TypeError(f"an operator is the name of one, or a function, got {operator!r}")
     label = getattr(function, "__name__", "<lambda>") if name is None else name
     if function in FUNCTIONS or label in PRIMITIVES:
         raise ValueError(f"{label} is a primitive already: give another name, or use what is there")
@@ -1195,9 +1202,11 @@ def register(
         )
     REGISTERED.append(label)
     if isinstance(function, np.ufunc) and shape is None and name is None:
-        _elementwise(function, *pullbacks)
+        _elementwise(function, *pullbacks, operator=operator)
         return function
-    primitive = _register(Primitive(label, function, shape or broadcast, pullbacks))
+    primitive = _register(
+        Primitive(label, function, shape or broadcast, pullbacks, operator=operator)
+    )
 
     def registered(*inputs: Any) -> Any:
         if any(isinstance(x, Expression) for x in inputs):

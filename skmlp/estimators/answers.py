@@ -309,8 +309,8 @@ class NumberAnswers(Answers):
 
     def _quantiles(self, X: Any, q: Any, name: str) -> np.ndarray:
         """Predict quantiles; errors call the levels by that name."""
-        levels = _levels(q, name)
-        _check_own(known_head(self), levels, f"{name}={shown(q)}")
+        levels = checked_levels(q, name)
+        check_own_levels(known_head(self), levels, f"{name}={shown(q)}")
         quantiles = self._answers(X, lambda target, raw: target.head.quantile(raw, levels))
         return without_targets_axis(quantiles if np.ndim(q) else quantiles[..., 0])
 
@@ -338,7 +338,7 @@ class NumberAnswers(Answers):
         ValueError
             If `coverage` is not in (0, 1), or the head does not have the quantiles.
         """
-        return self._quantiles(X, _ends(known_head(self), coverage), "coverage")
+        return self._quantiles(X, interval_levels(known_head(self), coverage), "coverage")
 
 
 # What `predict` may be asked for instead: what the head must have, and the method that answers.
@@ -349,7 +349,7 @@ _INSTEAD = {
 }
 
 
-def _levels(q: Any, name: str) -> list[float]:
+def checked_levels(q: Any, name: str) -> list[float]:
     """Return levels in a list, or raise a ValueError that calls them by that name."""
     try:
         levels = np.asarray(as_levels(q))
@@ -360,7 +360,7 @@ def _levels(q: Any, name: str) -> list[float]:
     return np.ravel(levels).tolist()
 
 
-def _ends(head: Any, coverage: Any) -> list[float]:
+def interval_levels(head: Any, coverage: Any) -> list[float]:
     """Return the levels of the ends of an interval."""
     if coverage is None and isinstance(head, Quantile):
         if len(head.levels) < 2:
@@ -371,7 +371,7 @@ def _ends(head: Any, coverage: Any) -> list[float]:
         return [head.levels[0], head.levels[-1]]
     tail = tail_beside(coverage)
     ends = [tail, 1 - tail]
-    _check_own(head, ends, f"coverage={1 - 2 * tail:g}")
+    check_own_levels(head, ends, f"coverage={1 - 2 * tail:g}")
     return ends
 
 
@@ -383,7 +383,7 @@ def tail_beside(coverage: Any) -> float:
     return (1 - float(as_levels(coverage))) / 2
 
 
-def _check_own(head: Any, levels: list[float], asked: str) -> None:
+def check_own_levels(head: Any, levels: list[float], asked: str) -> None:
     """Refuse levels that a head with levels of its own does not have."""
     if isinstance(head, Quantile):
         for level in levels:

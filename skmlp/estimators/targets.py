@@ -458,14 +458,22 @@ class Classes(Target):
 
     def probabilities(self, raw: np.ndarray) -> np.ndarray:
         """Return the probability of each class, or of each label: above 0, of labels below 1."""
-        p = self.head.predict(raw)
-        if self.kind == "binary" and not self.head.is_one_hot:
-            p = np.hstack([1 - p, p]) if len(self.classes) > 1 else np.ones_like(p)
-        elif self.kind == "multilabel":
+        p = self.unguarded_probabilities(raw)
+        if self.kind == "multilabel":
             p = np.minimum(p, np.nextafter(1, 0, dtype=p.dtype))
         small = p < np.finfo(p.dtype).eps  # has no digits left where it is 1 - p
         p = np.where(small, _positive_exp(self._log_probabilities(raw)), p) if small.any() else p
         return p if self.columns is None else p[:, self.columns]
+
+    def unguarded_probabilities(self, raw: Any) -> Any:
+        """Return probabilities that may be rounded to 0 or 1, of arrays or Expressions.
+
+        They are in the order of the head.
+        """
+        p = self.head.predict(raw)
+        if self.kind == "binary" and not self.head.is_one_hot:
+            return np.hstack([1 - p, p]) if len(self.classes) > 1 else np.ones_like(p)
+        return p
 
     def log_probabilities(self, raw: np.ndarray) -> np.ndarray:
         """Return the logarithms of `probabilities`, from raw outputs."""

@@ -17,7 +17,7 @@ from scipy import special
 from ..engine import log_softmax, logsumexp, softmax
 from ..engine.words import shown
 from .domains import ZERO_OR_ONE, Domain, is_number
-from .head import Head, best_constant, mean
+from .head import Head, best_constant, mean, number_of_largest
 
 _LEAST_PROBABILITY = 1e-6  # that a class or label which the data lack is given to start with
 
@@ -294,7 +294,7 @@ class Ordinal(Head):
     def classify(self, raw: np.ndarray) -> np.ndarray:
         """Return the number of the median class, or of the most probable one."""
         if self.prediction == "mode" or raw.shape[1] == 1:
-            return np.argmax(self.log_probability(raw), axis=1)
+            return number_of_largest(self.log_probability(raw))
         return np.sum(self._margins(raw) < 0, axis=1)
 
     def initial_raw(self, y: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:

@@ -16,6 +16,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from functools import partial
 from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
@@ -300,7 +301,7 @@ class Head(Stored):
         """Return the number of the class of each sample, or 0 or 1 for each column."""
         predicted = self.predict(raw)
         if self.is_one_hot:
-            return np.argmax(predicted, axis=1)
+            return number_of_largest(predicted)
         return (predicted > 0.5).astype(int)
 
     def log_probability(self, raw: Any) -> Any:
@@ -349,6 +350,10 @@ _BOUNDED: Primitive = Primitive(
     _bounded,
     lambda shape, **_: shape,
     (lambda g, y, raw, limit: g / (1 + np.maximum(np.abs(raw) - limit, 0)),),
+    operator=lambda w, raw, limit: (
+        w.add("Min", w.add("Max", raw, -limit), limit)
+        + w.add("Sign", raw) * w.add("Log", 1.0 + w.add("Relu", w.add("Abs", raw) - limit))
+    ),
 )
 
 
@@ -372,6 +377,28 @@ def blocks(raw: Any, n_parameters: int) -> list[Any]:
 def wide(raw: Any) -> np.ndarray:
     """Return raw outputs in float64."""
     return np.asarray(raw, np.float64)
+
+
+# == classes from scores ===========================================================================
+
+
+def number_of_largest(scores: Any) -> Any:
+    """Return the number of the largest score of each row, of equal ones the first.
+
+    >>> number_of_largest(np.array([[1.0, 3.0, 3.0]]))
+    array([1])
+    """
+    return apply(_LARGEST, scores) if isinstance(scores, Expression) else np.argmax(scores, axis=1)
+
+
+_LARGEST: Primitive = Primitive(  # np.argmax itself, which has no slope, is refused in losses
+    "number_of_largest",
+    partial(np.argmax, axis=1),
+    lambda scores: scores[:1],
+    (None,),
+    is_integer=True,
+    operator=lambda w, scores: w.add("ArgMax", scores, axis=1, keepdims=0),
+)
 
 
 # == constant models ===============================================================================

@@ -1,0 +1,10 @@
+"""Fitted estimators as ONNX models, which run without Python and NumPy, by ONNX Runtime."""
+
+from .converters import register_converters
+from .export import to_onnx
+from .expressions import NoOperatorError, write
+from .writer import STRINGS, Value, Writer
+
+__all__ = ["STRINGS", "NoOperatorError", "Value", "Writer", "to_onnx", "write"]
+
+register_converters()
