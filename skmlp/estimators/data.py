@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from numbers import Real
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -61,15 +61,25 @@ class Data:
         """Return the weights divided by their mean over `rows`, and that mean."""
         if self.weights is None:
             return None, 1.0
-        largest = float(np.max(self.weights[rows]))
-        relative = self.weights / largest  # so that no sum overflows
+        heaviest = float(np.max(self.weights[rows]))
+        relative = self.weights / heaviest  # so that no sum overflows
         mean = float(np.mean(relative[rows]))
-        return relative / mean, largest * mean
+        return relative / mean, heaviest * mean
+
+    @property
+    def largest_input(self) -> float:
+        """The largest absolute value in X."""
+        return largest(self.X)
 
     @property
     def is_sparse(self) -> bool:
         """Whether X is a sparse matrix."""
         return not isinstance(self.X, np.ndarray)
+
+
+def largest(numbers: Any) -> float:
+    """Return the largest absolute value in an array or sparse matrix."""
+    return max(float(numbers.max()), -float(numbers.min()))
 
 
 def check_inputs(estimator: Any, X: Any, *, reset: bool = False, y: Any = "no_validation") -> Any:
@@ -122,21 +132,63 @@ def read_first_rows(
     is_scaled: bool = False,
 ) -> tuple[Data, Any]:
     """Check samples, and make the target that they say; one to be scaled keeps its precision."""
-    given, X = X, check_inputs(names, X, y=y, reset=reset)
+    samples = read_samples(names, X, y, sample_weight, kind, reset=reset)
+    target = target_of(samples.read)
+    precision = np.dtype(precision or samples.X.dtype)
+    return samples.encoded(target, precision, given=(X, y), is_scaled=is_scaled), target
+
+
+class Samples(NamedTuple):
+    """Samples that were read, whatever their target will be.
+
+    Attributes
+    ----------
+    X : ndarray or CSR matrix of shape (n, inputs)
+        Inputs.
+    read : ndarray or Labels
+        What the kind of target reads in y.
+    weights : ndarray of shape (n,) or None
+        Weights.
+    """
+
+    X: Any
+    read: Any
+    weights: np.ndarray | None
+
+    @property
+    def y(self) -> Any:
+        """The targets as they were given, checked."""
+        return self.read if isinstance(self.read, np.ndarray) else self.read.y
+
+    def encoded(
+        self,
+        target: Any,
+        precision: np.dtype[Any],
+        *,
+        given: tuple[Any, Any] = (None, None),
+        is_scaled: bool = False,
+    ) -> Data:
+        """Encode them for a target; data frames that were `given` have names for the columns."""
+        X = within(self.X, precision, "X", given[0])
+        is_wide = is_scaled and target.usual == "numbers"
+        of_targets = np.dtype(np.float64) if is_wide else precision
+        Y = within(target.encode(self.read), of_targets, "y", given[1])
+        return Data(X, Y.astype(of_targets, copy=False), self.weights, self.y, precision)
+
+
+def read_samples(
+    names: BaseEstimator, X: Any, y: Any, sample_weight: Any, kind: Any, *, reset: bool
+) -> Samples:
+    """Check samples as far as that goes without their target."""
+    X = check_inputs(names, X, y=y, reset=reset)
     read = kind.read(y)
-    values = read if isinstance(read, np.ndarray) else read.y
-    if values.shape[0] != X.shape[0]:
+    samples = Samples(X, read, None)
+    if samples.y.shape[0] != X.shape[0]:
         raise ValueError(
             "Found input variables with inconsistent numbers of samples: "
-            f"X has {X.shape[0]}, y has {values.shape[0]}."
+            f"X has {X.shape[0]}, y has {samples.y.shape[0]}."
         )
-    precision = np.dtype(precision or X.dtype)
-    X = within(X, precision, "X", given)
-    weights = check_weights(sample_weight, X.shape[0])
-    target = target_of(read)
-    of_targets = np.dtype(np.float64) if is_scaled and kind.usual == "numbers" else precision
-    Y = within(target.encode(read), of_targets, "y", y).astype(of_targets, copy=False)
-    return Data(X, Y, weights, values, precision), target
+    return samples._replace(weights=check_weights(sample_weight, X.shape[0]))
 
 
 def warn_of_column(y: Any, data: Data) -> None:

@@ -29,13 +29,27 @@ from ..engine.words import shown
 from ..network import NORMALIZATIONS
 from ..network.network import Network
 from ..training.checkpoints import read_checkpoint
-from ..training.loops import Course, Descent, Outcome, train_full_batch, train_minibatches
+from ..training.loops import (
+    Course,
+    Descent,
+    Outcome,
+    train_full_batch,
+    train_minibatches,
+)
 from ..training.objective import LossGraph, Objective, loss_graph
 from ..training.state import State
 from ..training.warn import warn
 from .baseline import why_worse_than_constant
 from .callbacks import CallbackSupportMixin, Watcher, with_callbacks
-from .data import Data, are_given, read_first_rows, read_rows, stand_in, warn_of_column
+from .data import (
+    Data,
+    are_given,
+    largest,
+    read_first_rows,
+    read_rows,
+    stand_in,
+    warn_of_column,
+)
 from .identity import are_same
 from .parameters import Parameters
 from .prediction import ORDINARY, Fitted, FittedNetwork, Spares, published_parameters
@@ -53,7 +67,7 @@ from .settings import DESCRIPTIONS, Settings, descriptions_of
 from .starts import Problem, Start, continued, fresh, resumed, streamed
 
 _ENOUGH_ROWS = 20  # their standard deviation is right to 16 %
-_NAMES_OF_INPUTS = ("n_features_in_", "feature_names_in_")
+NAMES_OF_INPUTS = ("n_features_in_", "feature_names_in_")
 
 ATTRIBUTES = """coefs_ : list of ndarray of shape (inputs, outputs)
         The weight matrix of each layer. Predictions read `coefs_` and `intercepts_`; no later
@@ -264,21 +278,23 @@ class MultilayerPerceptron(CallbackSupportMixin, Parameters, FittedNetwork):
                 watcher.start()
             problem = self._pose(settings, given, target_of, earlier)
             problem.data.check_rows()
-            start = fresh(problem) if begin is None else begin(problem)
-            objective = _objective(problem, start)
+            start = self._begun(problem, begin)
+            objective = self._objective(problem, start)
             outcome, state = self._train(problem, start, objective, watcher)
             self._publish(problem, start.theta, state, state.finished(), Spares())
             if watcher is not None:
                 watcher.finish()
             if outcome.kind == "interrupted":
                 warn(str(outcome.problem), UserWarning)
-            elif outcome.kind != "diverged":
+            elif outcome.kind not in ("diverged", "broken"):
                 fitted = Fitted(self)
-                why = why_worse_than_constant(problem, objective, fitted, state) or outcome.problem
+                why = self._why_worse(problem, objective, fitted, state) or outcome.problem
                 if why is not None:
                     warn(why, ConvergenceWarning)
         if outcome.kind == "diverged":
             raise ValueError(outcome.problem)
+        if outcome.kind == "broken":
+            raise RuntimeError(outcome.problem)
         return self
 
     def _stream(self, X: Any, y: Any, sample_weight: Any, classes: Any = None) -> Self:
@@ -306,6 +322,29 @@ class MultilayerPerceptron(CallbackSupportMixin, Parameters, FittedNetwork):
             spares.give("objective", objective)
         self._publish(problem, start.theta, state, state.as_stream(), spares)
         return self
+
+    # -- what a fit takes from where its rows are: here, from this process -------------------------
+
+    def _begun(self, problem: Problem, begin: Callable[[Problem], Start] | None) -> Start:
+        """Begin the fit."""
+        return fresh(problem) if begin is None else begin(problem)
+
+    def _objective(self, problem: Problem, start: Start) -> Objective:
+        """Make what is made small."""
+        return _objective(problem, start)
+
+    def _descent(self, problem: Problem, start: Start, objective: Objective) -> Descent:
+        """Make what takes epochs of steps."""
+        state = start.state
+        n_rows = len(state.training_rows)
+        stepping = problem.settings.stepping(start.theta, problem.network, start.random, n_rows)
+        return Descent(objective, state.training_rows, state, stepping)
+
+    def _why_worse(
+        self, problem: Problem, objective: Objective, fitted: Fitted, state: State
+    ) -> str | None:
+        """Say that the fit is worse than a constant, and why, where it is."""
+        return why_worse_than_constant(problem, objective, fitted, state)
 
     # -- the problem -------------------------------------------------------------------------------
 
@@ -346,17 +385,16 @@ class MultilayerPerceptron(CallbackSupportMixin, Parameters, FittedNetwork):
             strata = target.strata(data.Y)
             split = ValidationSplit(data, strata, settings.validation_fraction)
         _check_batches(settings, len(data.rows) if split is None else split.n_training)
-        graph = _traced(
+        graph = traced(
+            settings,
+            target,
+            data.X.shape[1],
             spares,
-            settings.shape(data.X.shape[1], target.head, target.n_targets),
-            (target.head.of_target_unit() if has_scale else target.head, target.n_targets),
             is_weighted=data.weights is not None,
             is_sparse=data.is_sparse,
             has_scale=has_scale,
-            label_smoothing=settings.label_smoothing,
-            noise=settings.noise,
         )
-        inputs = {name: x for name, x in vars(names).items() if name in _NAMES_OF_INPUTS}
+        inputs = {name: x for name, x in vars(names).items() if name in NAMES_OF_INPUTS}
         return Problem(settings, data, target, graph, split, validation, inputs, names)
 
     # -- training ----------------------------------------------------------------------------------
@@ -376,7 +414,7 @@ class MultilayerPerceptron(CallbackSupportMixin, Parameters, FittedNetwork):
         _warn_of_clipped_batches(settings, len(rows))
         if watcher is not None and watcher.wants_identity:
             state = replace(state, identity=problem.identity)
-        is_finite = _finiteness(objective, rows, problem.data.X)
+        is_finite = _finiteness(objective, rows, problem.data.largest_input)
         course = Course(
             theta,
             state,
@@ -389,8 +427,7 @@ class MultilayerPerceptron(CallbackSupportMixin, Parameters, FittedNetwork):
         )
         descent = None
         if settings.solver is not None:
-            stepping = settings.stepping(theta, problem.network, start.random, len(rows))
-            descent = Descent(objective, rows, state, stepping)
+            descent = self._descent(problem, start._replace(state=state), objective)
 
         def now() -> State:
             reached = course.state() if descent is None else descent.state(course.state())
@@ -407,7 +444,7 @@ class MultilayerPerceptron(CallbackSupportMixin, Parameters, FittedNetwork):
             outcome = train_full_batch(course, objective, rows)
         else:
             outcome = train_minibatches(course, descent)
-        if outcome.kind != "diverged" and not is_finite():
+        if outcome.kind not in ("diverged", "broken") and not is_finite():
             culprit = course.culprit(lambda theta: objective.culprit(theta, rows))
             outcome = course.diverged(
                 "the last epoch", "lower learning_rate_init or alpha", culprit
@@ -458,7 +495,7 @@ class MultilayerPerceptron(CallbackSupportMixin, Parameters, FittedNetwork):
     ) -> None:
         """Set every fitted attribute at once, and drop names of inputs that are no longer so."""
         fitted = _published(problem, theta, state, kept) | {"_spares": spares}
-        others = {name: x for name, x in vars(self).items() if name not in _NAMES_OF_INPUTS}
+        others = {name: x for name, x in vars(self).items() if name not in NAMES_OF_INPUTS}
         self.__dict__ = others | fitted
 
 
@@ -504,10 +541,20 @@ def _attributes(
 # -- the objective ---------------------------------------------------------------------------------
 
 
-def _traced(
-    spares: Spares | None, shape: tuple[Any, ...], head: tuple[Any, ...], **options: Any
+def traced(
+    settings: Settings,
+    target: Any,
+    n_inputs: int,
+    spares: Spares | None = None,
+    *,
+    has_scale: bool,
+    **options: Any,
 ) -> LossGraph:
     """Trace the data term of the objective, or return what was traced for the same before."""
+    shape = settings.shape(n_inputs, target.head, target.n_targets)
+    head = (target.head.of_target_unit() if has_scale else target.head, target.n_targets)
+    options |= {"has_scale": has_scale}
+    options |= {"label_smoothing": settings.label_smoothing, "noise": settings.noise}
     if spares is None:
         return loss_graph(Network(*shape), *head, **options)
     kept, asked = spares.take("graph"), (shape, head, options)
@@ -572,24 +619,19 @@ def _reused(spares: Spares, problem: Problem, start: Start) -> tuple[Objective, 
     return kept, start._replace(theta=kept.theta)
 
 
-def _finiteness(objective: Objective, rows: np.ndarray, X: Any) -> Callable[[], bool]:
+def _finiteness(objective: Objective, rows: np.ndarray, largest_input: float) -> Callable[[], bool]:
     """Make what tells whether the objective is finite where theta stands."""
     depth, dtype = objective.graph.network.depth, objective.theta.dtype
     ordinary = min(ORDINARY, float(np.finfo(dtype).max) ** (1 / (3 * depth + 3)))
-    is_ordinary = _largest(X) <= ordinary
+    is_ordinary = largest_input <= ordinary
 
     def is_finite() -> bool:
-        if is_ordinary and _largest(objective.theta) <= ordinary:
+        if is_ordinary and largest(objective.theta) <= ordinary:
             return True
         with running(), objective.threads(len(rows)):
             return math.isfinite(objective.predicted(rows))
 
     return is_finite
-
-
-def _largest(numbers: Any) -> float:
-    """Return the largest absolute value in an array or sparse matrix."""
-    return max(float(numbers.max()), -float(numbers.min()))
 
 
 def _score(scoring: Any, in_training: BaseEstimator, target: Any) -> Score:
