@@ -384,7 +384,7 @@ class MultilayerPerceptron(CallbackSupportMixin, Parameters, FittedNetwork):
         if settings.early_stopping and validation is None and len(data.rows):  # or refused as such
             strata = target.strata(data.Y)
             split = ValidationSplit(data, strata, settings.validation_fraction)
-        _check_batches(settings, len(data.rows) if split is None else split.n_training)
+        check_batches(settings, len(data.rows) if split is None else split.n_training)
         graph = traced(
             settings,
             target,
@@ -439,7 +439,7 @@ class MultilayerPerceptron(CallbackSupportMixin, Parameters, FittedNetwork):
             return replace(reached, generators=generators)
 
         if watcher is not None:
-            watcher.fitted = lambda: _published(problem, course.shown, now(), now())
+            watcher.fitted = lambda: published(problem, course.shown, now(), now())
         if descent is None:
             outcome = train_full_batch(course, objective, rows)
         else:
@@ -472,7 +472,7 @@ class MultilayerPerceptron(CallbackSupportMixin, Parameters, FittedNetwork):
         in_training.__dict__.update(_attributes(for_metrics, shown, state, state))
         in_training.__dict__.pop("feature_names_in_", None)
         fitted = Fitted(in_training)
-        score = _score(scoring, in_training, fitted.answering)
+        score = score_of(scoring, in_training, fitted.answering)
         if callable(scoring) and not is_part:
             for where, sample in (("validation rows", validation), ("training rows", training)):
                 if sample is not None:
@@ -494,12 +494,12 @@ class MultilayerPerceptron(CallbackSupportMixin, Parameters, FittedNetwork):
         self, problem: Problem, theta: np.ndarray, state: State, kept: State, spares: Spares
     ) -> None:
         """Set every fitted attribute at once, and drop names of inputs that are no longer so."""
-        fitted = _published(problem, theta, state, kept) | {"_spares": spares}
+        fitted = published(problem, theta, state, kept) | {"_spares": spares}
         others = {name: x for name, x in vars(self).items() if name not in NAMES_OF_INPUTS}
         self.__dict__ = others | fitted
 
 
-def _published(problem: Problem, theta: np.ndarray, state: State, kept: State) -> dict[str, Any]:
+def published(problem: Problem, theta: np.ndarray, state: State, kept: State) -> dict[str, Any]:
     """Return every fitted attribute, of copies of these parameters, and the state to be kept."""
     return _attributes(problem, _shown(problem, theta.copy(), state), state, kept)
 
@@ -634,7 +634,7 @@ def _finiteness(objective: Objective, rows: np.ndarray, largest_input: float) ->
     return is_finite
 
 
-def _score(scoring: Any, in_training: BaseEstimator, target: Any) -> Score:
+def score_of(scoring: Any, in_training: BaseEstimator, target: Any) -> Score:
     """Return how raw outputs are scored."""
     if scoring is None:
         return lambda raw, sample: target.score(raw, sample.Y, sample.weights)
@@ -646,7 +646,7 @@ def _score(scoring: Any, in_training: BaseEstimator, target: Any) -> Score:
 # -- checks ----------------------------------------------------------------------------------------
 
 
-def _check_batches(settings: Settings, n_rows: int) -> None:
+def check_batches(settings: Settings, n_rows: int) -> None:
     """Refuse batches of a single row where they are normalized."""
     name = settings.normalization
     keeps_statistics = name is not None and NORMALIZATIONS[name].running
