@@ -17,13 +17,14 @@ FLOORS = [
     {"training"},
     {"estimators"},
     {"tabular"},
-    {"inspection"},
+    {"inspection", "dask"},
 ]
 # Who knows more than NumPy and SciPy.
 KNOW = {
     "estimators": {"sklearn"},
     "tabular": {"sklearn"},
     "inspection": {"sklearn", "matplotlib"},
+    "dask": {"sklearn", "dask", "distributed"},
     "engine": {"threadpoolctl"},
 }
 

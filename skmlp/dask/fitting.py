@@ -34,7 +34,6 @@ from .partitions import aligned_partitions
 from .rows import (
     Begun,
     Brief,
-    Held,
     Judge,
     Part,
     Stretch,
@@ -212,9 +211,7 @@ def _read(
         if part.problem is not None:
             raise part.problem
     holders = client.who_has(futures)
-    placed = [
-        Placed(future, min(holders.get(future.key) or workers)) for future in futures
-    ]
+    placed = [Placed(future, min(holders.get(future.key) or workers)) for future in futures]
     found = [(place, part.summary) for place, part in zip(placed, told, strict=True)]
     kept = [(place, summary) for place, summary in found if summary is not None]
     if not kept:
@@ -227,7 +224,7 @@ def _merged(summaries: Sequence[Summary], names: BaseEstimator) -> Summary:
     first = summaries[0]
     for summary in summaries:
         for what, mine in summary.inputs.items():
-            expected = first.inputs.get(what)
+            expected: Any = first.inputs.get(what)
             if not np.array_equal(mine, expected) or summary.inputs.keys() != first.inputs.keys():
                 raise ValueError(
                     f"Partitions differ in their inputs: {what} is {shown(mine)} in one, and "
@@ -243,9 +240,7 @@ def _merged(summaries: Sequence[Summary], names: BaseEstimator) -> Summary:
     )
 
 
-def _encoded(
-    session: Session, brief: Brief, parts: Sequence[Placed], where: str
-) -> list[Placed]:
+def _encoded(session: Session, brief: Brief, parts: Sequence[Placed], where: str) -> list[Placed]:
     """Encode partitions for the target, where they are."""
     encodings = [
         Placed(
@@ -278,13 +273,12 @@ def _shares(datas: Sequence[Placed]) -> list[list[int]]:
 def _check_shares(settings: Settings, n_shares: int) -> None:
     """Refuse what takes all rows at once where they are on several workers."""
     name = settings.normalization
-    if settings.solver is None and name is not None and NORMALIZATIONS[name].running:
-        if n_shares > 1:
-            raise ValueError(
-                f"normalization={name!r} with solver='lbfgs' takes the mean over all rows at "
-                f"once, and they are on {n_shares} workers: take 'layer', a stochastic solver or "
-                "one worker."
-            )
+    takes_all = settings.solver is None and name is not None and NORMALIZATIONS[name].running
+    if takes_all and n_shares > 1:
+        raise ValueError(
+            f"normalization={name!r} with solver='lbfgs' takes the mean over all rows at once, and "
+            f"they are on {n_shares} workers: take 'layer', a stochastic solver or one worker."
+        )
 
 
 def _dealt(
@@ -542,6 +536,3 @@ def started(spread: Spread) -> Start:
     theta[...] = start.theta
     rows: Any = range(spread.n_rows)  # as many as there are; which ones, the shares know
     return start._replace(theta=theta, state=replace(start.state, train=rows))
-
-
-__all__ = ["Held", "SharedDescent", "Spread", "Summed", "pose", "started"]

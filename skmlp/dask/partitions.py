@@ -5,12 +5,17 @@ The law: nothing of a collection is computed here, but lengths are compared wher
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from copy import copy
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
+from scipy.sparse import vstack
 
 from ..engine.words import shown
+from ..estimators.data import check_weights
+from ..estimators.prediction import Fitted
 from ..training.warn import warn
 from .session import packages
 
@@ -42,9 +47,9 @@ def partitions_of(values: Any, name: str) -> Partitions:
         If it is none of them.
     """
     dask, distributed = packages().dask, packages().distributed
-    is_lazy = lambda part: dask.is_dask_collection(part) or isinstance(part, distributed.Future)  # noqa: E731
-    if isinstance(values, (list, tuple)) and len(values) and all(map(is_lazy, values)):
-        parts = [part if hasattr(part, "dask") else dask.delayed(part) for part in values]
+    are_many = isinstance(values, (list, tuple)) and len(values) > 0
+    if are_many and all(_is_lazy(part) for part in values):
+        parts = [dask.delayed(part) for part in values]
         held = bool(distributed.futures_of(list(values)))
         return Partitions(parts, [np.nan] * len(parts), held)
     if not dask.is_dask_collection(values) or not hasattr(values, "to_delayed"):
@@ -65,6 +70,12 @@ def partitions_of(values: Any, name: str) -> Partitions:
         values = values.rechunk({1: -1})
     parts = values.to_delayed().ravel().tolist()
     return Partitions(parts, list(values.chunks[0]), is_persisted)
+
+
+def _is_lazy(part: Any) -> bool:
+    return packages().dask.is_dask_collection(part) or isinstance(
+        part, packages().distributed.Future
+    )
 
 
 def aligned_partitions(given: dict[str, Any]) -> tuple[list[tuple[Any, ...]], bool]:
@@ -101,24 +112,79 @@ def aligned_partitions(given: dict[str, Any]) -> tuple[list[tuple[Any, ...]], bo
 # == answers =======================================================================================
 
 
-def mapped(answer: Callable[[Any], Any], X: Any, sample: np.ndarray) -> Any:
-    """Return what `answer` says of each partition of X, as a lazy array.
+def mapped(
+    local: Any, method: str, X: Any, *given: Any, pick: int | None = None, **named: Any
+) -> Any:
+    """Return what a fitted estimator's method says of each partition of X, as a lazy array.
 
-    `sample` is an answer for one row, which tells its shape and its type.
+    `pick` is which of several answers is meant.
     """
     found, array, dask = partitions_of(X, "X"), packages().array, packages().dask
-    answered = dask.delayed(answered_part, pure=False)
-    hollow = sample[:0]
+    hollow = _hollow_answer(local, method, given, named, pick)
+    answering = dask.delayed(answered, pure=False)
     parts = [
         array.from_delayed(
-            answered(answer, part, hollow), (n, *sample.shape[1:]), dtype=sample.dtype, meta=hollow
+            answering(local, method, part, given, named, pick, hollow),
+            (n, *hollow.shape[1:]),
+            meta=hollow,
         )
         for part, n in zip(found.parts, found.lengths, strict=True)
     ]
     return array.concatenate(parts, allow_unknown_chunksizes=True)
 
 
-def answered_part(answer: Callable[[Any], Any], part: Any, hollow: np.ndarray) -> Any:
-    """Answer for a partition; one without rows has no answers."""
+def _hollow_answer(local: Any, method: str, given: Any, named: Any, pick: int | None) -> Any:
+    """Return the answer for no rows, which has the shape and the type of others."""
+    nameless = copy(local)
+    vars(nameless).pop("feature_names_in_", None)
+    dtype = nameless.coefs_[-1].dtype
+    origin = np.zeros((1, local.n_features_in_), dtype)
+    return answered(nameless, method, origin, given, named, pick)[:0]
+
+
+def answered(
+    local: Any,
+    method: str,
+    part: Any,
+    given: Any = (),
+    named: Any = None,
+    pick: int | None = None,
+    hollow: Any = None,
+) -> Any:
+    """Answer for a partition; one without rows has the hollow answer."""
     n_rows = part.shape[0] if hasattr(part, "shape") else len(part)
-    return answer(part) if n_rows else hollow
+    if not n_rows and hollow is not None:
+        return hollow
+    found = getattr(local, method)(part, *given, **(named or {}))
+    return found if pick is None else found[pick]
+
+
+def scored(local: Any, rows: Sequence[tuple[Any, ...]]) -> Any:
+    """Return the score of a fitted estimator on partitions of X, y and weights, lazily."""
+    delayed = packages().dask.delayed
+    say, judge = delayed(_said, pure=False), delayed(_score, pure=False)
+    return judge(local, [say(local, X, y, w) for X, y, w in rows])
+
+
+def _said(local: Any, X: Any, y: Any, w: Any) -> Any:
+    """Return the raw outputs of a partition beside its targets and weights."""
+    if not (X.shape[0] if hasattr(X, "shape") else len(X)):
+        return None
+    raw = local._raw(X)[1]
+    read = local._kind.read(y)
+    return raw, read if isinstance(read, np.ndarray) else read.y, check_weights(w, len(raw))
+
+
+def _score(local: Any, parts: Sequence[Any]) -> float:
+    """Score raw outputs, in the order of the partitions."""
+    raws, targets, weights = zip(*(part for part in parts if part is not None), strict=True)
+    are_dense = isinstance(targets[0], np.ndarray)
+    stacked = np.concatenate if are_dense else partial(vstack, format="csr")
+    ready = copy(local)
+    vars(ready)["_answered"] = partial(_from_raw, Fitted(local).answering, np.concatenate(raws))
+    has_weights = all(w is not None for w in weights)
+    return ready.score(None, stacked(targets), np.concatenate(weights) if has_weights else None)
+
+
+def _from_raw(target: Any, raw: np.ndarray, X: Any, answer: Callable[..., Any]) -> Any:  # noqa: ARG001
+    return target, answer(target, raw)

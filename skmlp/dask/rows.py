@@ -18,9 +18,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import sparse
 from sklearn.base import BaseEstimator
-from sklearn.utils import check_random_state
 
-from ..engine import running
+from ..engine import filled, running
 from ..estimators.baseline import COMPARED_ROWS, why_worse_than_constant
 from ..estimators.data import Data, Samples, read_samples, stand_in
 from ..estimators.perceptron import NAMES_OF_INPUTS, check_batches, published, score_of, traced
@@ -349,7 +348,7 @@ def _dealt(
         random = deepcopy(start.random) if i == 0 else np.random.RandomState(seeds[i])
         own = [place[numbers[owner[numbers] == i]] for numbers in asked]
         given = None if weights is None else weights[rows]
-        deals.append(Deal(given, *own, alpha, state, random))
+        deals.append(Deal(given, *own[:4], alpha=alpha, state=state, random=random))
     return deals
 
 
@@ -434,9 +433,7 @@ class Share:
         Y = Y.astype(dtype, copy=False) if scale is None else scale.targets(Y)
         weights = None if deal.weights is None else deal.weights.astype(dtype)
         noise = np.random.default_rng(0) if graph.draws else None
-        theta = graph.network.packed(
-            [{name: np.zeros(s, dtype) for name, s in part.items()} for part in graph.network.shapes]
-        )
+        theta = filled(graph.network.n_parameters, 0, dtype)
         return Objective(graph, theta, self.data.X, Y, weights, deal.alpha, scale, noise)
 
     def _at(self, theta: np.ndarray) -> Objective:
@@ -646,7 +643,6 @@ class Judge:
             validation = validation and validation._replace(X=np.concatenate(raws[n:]))
         return scores_of(fitted.answering.head, outputs, score, training, validation)
 
-
     def check(self) -> None:
         """Refuse rows that cannot be scored on."""
         settings, target, some = self.brief.settings, self.brief.target, self.validation
@@ -677,5 +673,3 @@ def compared(brief: Brief, theta: np.ndarray, state: State, alpha: float, *parts
     objective = Objective(problem.graph, theta.copy(), data.X, Y, weights, alpha, scale, noise)
     fitted = Fitted(brief.fitted(theta, state))
     return why_worse_than_constant(problem, objective, fitted, state)
-
-

@@ -30,8 +30,8 @@ def packages() -> SimpleNamespace:
     """
     try:
         import dask  # noqa: PLC0415
-        import dask.array as array  # noqa: PLC0415, PLR0402
-        import dask.sizeof as sizeof  # noqa: PLC0415, PLR0402
+        import dask.array as array  # noqa: PLC0415
+        import dask.sizeof as sizeof  # noqa: PLC0415
         import distributed  # noqa: PLC0415
     except ImportError as error:
         raise ImportError(
@@ -101,6 +101,12 @@ class Session:
 
     def __exit__(self, *error: object) -> None:
         self.drop(self._futures.values())
+
+    def traffic(self) -> dict[str, float]:
+        """Return the number of rounds, and the bytes that went and came in one, on average."""
+        rounds = max(1, self.rounds)
+        sent, received = self.sent / rounds, self.received / rounds
+        return {"rounds": self.rounds, "sent": sent, "received": received}
 
     def workers(self) -> list[str]:
         """Return the workers that there are, in an order that stays."""
