@@ -1,4 +1,4 @@
-"""Fits on a Dask cluster: those of the local estimators on the same rows, whatever the partitions."""
+"""Fits on a Dask cluster are those of the local estimators, whatever the partitions."""
 
 import pickle
 
@@ -57,7 +57,8 @@ def nothing_is_left(client):
             lambda dask_scheduler: [str(key) for key in dask_scheduler.tasks]
         )
         held = client.run(lambda dask_worker: [str(key) for key in dask_worker.data])
-        left = [key for key in [*tasks, *sum(held.values(), [])] if "skmlp" in key]
+        keys = [*tasks, *(key for of_worker in held.values() for key in of_worker)]
+        left = [key for key in keys if "skmlp" in key or "read_part" in key]
         if not left:
             return
         client.run(lambda: None)
@@ -107,7 +108,7 @@ def assert_same_fit(one, many, atol=1e-8):
     np.testing.assert_allclose(many.loss_curve_, one.loss_curve_, rtol=1e-8, atol=atol)
 
 
-LBFGS = {"solver": "lbfgs", "max_iter": 12}
+LBFGS = {"solver": "lbfgs", "max_iter": 8}
 
 
 # == lbfgs =========================================================================================
@@ -115,7 +116,7 @@ LBFGS = {"solver": "lbfgs", "max_iter": 12}
 
 @pytest.mark.parametrize("name", HEADS)
 @pytest.mark.parametrize("start", [None, "data"])
-def test_lbfgs_is_the_local_fit_for_every_head(client, name, start):
+def test_lbfgs_is_the_local_fit_for_every_head(name, start):
     head = HEADS[name]()
     X, y = rows(head)
     w = np.random.default_rng(1).integers(0, 3, size=len(y)).astype(float)
@@ -127,7 +128,7 @@ def test_lbfgs_is_the_local_fit_for_every_head(client, name, start):
 @pytest.mark.parametrize(
     "sizes", [[90], [45, 45], [1, 2, 3, 84], [0, 60, 0, 30, 0], [30] * 3, [9] * 10], ids=str
 )
-def test_lbfgs_is_the_local_fit_whatever_the_partitions(client, sizes):
+def test_lbfgs_is_the_local_fit_whatever_the_partitions(sizes):
     X, y = rows(k=2)
     one, many = pair(X, y, sizes, alpha=0.5, **LBFGS)
     assert_same_fit(one, many)
@@ -149,7 +150,7 @@ def test_lbfgs_is_the_local_fit_whatever_the_partitions(client, sizes):
     ],
     ids=str,
 )
-def test_lbfgs_is_the_local_fit_with_other_parameters(client, parameters):
+def test_lbfgs_is_the_local_fit_with_other_parameters(parameters):
     one, many = pair(*rows(), [40, 50], **{**LBFGS, **parameters})
     assert_same_fit(one, many)
     for column, values in one.history_.items():
@@ -167,7 +168,7 @@ def test_lbfgs_is_the_local_fit_with_other_parameters(client, parameters):
     ],
     ids=str,
 )
-def test_classes_are_the_local_ones(client, parameters):
+def test_classes_are_the_local_ones(parameters):
     X, y = rows(HEADS["softmax"]())
     order = np.argsort(y, kind="stable")  # so that no partition has all classes
     one, many = pair(X[order], y[order], [30, 30, 30], None, MLPClassifier, **LBFGS, **parameters)
@@ -181,7 +182,7 @@ def test_classes_are_the_local_ones(client, parameters):
     assert many.score(parts, cut(y[order], [30] * 3)) == one.score(X[order], y[order])
 
 
-def test_labels_and_words_are_classes_too(client):
+def test_labels_and_words_are_classes_too():
     X, y = rows()
     labels = np.column_stack([y > 0, y > 1]).astype(int)
     one, many = pair(X, labels, [45, 45], None, MLPClassifier, **LBFGS)
@@ -191,7 +192,7 @@ def test_labels_and_words_are_classes_too(client):
     assert many.predict(cut(X, [45, 45])).compute().tolist() == one.predict(X).tolist()
 
 
-def test_warm_start_goes_on_as_the_local_fit(client):
+def test_warm_start_goes_on_as_the_local_fit():
     X, y = rows()
     one, many = pair(X, y, [45, 45], warm_start=True, **LBFGS)
     one.fit(X, y)
@@ -199,7 +200,7 @@ def test_warm_start_goes_on_as_the_local_fit(client):
     assert_same_fit(one, many)
 
 
-def test_rows_to_validate_on_may_be_given(client):
+def test_rows_to_validate_on_may_be_given():
     (X, y), (V, v) = rows(), rows(n=40, seed=3)
     one = MLPRegressor((4,), random_state=0, **LBFGS).fit(X, y, X_val=V, y_val=v)
     many = DaskMLPRegressor((4,), random_state=0, **LBFGS)
@@ -208,7 +209,7 @@ def test_rows_to_validate_on_may_be_given(client):
     assert many.best_iter_ == one.best_iter_
 
 
-def test_the_comparison_sees_a_wrong_sum(client, monkeypatch):
+def test_the_comparison_sees_a_wrong_sum(monkeypatch):
     def first_alone(self, rows):
         self._count(len(rows))
         answers = self._spread.ask("evaluated", self.theta)
@@ -248,7 +249,7 @@ def collections(X, y):
 
 
 @pytest.mark.parametrize("kind", ["arrays", "frames", "delayed", "sparse", "bags"])
-def test_every_collection_is_the_same_rows(client, kind):
+def test_every_collection_is_the_same_rows(kind):
     X, y = rows()
     lazy = {name: (a, b) for name, a, b in collections(X, y)}[kind]
     one = MLPRegressor((4,), random_state=0, **LBFGS).fit(X, y)
@@ -270,7 +271,7 @@ def test_persisted_partitions_stay_where_they_are(client):
     assert_same_fit(one, DaskMLPRegressor((4,), random_state=0, **LBFGS).fit(*lazy))
 
 
-def test_columns_in_chunks_are_rechunked_with_a_sentence(client):
+def test_columns_in_chunks_are_rechunked_with_a_sentence():
     X, y = rows()
     lazy = da.from_array(X, chunks=(45, 2))
     with pytest.warns(UserWarning, match="chunks along its columns"):
@@ -287,7 +288,7 @@ def test_columns_in_chunks_are_rechunked_with_a_sentence(client):
         ("hidden_layer_output", (0,), "linear"),
     ],
 )
-def test_answers_are_lazy_and_those_of_the_local_estimator(client, method, given, head):
+def test_answers_are_lazy_and_those_of_the_local_estimator(method, given, head):
     X, y = rows()
     one, many = pair(X, y, [45, 45], head=head, **LBFGS)
     lazy = getattr(many, method)(cut(X, [45, 45]), *given)
@@ -298,7 +299,7 @@ def test_answers_are_lazy_and_those_of_the_local_estimator(client, method, given
     np.testing.assert_allclose(expected, getattr(one, method)(X, *given), atol=1e-6)
 
 
-def test_distributions_and_deviations_are_answers_too(client):
+def test_distributions_and_deviations_are_answers_too():
     X, y = rows()
     _, many = pair(X, y, [45, 45], head="gaussian", **LBFGS)
     parts, local = cut(X, [45, 45]), many.to_local()
@@ -324,10 +325,10 @@ def test_distributions_and_deviations_are_answers_too(client):
     ],
     ids=str,
 )
-@pytest.mark.parametrize("sync_every", ["epoch", 2])
-def test_one_partition_is_the_local_fit_bit_for_bit(client, solver, parameters, sync_every):
+@pytest.mark.parametrize("sync_every", ["epoch", pytest.param(2, marks=pytest.mark.long)], ids=str)
+def test_one_partition_is_the_local_fit_bit_for_bit(solver, parameters, sync_every):
     X, y = rows()
-    given = {"solver": solver, "max_iter": 4, "batch_size": 20, "random_state": 0, **parameters}
+    given = {"solver": solver, "max_iter": 3, "batch_size": 20, "random_state": 0, **parameters}
     one = MLPRegressor((4,), **given).fit(X, y)
     many = DaskMLPRegressor((4,), sync_every=sync_every, **given).fit(cut(X, [90]), cut(y, [90]))
     for a, b in zip(
@@ -337,28 +338,35 @@ def test_one_partition_is_the_local_fit_bit_for_bit(client, solver, parameters, 
     assert many.history_ == one.history_
 
 
-def test_a_retreat_is_the_local_one(client):
+def test_a_retreat_is_the_local_one():
     X, y = rows()
     given = {"solver": "sgd", "learning_rate_init": 50.0, "max_iter": 5, "random_state": 0}
     with pytest.warns(RuntimeWarning, match="no longer finite"):
         one = MLPRegressor((4,), activation="relu", **given).fit(X, 10 * y)
+    many = DaskMLPRegressor((4,), activation="relu", **given)
     with pytest.warns(RuntimeWarning, match="no longer finite"):
-        many = DaskMLPRegressor((4,), activation="relu", **given)
         many.fit(cut(X, [90]), cut(10 * y, [90]))
     assert many.history_ == one.history_
 
 
 @pytest.mark.parametrize("solver", SOLVERS)
-def test_averages_learn_what_the_local_fit_learns(client, solver):
+def test_averages_learn_what_the_local_fit_learns(solver):
     X, y = rows(n=400)
-    given = {"solver": solver, "learning_rate_init": 0.02, "max_iter": 60, "batch_size": 20}
+    given = {"solver": solver, "learning_rate_init": 0.02, "max_iter": 40, "batch_size": 20}
     one, many = pair(X, y, [250, 10, 140], **given)
-    assert many.loss_ < 1.3 * one.loss_ + 0.02
-    again = pair(X, y, [250, 10, 140], **given)[1]
-    assert again.history_ == many.history_
+    assert many.loss_ < 1.3 * one.loss_ + 0.03
 
 
-def test_sgd_with_a_mean_after_each_step_is_the_step_of_all(client):
+def test_averages_are_the_same_each_time():
+    X, y = rows(n=100)
+    given = {"max_iter": 3, "batch_size": 20, "dropout": 0.1, "sync_every": 2, "random_state": 0}
+    fits = [
+        DaskMLPRegressor((4,), **given).fit(cut(X, [60, 40]), cut(y, [60, 40])) for _ in range(2)
+    ]
+    assert fits[0].history_ == fits[1].history_
+
+
+def test_sgd_with_a_mean_after_each_step_is_the_step_of_all():
     """For plain sgd the mean of one step each is one step of all rows (Stich 2019, H = 1)."""
     X, y = rows(n=80)
     given = {"solver": "sgd", "momentum": 0.0, "shuffle": False, "alpha": 0.0, "max_iter": 3}
@@ -393,7 +401,7 @@ def test_to_local_has_everything(client):
     )
 
 
-def test_traffic_is_parameters_and_gradients(client):
+def test_traffic_is_parameters_and_gradients():
     X, y = rows(n=900)
     _, many = pair(X, y, [450, 450], **LBFGS)
     n_bytes = 8 * sum(array.size for array in [*many.coefs_, *many.intercepts_])
@@ -438,7 +446,7 @@ def test_only_targets_are_brought_together(client):
     ],
     ids=str,
 )
-def test_what_cannot_be_right_is_refused_in_a_sentence(client, change, error, words):
+def test_what_cannot_be_right_is_refused_in_a_sentence(change, error, words):
     X, y = rows()
     lazy = {"X": cut(X, [45, 45]), "y": cut(y, [45, 45]), "w": None}
     bad = X.copy()
@@ -462,14 +470,14 @@ def test_what_cannot_be_right_is_refused_in_a_sentence(client, change, error, wo
     assert vars(model).keys() == before.keys()
 
 
-def test_there_is_no_stream_and_no_checkpoint(client):
+def test_there_is_no_stream_and_no_checkpoint():
     model = DaskMLPRegressor((4,))
     assert not hasattr(model, "partial_fit")
     with pytest.raises(NotImplementedError, match="does not resume"):
         model.resume("fit.npz", None, None)
 
 
-def test_classes_of_different_types_are_refused(client):
+def test_classes_of_different_types_are_refused():
     X, _ = rows()
     y = [dask.delayed(np.array)([0, 1] * 20), dask.delayed(np.array)(["a", "b"] * 25)]
     parts = [dask.delayed(np.copy)(X[:40]), dask.delayed(np.copy)(X[40:])]
@@ -477,10 +485,10 @@ def test_classes_of_different_types_are_refused(client):
         DaskMLPClassifier((4,), **LBFGS).fit(parts, y)
 
 
-def test_warnings_reach_the_client(client):
+def test_warnings_reach_the_client():
     X, y = rows()
     with pytest.warns(DataConversionWarning, match="column-vector"):
         DaskMLPRegressor((4,), **LBFGS).fit(cut(X, [45, 45]), cut(y[:, None], [45, 45]))
+    model = DaskMLPRegressor((4,), max_iter=1, random_state=0)
     with pytest.warns(ConvergenceWarning, match="worse than a constant"):
-        model = DaskMLPRegressor((4,), max_iter=1, random_state=0)
         model.fit(cut(X, [45, 45]), cut(y + 100, [45, 45]))

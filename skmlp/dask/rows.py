@@ -326,13 +326,13 @@ def _dealt(
     state, settings = start.state, problem.settings
     train = state.training_rows
     batch_size = settings.batch_rows(len(train))
-    compared = min(COMPARED_ROWS, max(1, COMPARED_ROWS // batch_size) * batch_size)
+    most = min(COMPARED_ROWS, max(1, COMPARED_ROWS // batch_size) * batch_size)
     nothing = train[:0]
     asked = (
         train,
         nothing if state.held_out is None else state.held_out,
         nothing if settings.scoring is None else evenly_spaced(train, SCORED_ROWS),
-        evenly_spaced(train, compared),
+        evenly_spaced(train, most),
     )
     state = replace(state, train=None, held_out=None)
     seeds = deepcopy(start.random).randint(1 << 32, size=(len(shares), 4), dtype=np.uint32)
@@ -346,9 +346,10 @@ def _dealt(
     for i, rows in enumerate(everywhere):
         # the only share of a fit is shuffled as a local fit's rows are
         random = deepcopy(start.random) if i == 0 else np.random.RandomState(seeds[i])
-        own = [place[numbers[owner[numbers] == i]] for numbers in asked]
         given = None if weights is None else weights[rows]
-        deals.append(Deal(given, *own[:4], alpha=alpha, state=state, random=random))
+        train, *others = (place[numbers[owner[numbers] == i]] for numbers in asked)
+        held_out, scored, compared = others
+        deals.append(Deal(given, train, held_out, scored, compared, alpha, state, random))
     return deals
 
 
