@@ -40,7 +40,7 @@ def client():
             n_workers=2,
             threads_per_worker=1,
             processes=False,
-            dashboard_address=None,
+            dashboard_address=":0",
             silence_logs=50,
         ) as cluster,
         distributed.Client(cluster) as client,
@@ -115,7 +115,7 @@ LBFGS = {"solver": "lbfgs", "max_iter": 8}
 
 
 @pytest.mark.parametrize("name", HEADS)
-@pytest.mark.parametrize("start", [None, "data"])
+@pytest.mark.parametrize("start", [None, pytest.param("data", marks=pytest.mark.long)], ids=str)
 def test_lbfgs_is_the_local_fit_for_every_head(name, start):
     head = HEADS[name]()
     X, y = rows(head)

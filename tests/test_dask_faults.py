@@ -27,6 +27,9 @@ pytestmark = [
 ]
 
 
+with_cluster = pytest.mark.usefixtures("client")
+
+
 @pytest.fixture(scope="module")
 def cluster():
     """Two workers in processes, which a nanny starts again."""
@@ -37,7 +40,7 @@ def cluster():
             n_workers=2,
             threads_per_worker=1,
             processes=True,
-            dashboard_address=None,
+            dashboard_address=":0",
             silence_logs=50,
         ) as cluster,
     ):
@@ -111,7 +114,11 @@ def assert_same(one, other, atol=0.0):
 STOCHASTIC = {"solver": "adam", "max_iter": 8, "batch_size": 10, "dropout": 0.1}
 
 
-@pytest.mark.parametrize("parameters", [{}, STOCHASTIC, {"early_stopping": True}], ids=str)
+@pytest.mark.parametrize(
+    "parameters",
+    [{}, STOCHASTIC, pytest.param({"early_stopping": True}, marks=pytest.mark.long)],
+    ids=str,
+)
 def test_a_killed_worker_changes_nothing(client, monkeypatch, parameters):
     expected = model(**parameters).fit(*lazily())
     seen = during_round(monkeypatch, 5, lambda: kill(client))
@@ -121,6 +128,7 @@ def test_a_killed_worker_changes_nothing(client, monkeypatch, parameters):
     assert found.history_ == expected.history_
 
 
+@pytest.mark.long
 def test_a_worker_that_joins_changes_nothing(client, cluster, monkeypatch):
     expected = model().fit(*lazily())
     during_round(monkeypatch, 4, lambda: (cluster.scale(3), client.wait_for_workers(3)))
@@ -143,7 +151,8 @@ def test_a_slow_worker_changes_nothing(client, monkeypatch):
     assert_same(expected, model().fit(*lazily()))
 
 
-def test_a_partition_that_raises_ends_in_a_sentence(client):
+@with_cluster
+def test_a_partition_that_raises_ends_in_a_sentence():
     X, y = rows()
 
     def failing():
@@ -152,9 +161,7 @@ def test_a_partition_that_raises_ends_in_a_sentence(client):
     parts = [dask.delayed(np.copy)(X[:60]), dask.delayed(failing)()]
     targets = [dask.delayed(np.copy)(y[:60]), dask.delayed(np.copy)(y[60:])]
     fit = model()
-    with pytest.raises(
-        RuntimeError, match=r"Partition 1 could not be computed: OSError: disk gone"
-    ):
+    with pytest.raises(RuntimeError, match="Partition 1 could not be computed: OSError: disk"):
         fit.fit(parts, targets)
     assert not hasattr(fit, "coefs_")
 
@@ -184,8 +191,9 @@ def test_rows_that_are_lost_for_good_end_in_a_sentence_with_the_last_round(
     assert_same(short, fit, atol=1e-8)
 
 
+@with_cluster
 @pytest.mark.parametrize("parameters", [{}, STOCHASTIC], ids=str)
-def test_an_interrupted_client_keeps_the_last_complete_round(client, monkeypatch, parameters):
+def test_an_interrupted_client_keeps_the_last_complete_round(monkeypatch, parameters):
     def interrupt():
         raise KeyboardInterrupt
 
@@ -215,7 +223,8 @@ def test_a_signal_interrupts_a_client_that_waits(client, monkeypatch):
     assert fit.n_iter_ > 0
 
 
-def test_an_interrupt_before_the_first_round_leaves_the_estimator(client, monkeypatch):
+@with_cluster
+def test_an_interrupt_before_the_first_round_leaves_the_estimator(monkeypatch):
     def interrupt():
         raise KeyboardInterrupt
 
@@ -226,10 +235,11 @@ def test_an_interrupt_before_the_first_round_leaves_the_estimator(client, monkey
     assert not hasattr(fit, "coefs_")
 
 
+@pytest.mark.long
 def test_a_cluster_that_is_gone_ends_in_a_sentence():
     with (
         distributed.LocalCluster(
-            n_workers=1, threads_per_worker=1, dashboard_address=None, silence_logs=50
+            n_workers=1, threads_per_worker=1, dashboard_address=":0", silence_logs=50
         ) as cluster,
         distributed.Client(cluster) as client,
         Session(client) as session,

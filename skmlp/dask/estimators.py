@@ -340,7 +340,7 @@ class DaskMLPClassifier(Distributed, MLPClassifier):
     >>> from sklearn.datasets import load_iris
     >>> from skmlp.dask import DaskMLPClassifier
     >>> X, y = (da.from_array(x, chunks=50) for x in load_iris(return_X_y=True))
-    >>> with Client(processes=False, n_workers=2, threads_per_worker=1, dashboard_address=None):
+    >>> with Client(n_workers=2, processes=False, dashboard_address=":0"):
     ...     model = DaskMLPClassifier((10,), solver="lbfgs", max_iter=500, random_state=0)
     ...     answers = model.fit(X, y).predict(X)[:3].compute()
     >>> answers
@@ -445,7 +445,7 @@ class DaskMLPRegressor(Distributed, MLPRegressor):
     >>> from sklearn.datasets import load_diabetes
     >>> from skmlp.dask import DaskMLPRegressor
     >>> X, y = (da.from_array(x, chunks=100) for x in load_diabetes(return_X_y=True))
-    >>> with Client(processes=False, n_workers=2, threads_per_worker=1, dashboard_address=None):
+    >>> with Client(n_workers=2, processes=False, dashboard_address=":0"):
     ...     model = DaskMLPRegressor((), solver="lbfgs", initial_output="data", random_state=0)
     ...     score = model.fit(10 * X, y).score(10 * X, y)
     >>> score > 0.5
