@@ -1,6 +1,7 @@
 """Fits on a Dask cluster are those of the local estimators, whatever the partitions."""
 
 import pickle
+from importlib.util import find_spec
 
 import numpy as np
 import pandas as pd
@@ -9,7 +10,7 @@ from scipy import sparse
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning, DataConversionWarning
 
-from skmlp import MLPClassifier, MLPRegressor
+from skmlp import MLPClassifier, MLPRegressor, callbacks
 from skmlp.heads import HEADS, Ordinal, Quantile
 from skmlp.training.solvers import SOLVERS
 
@@ -207,6 +208,62 @@ def test_rows_to_validate_on_may_be_given():
     many.fit(cut(X, [45, 45]), cut(y, [45, 45]), X_val=cut(V, [10, 30]), y_val=cut(v, [10, 30]))
     np.testing.assert_allclose(many.validation_scores_, one.validation_scores_, atol=1e-8)
     assert many.best_iter_ == one.best_iter_
+
+
+def test_rows_of_weight_zero_are_none_wherever_they_are():
+    X, y = rows()
+    w = np.ones(90)
+    w[:45] = 0  # all of the first worker's
+    one, many = pair(X, y, [45, 45], w, **LBFGS)
+    assert_same_fit(one, many)
+    V, v, u = X[:20], y[:20], np.tile([0.0, 2.0], 10)
+    one = MLPRegressor((4,), random_state=0, **LBFGS)
+    one.fit(X, y, X_val=V, y_val=v, sample_weight_val=u)
+    many = DaskMLPRegressor((4,), random_state=0, **LBFGS)
+    lazy = {"X_val": V, "y_val": v, "sample_weight_val": u}
+    lazy = {name: cut(array, [8, 12]) for name, array in lazy.items()}
+    many.fit(cut(X, [45, 45]), cut(y, [45, 45]), **lazy)
+    np.testing.assert_allclose(many.validation_scores_, one.validation_scores_, atol=1e-8)
+
+
+def test_large_parameters_go_from_worker_to_worker():
+    X, y = rows()
+    one, many = pair(X, y, [45, 45], hidden_layer_sizes=(370, 370), solver="lbfgs", max_iter=2)
+    assert many.traffic_["sent"] > 2 << 20
+    assert_same_fit(one, many)
+
+
+def test_a_scorer_of_the_users_sees_rows_and_their_columns():
+    X, y = rows(HEADS["softmax"]())
+    given = {"scoring": "roc_auc_ovr", "early_stopping": True, **LBFGS}
+    one, many = pair(X, y, [45, 45], None, MLPClassifier, **given)
+    np.testing.assert_allclose(many.validation_scores_, one.validation_scores_, atol=1e-8)
+    np.testing.assert_allclose(many.history_["score"], one.history_["score"], atol=1e-8)
+
+
+@pytest.mark.skipif(find_spec("sklearn.callback") is None, reason="callbacks came with 1.9")
+def test_callbacks_are_called_on_the_client(client):
+    class Seen(callbacks.Callback):
+        losses = ()
+
+        def on_fit_task_end(self, estimator, context, *, fitted_estimator=None, X=None):
+            if context.task_name == "epoch":
+                self.losses = *self.losses, fitted_estimator.loss_
+                assert dask.is_dask_collection(X)
+                assert fitted_estimator.to_local().n_iter_ == len(self.losses)
+
+    X, y = rows()
+    seen = Seen()
+    given = {"solver": "adam", "max_iter": 40, "learning_rate_init": 0.3, "random_state": 0}
+    model = DaskMLPRegressor((4,), client=client, early_stopping=True, **given)
+    stop = callbacks.EarlyStopping("validation_loss", patience=2)
+    model.set_callbacks(seen, stop).fit(cut(X, [45, 45]), cut(y, [45, 45]))
+    losses = model.history_["validation_loss"]
+    assert list(seen.losses) == model.loss_curve_
+    assert len(losses) < 40
+    assert model.best_iter_ == 1 + losses.index(min(losses))
+    with pytest.raises(ValueError, match="GradientNorms needs the rows"):
+        model.set_callbacks(callbacks.GradientNorms()).fit(cut(X, [45, 45]), cut(y, [45, 45]))
 
 
 def test_the_comparison_sees_a_wrong_sum(monkeypatch):

@@ -75,6 +75,8 @@ class Spread(Data):
         The share of all training rows that each has.
     counts : list of int
         How many those are.
+    holders : list of Placed
+        The shares that have rows set aside.
     judge : Judge or None
         Who scores, on the cluster, and the rows that are scored on.
     largest : float
@@ -86,6 +88,7 @@ class Spread(Data):
     begun: Begun
     shares: list[Placed]
     counts: list[int]
+    holders: list[Placed]
     largest: float
     judge: tuple[Any, list[Placed]] | None = None
 
@@ -320,9 +323,10 @@ def _dealt(
         **vars(_hollow(brief)),
         session=session,
         brief=brief,
-        begun=found._replace(counts=[found.counts[i] for i in busy]),
+        begun=found,
         shares=[placed[i] for i in busy],
         counts=[found.counts[i][0] for i in busy],
+        holders=[one for one, (_, n) in zip(placed, found.counts, strict=True) if n],
         largest=largest,
     )
 
@@ -370,15 +374,14 @@ def _judge(spread: Spread, validation: Sequence[Placed]) -> tuple[Any, list[Plac
     for data in validation:
         hold(held_of, brief, state, data.future, worker=data.worker)
     if not validation and brief.settings.early_stopping:
-        for share, (_, n) in zip(spread.shares, spread.begun.counts, strict=True):
-            if n:
-                hold(picked, share.future, "held_out", worker=share.worker)
+        for share in spread.holders:
+            hold(picked, share.future, "held_out", worker=share.worker)
     if not held:
         return None
     is_by_rows = callable(brief.settings.scoring)
     targets = [session.submit(asked, x.future, "targets", (), (is_by_rows,)) for x in held]
     judge = session.submit(Judge, brief, state, n_training, *targets)
-    session.results([session.submit(asked, judge, "check", ())])
+    session.results([session.submit(asked, judge, "check", (spread.begun.start.theta,))])
     session.drop(targets)
     return Placed(judge, ""), held
 

@@ -24,7 +24,15 @@ from ..estimators.baseline import COMPARED_ROWS, why_worse_than_constant
 from ..estimators.data import Data, Samples, read_samples, stand_in
 from ..estimators.perceptron import NAMES_OF_INPUTS, check_batches, published, score_of, traced
 from ..estimators.prediction import Fitted
-from ..estimators.scoring import SCORED_ROWS, ValidationSplit, evenly_spaced, sample_of, scores_of
+from ..estimators.scoring import (
+    SCORED_ROWS,
+    Score,
+    ValidationSplit,
+    check_score,
+    evenly_spaced,
+    sample_of,
+    scores_of,
+)
 from ..estimators.settings import Settings
 from ..estimators.starts import Problem, Start, continued, fresh
 from ..training.loops import Descent, copied, shuffled
@@ -586,21 +594,21 @@ class Held:
 
 def held_of(brief: Brief, state: State, *parts: Data) -> Held:
     """Hold rows that were given to validate on."""
-    return Held(brief, state, joined(parts))
+    data = joined(parts)
+    return Held(brief, state, _rows_of(data, data.rows, data.weights))
+
+
+def _rows_of(data: Data, rows: np.ndarray, weights: np.ndarray | None) -> Data:
+    """Pick rows of some data that are weighted so."""
+    weights = None if weights is None else weights[rows]
+    return Data(data.X[rows], data.Y[rows], weights, data.y[rows], data.precision)
 
 
 def picked(share: Share, rows: str) -> Held:
     """Pick rows of a share: those set aside, scored on, or compared."""
-    numbers, data = getattr(share.deal, rows), share.data
-    weights = share.deal.weights
-    data = Data(
-        data.X[numbers],
-        data.Y[numbers],
-        None if weights is None else weights[numbers],
-        data.y[numbers],
-        data.precision,
-    )
-    return Held(share.brief, share.deal.state, data)
+    deal = share.deal
+    data = _rows_of(share.data, getattr(deal, rows), deal.weights)
+    return Held(share.brief, deal.state, data)
 
 
 class Judge:
@@ -633,10 +641,7 @@ class Judge:
     def scores(self, theta: np.ndarray, *raws: np.ndarray) -> dict[str, float]:
         """Score the network as it stands, by its raw outputs where nothing else is asked for."""
         training, validation = self.training, self.validation
-        brief = replace(self.brief, target=self.brief.target.sorted)  # as metrics take columns
-        estimator = brief.fitted(theta, self.state)
-        fitted = Fitted(estimator)
-        score = score_of(brief.settings.scoring, estimator, fitted.answering)
+        fitted, score = self._scoring(theta)
         outputs: Callable[[Any], np.ndarray] = partial(fitted.layer, layer=-1)
         if raws:
             n, outputs = self.n_training, np.asarray
@@ -644,16 +649,28 @@ class Judge:
             validation = validation and validation._replace(X=np.concatenate(raws[n:]))
         return scores_of(fitted.answering.head, outputs, score, training, validation)
 
-    def check(self) -> None:
-        """Refuse rows that cannot be scored on."""
+    def check(self, theta: np.ndarray) -> None:
+        """Refuse rows that cannot be scored on, by the network with these parameters."""
         settings, target, some = self.brief.settings, self.brief.target, self.validation
-        if some is not None:
-            least = 2 if settings.scoring is None and target.kind == "numbers" else 1
-            if len(some.Y) < least:
-                raise ValueError(
-                    f"The validation data have {len(some.Y)} rows that count, but the score takes "
-                    f"{least}: give more of them."
-                )
+        least = 2 if settings.scoring is None and target.kind == "numbers" else 1
+        if some is not None and len(some.Y) < least:
+            raise ValueError(
+                f"The validation data have {len(some.Y)} rows that count, but the score takes "
+                f"{least}: give more of them."
+            )
+        if callable(settings.scoring):
+            score = self._scoring(theta)[1]
+            for where, sample in (("validation rows", some), ("training rows", self.training)):
+                if sample is not None:
+                    lack = target.lack(sample.Y)
+                    check_score(score, sample, where, lack, vars(self.brief.names)["scoring"])
+
+    def _scoring(self, theta: np.ndarray) -> tuple[Fitted, Score]:
+        """Return the network in training, and how it is scored."""
+        brief = replace(self.brief, target=self.brief.target.sorted)  # as metrics take columns
+        estimator = brief.fitted(theta, self.state)
+        fitted = Fitted(estimator)
+        return fitted, score_of(brief.settings.scoring, estimator, fitted.answering)
 
 
 def judged(judge: Judge, theta: np.ndarray, *raws: Any) -> Any:
