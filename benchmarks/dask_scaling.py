@@ -90,12 +90,12 @@ def read(folder: Path, name: str) -> tuple[np.ndarray, np.ndarray]:
     return frame.drop(columns="target").to_numpy(np.float64), frame["target"].to_numpy()
 
 
-def quality(folder: Path, seeds: int, epochs: int) -> None:
+def quality(folder: Path, names: list[str], seeds: int, epochs: int) -> None:
     print(
         "\nset                  workers  sync_every   score     sd    from local, standard errors"
     )
     clusters = {n: cluster(n) for n in {n for n, _ in SPREAD}}
-    for name in SETS:
+    for name in names:
         X, y = read(folder, name)
         is_number = y.dtype.kind == "f"
         local, spread = (
@@ -133,13 +133,14 @@ def quality(folder: Path, seeds: int, epochs: int) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--folder", type=Path, help="where the sets are; none, no second table")
+    parser.add_argument("--sets", nargs="*", default=SETS, help="which of them")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--epochs", type=int, default=30)
     arguments = parser.parse_args()
     warnings.simplefilter("ignore", ConvergenceWarning)
     scaling()
     if arguments.folder is not None:
-        quality(arguments.folder, arguments.seeds, arguments.epochs)
+        quality(arguments.folder, arguments.sets, arguments.seeds, arguments.epochs)
 
 
 if __name__ == "__main__":

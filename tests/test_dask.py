@@ -246,7 +246,7 @@ def test_callbacks_are_called_on_the_client(client):
     class Seen(callbacks.Callback):
         losses = ()
 
-        def on_fit_task_end(self, estimator, context, *, fitted_estimator=None, X=None):
+        def on_fit_task_end(self, _, context, *, fitted_estimator=None, X=None):
             if context.task_name == "epoch":
                 self.losses = *self.losses, fitted_estimator.loss_
                 assert dask.is_dask_collection(X)
@@ -424,13 +424,14 @@ def test_averages_are_the_same_each_time():
 
 
 def test_sgd_with_a_mean_after_each_step_is_the_step_of_all():
-    """For plain sgd the mean of one step each is one step of all rows (Stich 2019, H = 1)."""
+    """For sgd the mean of one step each is one step of all rows (Stich 2019, H = 1)."""
     X, y = rows(n=80)
-    given = {"solver": "sgd", "momentum": 0.0, "shuffle": False, "alpha": 0.0, "max_iter": 3}
-    one = MLPRegressor((4,), batch_size=80, random_state=0, **given).fit(X, y)
-    many = DaskMLPRegressor((4,), batch_size=40, sync_every=1, random_state=0, **given)
-    many.fit(cut(X, [40, 40]), cut(y, [40, 40]))
-    assert_same_fit(one, many, atol=1e-12)
+    given = {"solver": "sgd", "momentum": 0.9, "alpha": 0.5, "batch_size": 80, "random_state": 0}
+    one = MLPRegressor((4,), max_iter=5, **given).fit(X, y)
+    for sizes in ([40, 40], [60, 20]):
+        many = DaskMLPRegressor((4,), max_iter=5, sync_every=1, **given)
+        many.fit(cut(X, sizes), cut(y, sizes))
+        assert_same_fit(one, many, atol=1e-12)
 
 
 # == conventions ===================================================================================

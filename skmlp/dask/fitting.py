@@ -39,6 +39,7 @@ from .rows import (
     Stretch,
     Summary,
     asked,
+    batch_of,
     begun,
     compared,
     dealt,
@@ -486,7 +487,7 @@ class SharedDescent(Descent):
         self._spread, self._tour = spread, 0
         self._noise: list[Any] = [None] * len(spread.shares)
         settings = spread.brief.settings
-        steps = max(ceil(n / settings.batch_rows(n)) for n in spread.counts)
+        steps = max(ceil(n / batch_of(settings, n, spread.n_rows)) for n in spread.counts)
         self._n_parts = 1 if sync_every == "epoch" else ceil(steps / int(sync_every))
 
     def epoch(self, epochs_before: int) -> float:

@@ -222,7 +222,9 @@ class Deal(NamedTuple):
     train, held_out, scored, compared : ndarray of int
         The rows that are trained on, set aside, scored on, and compared with a constant's.
     alpha : float
-        The strength of the L2 term, over the mean of all weights.
+        Its part of the strength of the L2 term, over the mean of all weights.
+    batch_size : int
+        Its part of a batch.
     state : State
         Where training stands, without rows.
     random : RandomState
@@ -235,6 +237,7 @@ class Deal(NamedTuple):
     scored: np.ndarray
     compared: np.ndarray
     alpha: float
+    batch_size: int
     state: State
     random: np.random.RandomState
 
@@ -316,7 +319,7 @@ def _begun(
     deals = _dealt(problem, start, weights, alpha, shares, np.cumsum([0, *lengths]))
     for deal in deals:
         if len(deal.train):
-            check_batches(settings, len(deal.train))
+            check_batches(replace(settings, batch_size=deal.batch_size), len(deal.train))
     state = replace(start.state, train=None, held_out=None)
     counts = [(len(deal.train), len(deal.held_out)) for deal in deals]
     return Begun(start._replace(state=state), deals, counts, alpha, [])
@@ -332,8 +335,8 @@ def _dealt(
 ) -> list[Deal]:
     """Deal rows out: numbers among all rows become numbers within a share."""
     state, settings = start.state, problem.settings
-    train = state.training_rows
-    batch_size = settings.batch_rows(len(train))
+    train, n = state.training_rows, len(state.training_rows)
+    batch_size = settings.batch_rows(n)
     most = min(COMPARED_ROWS, max(1, COMPARED_ROWS // batch_size) * batch_size)
     nothing = train[:0]
     asked = (
@@ -355,10 +358,16 @@ def _dealt(
         # the only share of a fit is shuffled as a local fit's rows are
         random = deepcopy(start.random) if i == 0 else np.random.RandomState(seeds[i])
         given = None if weights is None else weights[rows]
-        train, *others = (place[numbers[owner[numbers] == i]] for numbers in asked)
-        held_out, scored, compared = others
-        deals.append(Deal(given, train, held_out, scored, compared, alpha, state, random))
+        own = [place[numbers[owner[numbers] == i]] for numbers in asked]
+        part = len(own[0]) / n
+        size = batch_of(settings, len(own[0]), n)
+        deals.append(Deal(given, own[0], own[1], own[2], own[3], alpha * part, size, state, random))
     return deals
+
+
+def batch_of(settings: Settings, n_rows: int, n_all: int) -> int:
+    """Return a share's part of a batch: then an epoch has as many steps as a local fit's."""
+    return max(1, round(settings.batch_rows(n_all) * n_rows / n_all))
 
 
 def report(begun: Begun | Exception) -> Begun | Exception:
@@ -470,7 +479,7 @@ class Share:
         """Return theta with the running statistics of its first batch, or of all its rows."""
         rows = self.deal.train
         if not is_whole:
-            rows = rows[: self.brief.settings.batch_rows(len(rows))]
+            rows = rows[: self.deal.batch_size]
         with self._lock, running():
             self._at(theta).observe(rows)
             return self._objective.theta.copy()
@@ -508,6 +517,7 @@ class Share:
             first_noise, order, random = self._ordered(tour)
             objective, n = self._at(theta), len(order)
             stepping = settings.stepping(objective.theta, objective.graph.network, random, n)
+            stepping = replace(stepping, batch_size=self.deal.batch_size)
             if objective.random is not None:
                 objective.random.bit_generator.state = first_noise if noise is None else noise
             state = State(rate=rate, solver=solver, average=average, order=order)
