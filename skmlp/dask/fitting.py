@@ -28,6 +28,7 @@ from ..estimators.starts import Problem, Start
 from ..network import NORMALIZATIONS
 from ..training.loops import Descent, Stepping, copied
 from ..training.objective import LossGraph, Objective, OutputScale
+from ..training.solvers import Adam
 from ..training.state import State
 from ..training.warn import warn
 from .partitions import aligned_partitions
@@ -488,6 +489,10 @@ class SharedDescent(Descent):
         self._noise: list[Any] = [None] * len(spread.shares)
         settings = spread.brief.settings
         steps = max(ceil(n / batch_of(settings, n, spread.n_rows)) for n in spread.counts)
+        # On a W-th of a batch adam's quotient of moments, where noise is most of them, is a root of
+        # W smaller; the mean over shares does not make up for it.
+        is_adam = settings.solver is not None and issubclass(settings.solver, Adam)
+        self._faster = float(np.sum(spread.fractions**2) ** -0.5) if is_adam else 1.0
         self._n_parts = 1 if sync_every == "epoch" else ceil(steps / int(sync_every))
 
     def epoch(self, epochs_before: int) -> float:
@@ -500,7 +505,7 @@ class SharedDescent(Descent):
                 theta,
                 self.solver,
                 self.average,
-                self.rate,
+                self.rate * self._faster,
                 self._tour,
                 epochs_before,
                 (i, self._n_parts),
@@ -520,6 +525,7 @@ class SharedDescent(Descent):
         fractions = rows / np.sum(rows)
         self.objective.theta[...] = _mean([stretch.theta for stretch in found], fractions)
         self.solver = _averaged([stretch.solver for stretch in found], fractions)
+        self.solver.rate /= self._faster
         if self.average is not None:
             self.average = _averaged([stretch.average for stretch in found], fractions)
 
