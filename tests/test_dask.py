@@ -143,10 +143,10 @@ def test_lbfgs_is_the_local_fit_whatever_the_partitions(sizes):
     [
         {"early_stopping": True},
         {"early_stopping": True, "scoring": "loss"},
-        {"scoring": "r2"},
+        pytest.param({"scoring": "r2"}, marks=pytest.mark.long),
         {"normalization": "layer"},
         {"activation": "rbf"},
-        {"restore_best": True},
+        pytest.param({"restore_best": True}, marks=pytest.mark.long),
         {"residual": True, "hidden_layer_sizes": (3, 3)},
     ],
     ids=str,
@@ -162,7 +162,7 @@ def test_lbfgs_is_the_local_fit_with_other_parameters(parameters):
     "parameters",
     [
         {"class_weight": "balanced"},
-        {"class_weight": {0: 2.0, 1: 1.0, 2: 0.5}},
+        pytest.param({"class_weight": {0: 2.0, 1: 1.0, 2: 0.5}}, marks=pytest.mark.long),
         {"label_smoothing": 0.1},
         {"early_stopping": True},
         {"head": Ordinal()},
@@ -226,6 +226,7 @@ def test_rows_of_weight_zero_are_none_wherever_they_are():
     np.testing.assert_allclose(many.validation_scores_, one.validation_scores_, atol=1e-8)
 
 
+@pytest.mark.long
 def test_large_parameters_go_from_worker_to_worker():
     X, y = rows()
     one, many = pair(X, y, [45, 45], hidden_layer_sizes=(370, 370), solver="lbfgs", max_iter=2)
@@ -378,7 +379,10 @@ def test_distributions_and_deviations_are_answers_too():
         {"early_stopping": True},
         {"dropout": 0.2, "normalization": "batch", "averaging": 0.9},
         {"learning_rate": "cosine", "warmup": 0.1, "max_grad_norm": 1.0},
-        {"restore_best": True, "shuffle": False, "initial_output": "data"},
+        pytest.param(
+            {"restore_best": True, "shuffle": False, "initial_output": "data"},
+            marks=pytest.mark.long,
+        ),
     ],
     ids=str,
 )
@@ -406,6 +410,7 @@ def test_a_retreat_is_the_local_one():
     assert many.history_ == one.history_
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("solver", SOLVERS)
 def test_averages_learn_what_the_local_fit_learns(solver):
     X, y = rows(n=400)

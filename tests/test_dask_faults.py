@@ -139,6 +139,7 @@ def test_a_worker_that_joins_changes_nothing(client, cluster, monkeypatch):
         time.sleep(0.05)
 
 
+@pytest.mark.long
 def test_a_slow_worker_changes_nothing(client, monkeypatch):
     expected = model().fit(*lazily())
 
