@@ -14,6 +14,7 @@ MODULES = {
     "skmlp": "Estimators, and what own parts are made of",
     "skmlp.tabular": "Estimators for raw tables",
     "skmlp.inspection": "Pictures and explanations",
+    "skmlp.dask": "Estimators for Dask clusters",
     "skmlp.activations": "Activations",
     "skmlp.heads": "Heads",
     "skmlp.callbacks": "Callbacks",

@@ -17,14 +17,15 @@ FLOORS = [
     {"training"},
     {"estimators"},
     {"tabular"},
-    {"inspection", "onnx"},
+    {"inspection", "onnx", "dask"},
 ]
 # Who knows more than NumPy and SciPy.
 KNOW = {
     "estimators": {"sklearn"},
-    "tabular": {"sklearn"},
+    "tabular": {"sklearn", "threadpoolctl"},
     "inspection": {"sklearn", "matplotlib"},
     "onnx": {"sklearn", "onnx", "skl2onnx"},
+    "dask": {"sklearn", "dask", "distributed"},
     "engine": {"threadpoolctl"},
 }
 

@@ -19,7 +19,7 @@ from .prediction import Fitted
 from .scoring import Sample, sample_of
 from .starts import Problem
 
-_COMPARED_ROWS = 1000
+COMPARED_ROWS = 1000
 _LARGE = 10.0  # for inputs, and for raw outputs in the units that a network starts with
 _HIGH_RATE = 0.1
 _FEW_EPOCHS = 10
@@ -39,8 +39,8 @@ def why_worse_than_constant(
     """
     head, smoothing = fitted.answering.head, problem.settings.label_smoothing
     batch_size = problem.settings.batch_rows(len(state.training_rows))
-    whole_batches = max(1, _COMPARED_ROWS // batch_size) * batch_size
-    rows = evenly_spaced(state.training_rows, min(_COMPARED_ROWS, whole_batches))
+    whole_batches = max(1, COMPARED_ROWS // batch_size) * batch_size
+    rows = evenly_spaced(state.training_rows, min(COMPARED_ROWS, whole_batches))
     sample = sample_of(problem.data, rows)
     Y = np.asarray(head.smoothed(sample.Y, smoothing), np.float64)
     if not np.any(Y[0] != Y):

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from numbers import Real
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -72,10 +72,10 @@ class Data:
         """Return the weights divided by their mean over `rows`, and that mean."""
         if self.weights is None:
             return None, 1.0
-        largest = float(np.max(self.weights[rows]))
-        relative = self.weights / largest  # so that no sum overflows
+        heaviest = float(np.max(self.weights[rows]))
+        relative = self.weights / heaviest  # so that no sum overflows
         mean = float(np.mean(relative[rows]))
-        return relative / mean, largest * mean
+        return relative / mean, heaviest * mean
 
     @property
     def is_sparse(self) -> bool:
@@ -85,7 +85,7 @@ class Data:
     @property
     def largest(self) -> float:
         """The largest absolute value of the inputs."""
-        return max(float(self.X.max()), -float(self.X.min()))
+        return largest(self.X)
 
     def reorder(self, random: np.random.RandomState) -> Callable[[Any], Any]:
         """Make what puts rows in a new order."""
@@ -207,6 +207,11 @@ def evenly_spaced(rows: Any, most: int) -> Any:
     return rows[np.linspace(0, len(rows) - 1, most).astype(int)]
 
 
+def largest(numbers: Any) -> float:
+    """Return the largest absolute value in an array or sparse matrix."""
+    return max(float(numbers.max()), -float(numbers.min()))
+
+
 def check_inputs(estimator: Any, X: Any, *, reset: bool = False, y: Any = "no_validation") -> Any:
     """Check inputs as scikit-learn does, and say what is wrong with them in one sentence."""
     if not reset and _is_as_fitted(estimator, X):
@@ -279,30 +284,96 @@ def read_first_rows(
 ) -> tuple[Data, Any]:
     """Check samples, and make the target that they say; one to be scaled keeps its precision."""
     if is_file(X):
-        precision = np.dtype(precision or (X.dtype if X.dtype in FLOATS else np.float64))
-        given, (X, largest) = X, _check_file(names, X, y=y, reset=reset, precision=precision)
-    else:
-        given, X = X, check_inputs(names, X, y=y, reset=reset)
-        precision = np.dtype(precision or X.dtype)
-        X, largest = within(X, precision, "X", given), None
-    read = kind.read(y)
-    values = read if isinstance(read, np.ndarray) else read.y
-    if values.shape[0] != X.shape[0]:
-        raise ValueError(
-            "Found input variables with inconsistent numbers of samples: "
-            f"X has {X.shape[0]}, y has {values.shape[0]}."
+        return _read_file(
+            names, X, y, sample_weight, kind, target_of, precision, reset=reset, is_scaled=is_scaled
         )
+    samples = read_samples(names, X, y, sample_weight, kind, reset=reset)
+    target = target_of(samples.read)
+    precision = np.dtype(precision or samples.X.dtype)
+    return samples.encoded(target, precision, given=(X, y), is_scaled=is_scaled), target
+
+
+def _read_file(
+    names: BaseEstimator,
+    X: Any,
+    y: Any,
+    sample_weight: Any,
+    kind: Any,
+    target_of: Callable[[Any], Any],
+    precision: np.dtype[Any] | None,
+    *,
+    reset: bool,
+    is_scaled: bool,
+) -> tuple[Data, Any]:
+    """Check a mapped file, part by part, and make the target that it says."""
+    precision = np.dtype(precision or (X.dtype if X.dtype in FLOATS else np.float64))
+    X, largest_input = _check_file(names, X, y=y, reset=reset, precision=precision)
+    samples = Samples.of(X, kind.read(y))
     of_targets = np.dtype(np.float64) if is_scaled and kind.usual == "numbers" else precision
-    if largest is not None:
-        target = target_of(read)
-        target.check(read)
-        if kind.usual == "numbers":
-            within(values, of_targets, "y", y)
-        return _of_file(X, values, sample_weight, target, precision, of_targets, largest), target
-    weights = check_weights(sample_weight, X.shape[0])
-    target = target_of(read)
-    Y = within(target.encode(read), of_targets, "y", y).astype(of_targets, copy=False)
-    return Data(X, Y, weights, values, precision), target
+    target = target_of(samples.read)
+    target.check(samples.read)
+    if kind.usual == "numbers":
+        within(samples.y, of_targets, "y", y)
+    data = _of_file(X, samples.y, sample_weight, target, precision, of_targets, largest_input)
+    return data, target
+
+
+class Samples(NamedTuple):
+    """Samples that were read, whatever their target will be.
+
+    Attributes
+    ----------
+    X : ndarray or CSR matrix of shape (n, inputs)
+        Inputs.
+    read : ndarray or Labels
+        What the kind of target reads in y.
+    weights : ndarray of shape (n,) or None
+        Weights.
+    """
+
+    X: Any
+    read: Any
+    weights: np.ndarray | None = None
+
+    @classmethod
+    def of(cls, X: Any, read: Any) -> Self:
+        """Check that there are as many targets as inputs."""
+        samples = cls(X, read)
+        if samples.y.shape[0] != X.shape[0]:
+            raise ValueError(
+                "Found input variables with inconsistent numbers of samples: "
+                f"X has {X.shape[0]}, y has {samples.y.shape[0]}."
+            )
+        return samples
+
+    @property
+    def y(self) -> Any:
+        """The targets as they were given, checked."""
+        return self.read if isinstance(self.read, np.ndarray) else self.read.y
+
+    def encoded(
+        self,
+        target: Any,
+        precision: np.dtype[Any],
+        *,
+        given: tuple[Any, Any] = (None, None),
+        is_scaled: bool = False,
+    ) -> Data:
+        """Encode them for a target; data frames that were `given` have names for the columns."""
+        X = within(self.X, precision, "X", given[0])
+        is_wide = is_scaled and target.usual == "numbers"
+        of_targets = np.dtype(np.float64) if is_wide else precision
+        Y = within(target.encode(self.read), of_targets, "y", given[1])
+        return Data(X, Y.astype(of_targets, copy=False), self.weights, self.y, precision)
+
+
+def read_samples(
+    names: BaseEstimator, X: Any, y: Any, sample_weight: Any, kind: Any, *, reset: bool
+) -> Samples:
+    """Check samples as far as that goes without their target."""
+    X = check_inputs(names, X, y=y, reset=reset)
+    samples = Samples.of(X, kind.read(y))
+    return samples._replace(weights=check_weights(sample_weight, X.shape[0]))
 
 
 def _check_file(

@@ -29,7 +29,13 @@ from ..engine.words import shown
 from ..network import NORMALIZATIONS
 from ..network.network import Network
 from ..training.checkpoints import read_checkpoint
-from ..training.loops import Course, Descent, Outcome, train_full_batch, train_minibatches
+from ..training.loops import (
+    Course,
+    Descent,
+    Outcome,
+    train_full_batch,
+    train_minibatches,
+)
 from ..training.objective import LossGraph, Objective, loss_graph
 from ..training.schedules import SMALLEST_RATE, Adaptive
 from ..training.state import State
@@ -40,6 +46,7 @@ from .data import (
     Data,
     FileData,
     are_given,
+    largest,
     read_first_rows,
     read_rows,
     stand_in,
@@ -65,7 +72,7 @@ from .starts import Problem, Start, continued, fresh, resumed, streamed
 from .stored import StoredEstimator
 
 _ENOUGH_ROWS = 20  # their standard deviation is right to 16 %
-_NAMES_OF_INPUTS = ("n_features_in_", "feature_names_in_")
+NAMES_OF_INPUTS = ("n_features_in_", "feature_names_in_")
 
 ATTRIBUTES = """coefs_ : list of ndarray of shape (inputs, outputs)
         The weight matrix of each layer. Predictions read `coefs_` and `intercepts_`; no later
@@ -282,21 +289,23 @@ class MultilayerPerceptron(CallbackSupportMixin, StoredEstimator, Parameters, Fi
                 watcher.start()
             problem = self._pose(settings, given, target_of, earlier)
             problem.data.check_rows()
-            start = fresh(problem) if begin is None else begin(problem)
-            objective = _objective(problem, start)
+            start = self._begun(problem, begin)
+            objective = self._objective(problem, start)
             outcome, state = self._train(problem, start, objective, watcher)
             self._publish(problem, start.theta, state, state.finished(), Spares())
             if watcher is not None:
                 watcher.finish()
             if outcome.kind == "interrupted":
                 warn(str(outcome.problem), UserWarning)
-            elif outcome.kind != "diverged":
+            elif outcome.kind not in ("diverged", "broken"):
                 fitted = Fitted(self)
-                why = why_worse_than_constant(problem, objective, fitted, state) or outcome.problem
+                why = self._why_worse(problem, objective, fitted, state) or outcome.problem
                 if why is not None:
                     warn(why, ConvergenceWarning)
         if outcome.kind == "diverged":
             raise ValueError(outcome.problem)
+        if outcome.kind == "broken":
+            raise RuntimeError(outcome.problem)
         return self
 
     @with_callbacks
@@ -348,6 +357,30 @@ class MultilayerPerceptron(CallbackSupportMixin, StoredEstimator, Parameters, Fi
         except Exception as error:  # whatever strange parts make of it
             self._refuse(f"its network cannot be computed ({type(error).__name__}: {error})")
 
+    # -- what a fit takes from where its rows are: here, from this process -------------------------
+
+    def _begun(self, problem: Problem, begin: Callable[[Problem], Start] | None) -> Start:
+        """Begin the fit."""
+        return fresh(problem) if begin is None else begin(problem)
+
+    def _objective(self, problem: Problem, start: Start) -> Objective:
+        """Make what is made small."""
+        return _objective(problem, start)
+
+    def _descent(self, problem: Problem, start: Start, objective: Objective) -> Descent:
+        """Make what takes epochs of steps."""
+        state = start.state
+        n_rows = len(state.training_rows)
+        reorder = problem.data.reorder(start.random)
+        stepping = problem.settings.stepping(start.theta, problem.network, reorder, n_rows)
+        return Descent(objective, state.training_rows, state, stepping)
+
+    def _why_worse(
+        self, problem: Problem, objective: Objective, fitted: Fitted, state: State
+    ) -> str | None:
+        """Say that the fit is worse than a constant, and why, where it is."""
+        return why_worse_than_constant(problem, objective, fitted, state)
+
     # -- the problem -------------------------------------------------------------------------------
 
     def _pose(
@@ -386,18 +419,17 @@ class MultilayerPerceptron(CallbackSupportMixin, StoredEstimator, Parameters, Fi
             split = split_of(data, target.strata, settings.validation_fraction)
         if isinstance(data, FileData):
             _check_blocks(settings)
-        _check_batches(settings, len(data.rows) if split is None else split.n_training)
-        graph = _traced(
+        check_batches(settings, len(data.rows) if split is None else split.n_training)
+        graph = traced(
+            settings,
+            target,
+            data.X.shape[1],
             spares,
-            settings.shape(data.X.shape[1], target.head, target.n_targets),
-            (target.head.of_target_unit() if has_scale else target.head, target.n_targets),
             is_weighted=data.weights is not None,
             is_sparse=data.is_sparse,
             has_scale=has_scale,
-            label_smoothing=settings.label_smoothing,
-            noise=settings.noise,
         )
-        inputs = {name: x for name, x in vars(names).items() if name in _NAMES_OF_INPUTS}
+        inputs = {name: x for name, x in vars(names).items() if name in NAMES_OF_INPUTS}
         return Problem(settings, data, target, graph, split, validation, inputs, names)
 
     # -- training ----------------------------------------------------------------------------------
@@ -430,9 +462,7 @@ class MultilayerPerceptron(CallbackSupportMixin, StoredEstimator, Parameters, Fi
         )
         descent = None
         if settings.solver is not None:
-            reorder = problem.data.reorder(start.random)
-            stepping = settings.stepping(theta, problem.network, reorder, len(rows))
-            descent = Descent(objective, rows, state, stepping)
+            descent = self._descent(problem, start._replace(state=state), objective)
 
         def now() -> State:
             reached = course.state() if descent is None else descent.state(course.state())
@@ -444,12 +474,12 @@ class MultilayerPerceptron(CallbackSupportMixin, StoredEstimator, Parameters, Fi
             return replace(reached, generators=generators)
 
         if watcher is not None:
-            watcher.fitted = lambda: _published(problem, course.shown, now(), now())
+            watcher.fitted = lambda: published(problem, course.shown, now(), now())
         if descent is None:
             outcome = train_full_batch(course, objective, rows)
         else:
             outcome = train_minibatches(course, descent)
-        if outcome.kind != "diverged" and not is_finite():
+        if outcome.kind not in ("diverged", "broken") and not is_finite():
             culprit = course.culprit(lambda theta: objective.culprit(theta, rows))
             outcome = course.diverged(
                 "the last epoch", "lower learning_rate_init or alpha", culprit
@@ -477,7 +507,7 @@ class MultilayerPerceptron(CallbackSupportMixin, StoredEstimator, Parameters, Fi
         in_training.__dict__.pop("feature_names_in_", None)
         fitted = Fitted(in_training)
         validation = None if judges is None else to_validate(*judges, scoring, fitted.answering)
-        score = _score(scoring, in_training, fitted.answering)
+        score = score_of(scoring, in_training, fitted.answering)
         if callable(scoring) and not is_part:
             for where, sample in (("validation rows", validation), ("training rows", training)):
                 if isinstance(sample, Sample):
@@ -499,8 +529,8 @@ class MultilayerPerceptron(CallbackSupportMixin, StoredEstimator, Parameters, Fi
         self, problem: Problem, theta: np.ndarray, state: State, kept: State, spares: Spares
     ) -> None:
         """Set every fitted attribute at once, and drop names of inputs that are no longer so."""
-        fitted = _published(problem, theta, state, kept) | {"_spares": spares}
-        others = {name: x for name, x in vars(self).items() if name not in _NAMES_OF_INPUTS}
+        fitted = published(problem, theta, state, kept) | {"_spares": spares}
+        others = {name: x for name, x in vars(self).items() if name not in NAMES_OF_INPUTS}
         self.__dict__ = others | fitted
 
 
@@ -515,7 +545,7 @@ def check_parts(fitted: Fitted, kind: type) -> None:
                 raise ValueError(f"{name!r} is {array.dtype} of shape {array.shape}, not {shape}")
 
 
-def _published(problem: Problem, theta: np.ndarray, state: State, kept: State) -> dict[str, Any]:
+def published(problem: Problem, theta: np.ndarray, state: State, kept: State) -> dict[str, Any]:
     """Return every fitted attribute, of copies of these parameters, and the state to be kept."""
     return _attributes(problem, _shown(problem, theta.copy(), state), state, kept)
 
@@ -557,10 +587,20 @@ def _attributes(
 # -- the objective ---------------------------------------------------------------------------------
 
 
-def _traced(
-    spares: Spares | None, shape: tuple[Any, ...], head: tuple[Any, ...], **options: Any
+def traced(
+    settings: Settings,
+    target: Any,
+    n_inputs: int,
+    spares: Spares | None = None,
+    *,
+    has_scale: bool,
+    **options: Any,
 ) -> LossGraph:
     """Trace the data term of the objective, or return what was traced for the same before."""
+    shape = settings.shape(n_inputs, target.head, target.n_targets)
+    head = (target.head.of_target_unit() if has_scale else target.head, target.n_targets)
+    options |= {"has_scale": has_scale}
+    options |= {"label_smoothing": settings.label_smoothing, "noise": settings.noise}
     if spares is None:
         return loss_graph(Network(*shape), *head, **options)
     kept, asked = spares.take("graph"), (shape, head, options)
@@ -627,14 +667,14 @@ def _reused(spares: Spares, problem: Problem, start: Start) -> tuple[Objective, 
     return kept, start._replace(theta=kept.theta)
 
 
-def _finiteness(objective: Objective, rows: Any, largest: float) -> Callable[[], bool]:
+def _finiteness(objective: Objective, rows: Any, largest_input: float) -> Callable[[], bool]:
     """Make what tells whether the objective is finite where theta stands."""
     depth, dtype = objective.graph.network.depth, objective.theta.dtype
     ordinary = min(ORDINARY, float(np.finfo(dtype).max) ** (1 / (3 * depth + 3)))
-    is_ordinary = largest <= ordinary
+    is_ordinary = largest_input <= ordinary
 
     def is_finite() -> bool:
-        if is_ordinary and _largest(objective.theta) <= ordinary:
+        if is_ordinary and largest(objective.theta) <= ordinary:
             return True
         with running(), objective.threads(len(rows)):
             return math.isfinite(objective.predicted(rows))
@@ -642,12 +682,7 @@ def _finiteness(objective: Objective, rows: Any, largest: float) -> Callable[[],
     return is_finite
 
 
-def _largest(numbers: Any) -> float:
-    """Return the largest absolute value in an array or sparse matrix."""
-    return max(float(numbers.max()), -float(numbers.min()))
-
-
-def _score(scoring: Any, in_training: BaseEstimator, target: Any) -> Score:
+def score_of(scoring: Any, in_training: BaseEstimator, target: Any) -> Score:
     """Return how raw outputs are scored."""
     if scoring is None:
         return lambda raw, sample: target.score(raw, sample.Y, sample.weights)
@@ -659,7 +694,7 @@ def _score(scoring: Any, in_training: BaseEstimator, target: Any) -> Score:
 # -- checks ----------------------------------------------------------------------------------------
 
 
-def _check_batches(settings: Settings, n_rows: int) -> None:
+def check_batches(settings: Settings, n_rows: int) -> None:
     """Refuse batches of a single row where they are normalized."""
     name = settings.normalization
     keeps_statistics = name is not None and NORMALIZATIONS[name].running

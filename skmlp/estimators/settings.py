@@ -388,7 +388,7 @@ class Settings:
         return self.solver(theta, self.schedule.rate_init, weights, factors, **self.solver_options)
 
     def stepping(
-        self, theta: np.ndarray, network: Network, reorder: Callable[[Any], Any], n_rows: int
+        self, theta: np.ndarray, network: Network, reorder: Callable[[Any], Any] | None, n_rows: int
     ) -> Stepping:
         """Say how the stochastic solver is led."""
         return Stepping(

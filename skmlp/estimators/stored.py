@@ -120,8 +120,8 @@ class StoredEstimator(Stored, BaseEstimator):
     def _check_whole(self) -> None:
         """Refuse a state without some parameter, or with a part of a fit; subclasses add to it."""
         needed = [name for name in _parameters_of(type(self)) if not hasattr(self, name)]  # type: ignore[arg-type]
-        found = [name for name in self._fitted if name in vars(self)]
-        if found:
+        known = {"n_features_in_", "feature_names_in_"}  # which a stand-in has before it is fitted
+        if any(name in vars(self) for name in self._fitted if name not in known):
             needed += [name for name in self._fitted if name not in vars(self)]
         if needed:
             self._refuse(f"it lacks {', '.join(map(repr, needed))}")

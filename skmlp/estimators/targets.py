@@ -7,7 +7,7 @@ an estimator before the fit is published.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, NamedTuple, Self
 
@@ -130,6 +130,14 @@ class Numbers(Target):
     def read(y: Any) -> np.ndarray:
         """Read numbers, and refuse what are none."""
         return as_target(read_numbers(y, "y"), y)
+
+    @staticmethod
+    def merged(parts: Sequence[np.ndarray]) -> np.ndarray:
+        """Return what was read in the parts of a y as if that had been read, without its rows."""
+        shapes = {part.shape[1:] for part in parts}
+        if len(shapes) > 1:
+            raise ValueError(f"Parts of y have rows of different shapes: {shown(sorted(shapes))}.")
+        return np.concatenate([part[:0] for part in parts])
 
     @classmethod
     def of(cls, settings: Settings, y: np.ndarray) -> Self:
@@ -295,6 +303,27 @@ class Classes(Target):
         if kind != "multilabel-indicator":
             kind = "multiclass" if len(names) > 2 else "binary"
         return Labels(kind, names, y, order)
+
+    @classmethod
+    def merged(cls, parts: Sequence[Labels]) -> Labels:
+        """Return what was read in the parts of a y as if that had been read, without its rows."""
+        first = parts[0]
+        if len({part.are_many for part in parts}) > 1:
+            raise ValueError("Some parts of y have labels, and some have classes: make them alike.")
+        if first.are_many:
+            if len({len(part.names) for part in parts}) > 1:
+                raise ValueError("Parts of y have different numbers of labels: make them alike.")
+            return first
+        if len({part.names.dtype.kind in "biuf" for part in parts}) > 1:
+            raise ValueError(
+                "Some parts of y have numbers for classes, and some have strings: make all of "
+                "them strings, or all numbers."
+            )
+        orders = [part.order for part in parts]
+        if any(order != orders[0] for order in orders):
+            raise ValueError("Parts of y declare different orders of the classes: make them alike.")
+        names = cls.read(np.concatenate([part.names for part in parts]))
+        return names._replace(y=names.y[:0], order=first.order)
 
     @classmethod
     def of(cls, settings: Settings, labels: Labels, classes: Any = None) -> Self:

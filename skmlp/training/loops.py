@@ -46,12 +46,16 @@ class Outcome:
     ----------
     problem : str or None
         Why it ended before it converged, in a sentence.
-    kind : {"", "unconverged", "interrupted", "diverged"}
+    kind : {"", "unconverged", "interrupted", "diverged", "broken"}
         What kind of problem that is.
     """
 
     problem: str | None = None
     kind: str = ""
+
+
+class Broken(RuntimeError):  # noqa: N818, a state of training, which is the error
+    """Training that cannot go on, since what computes the objective is gone; says so."""
 
 
 class Diverged(ValueError):  # noqa: N818, a state of training, which is the error
@@ -223,6 +227,11 @@ class Course:
             "interrupted",
         )
 
+    def broken(self, why: Broken) -> Outcome:
+        """End where nothing computes any more, with the last complete epoch."""
+        epoch = self.progress.n_iter
+        return self.ended(f"{why} The parameters of epoch {epoch} are kept.", "broken")
+
     def diverged(self, where: str, cure: str, culprit: str | None) -> Outcome:
         """End where nothing is finite any more; with the best parameters, where there are some."""
         scale = f"scale the inputs (StandardScaler) and numeric targets, or {cure}"
@@ -328,12 +337,22 @@ class Descent:
             return self._epoch(epochs_before)
 
     def _epoch(self, epochs_before: int) -> float:
-        objective, size = self.objective, self.how.batch_size
         if self.how.reorder is not None:
             self.order = self.how.reorder(self.order)
-        order, n = self.order, len(self.order)
-        step, total = self._step(epochs_before * n), 0.0
-        for start in range(0, n, size):
+        n = len(self.order)
+        total = self.stretch(epochs_before, 0, n, 0.0)
+        return total / n if np.isfinite(self.objective.theta).all() else math.nan
+
+    def stretch(self, epochs_before: int, first: int, end: int, total: float) -> float:
+        """Step through a part of an epoch, from one row of its order to before another.
+
+        Returns the total, so far, of the objectives of the batches times their rows; NaN as soon
+        as one is not finite.
+        """
+        objective, size = self.objective, self.how.batch_size
+        order = self.order
+        step = self._step(epochs_before * len(order))
+        for start in range(first, end, size):
             batch = order[start : start + size]
             loss = objective.data_term(batch)
             if math.isfinite(loss):
@@ -343,7 +362,7 @@ class Descent:
             if objective.has_statistics:
                 objective.track()
             total += loss * len(batch)
-        return total / n if np.isfinite(objective.theta).all() else math.nan
+        return total
 
     def _step(self, seen: int) -> Callable[[int], float]:
         """Make what steps after `start` more samples, and returns the penalty; NaN if it cannot.
@@ -501,6 +520,10 @@ def train_minibatches(course: Course, descent: Epochs) -> Outcome:
         if course.progress.n_iter == 0:
             raise
         return course.interrupted()
+    except Broken as why:
+        if course.progress.n_iter == 0:
+            raise
+        return course.broken(why)
     if course.progress.ending or descent.how.ends_at_zero:
         return course.ended()
     return course.ended(_too_few_epochs(course), "unconverged")
@@ -620,6 +643,10 @@ def train_full_batch(course: Course, objective: Objective, rows: np.ndarray) -> 
         if course.progress.n_iter == 0:
             raise
         return course.interrupted()
+    except Broken as why:
+        if course.progress.n_iter == 0:
+            raise
+        return course.broken(why)
     theta[...] = result.x
     with running():
         objective.observe(rows)

@@ -447,14 +447,17 @@ class Objective:
 
         Of an epoch of several batches the L2 term is the mean: alpha n_batches / (2 n) |W|^2.
         """
-        if self.predicts_as_it_trains:
-            value = self.data_term(rows)
-        else:
-            self._count(len(rows))
-            value = float(self._forward([self.graph.predicted]).run(self._data, rows)[0])
+        value = self.prediction_term(rows)
         weights = (self.theta[stretch] for stretch in self.graph.network.penalized)
         squares = sum(float(np.dot(w, w)) for w in weights)
         return value + 0.5 * self._alpha * n_batches / len(rows) * squares
+
+    def prediction_term(self, rows: np.ndarray) -> float:
+        """Compute the objective without its penalty, with the network as it predicts."""
+        if self.predicts_as_it_trains:
+            return self.data_term(rows)
+        self._count(len(rows))
+        return float(self._forward([self.graph.predicted]).run(self._data, rows)[0])
 
     def answers(self, X: Any, rows: np.ndarray) -> np.ndarray:
         """Compute the raw outputs for some rows of X with the network as it predicts."""
