@@ -824,8 +824,9 @@ def test_folds_without_a_class_answer_that_it_is_unlikely(k, kept):
         assert np.all(training[:, absent].max(axis=1) < training[:, list(kept)].max(axis=1) - 2)
 
 
-def test_boosting_is_for_few_classes_and_columns():
-    assert pays(20, 2)
-    assert pays(50, 10)
-    assert not pays(51, 10)
-    assert not pays(5, 11)
+def test_boosting_is_for_many_rows_of_few_classes_and_columns():
+    assert pays(1000, 20, 2)
+    assert pays(1000, 50, 10)
+    assert not pays(1000, 51, 10)
+    assert not pays(1000, 5, 11)
+    assert not pays(999, 20, 2)

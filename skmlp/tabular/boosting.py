@@ -26,6 +26,7 @@ _N_FOLDS = 5
 _RATE = 0.1
 _MOST_ROUNDS, _FEWEST_ROUNDS = 100, 30
 _MOST_TREES = 300  # of all rounds; each class has its own, where there are more than two
+FEWEST_ROWS = 1_000  # with fewer, trees of so many leaves say little that a forest does not
 _MOST_COLUMNS = 500  # of all trees of a round: with more, members would be trained in less time
 _UNSEEN = -10.0  # the logarithm of the odds of a class that no row learned from has
 
@@ -35,14 +36,21 @@ def classes_of(target: np.ndarray) -> np.ndarray:
     return (target[:, 0] if target.shape[1] == 1 else np.argmax(target, axis=1)).astype(np.int64)
 
 
-def pays(n_columns: int, n_classes: int) -> bool:
-    """Whether so many columns and classes are few enough for boosting to be cheap.
+def pays(n_rows: int, n_columns: int, n_classes: int) -> bool:
+    """Whether rows are enough for boosting, and columns and classes few enough for it to be cheap.
 
-    >>> pays(14, 2), pays(54, 7), pays(16, 26), pays(1776, 2)
-    (True, True, False, False)
+    >>> (
+    ...     pays(6000, 14, 2),
+    ...     pays(6000, 54, 7),
+    ...     pays(6000, 16, 26),
+    ...     pays(6000, 1776, 2),
+    ...     pays(200, 4, 2),
+    ... )
+    (True, True, False, False, False)
     """
     n_trees = 1 if n_classes == 2 else n_classes
-    return _rounds(n_trees) >= _FEWEST_ROUNDS and n_trees * n_columns <= _MOST_COLUMNS
+    is_cheap = _rounds(n_trees) >= _FEWEST_ROUNDS and n_trees * n_columns <= _MOST_COLUMNS
+    return is_cheap and n_rows >= FEWEST_ROWS
 
 
 def boosted(

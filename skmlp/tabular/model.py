@@ -362,7 +362,8 @@ class Fitting:
             return False
         if n_columns > 1 and "multiclass" not in targets:
             return False  # labels
-        return boosting.pays(encoding.n_plain + len(encoding.embedded), max(2, n_columns))
+        n_plain = encoding.n_plain + len(encoding.embedded)
+        return boosting.pays(len(self._target), n_plain, max(2, n_columns))
 
     def _boosted(self, encoding: Encoding, table: Table) -> tuple[Forest, np.ndarray]:
         """Grow boosted trees, and answer the training rows."""
