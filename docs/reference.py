@@ -14,6 +14,7 @@ MODULES = {
     "skmlp": "Estimators, and what own parts are made of",
     "skmlp.tabular": "Estimators for raw tables",
     "skmlp.inspection": "Pictures and explanations",
+    "skmlp.onnx": "Networks as ONNX models",
     "skmlp.dask": "Estimators for Dask clusters",
     "skmlp.activations": "Activations",
     "skmlp.heads": "Heads",
