@@ -145,7 +145,7 @@ def _class_page(entry: Entry, entries: Mapping[int, Entry]) -> str:
         if owner is not entry.thing:
             path = f"{entries[id(owner)].path}.{name}"
             inherited.append(f"``{name}``" if is_property else f":meth:`~{path}`")
-        elif not is_property and not found.__module__.startswith("skmlp"):
+        elif not is_property and not _module_of(found).startswith("skmlp"):
             of_others.append(f"``{name}``")
         elif not is_property and inspect.getdoc(found):
             own.append(name)
@@ -160,6 +160,10 @@ def _class_page(entry: Entry, entries: Mapping[int, Entry]) -> str:
     if of_others:
         lines.append(f"From the libraries below: {', '.join(of_others)}.\n")
     return "\n".join(lines)
+
+
+def _module_of(thing: Any) -> str:
+    return getattr(thing, "__module__", None) or "builtins"  # as methods of exceptions
 
 
 def _arguments(kind: type) -> str:

@@ -3,8 +3,8 @@
 from .converters import register_converters
 from .export import to_onnx
 from .expressions import NoOperatorError, write
-from .writer import STRINGS, Value, Writer
+from .writer import Value, Writer
 
-__all__ = ["STRINGS", "NoOperatorError", "Value", "Writer", "to_onnx", "write"]
+__all__ = ["NoOperatorError", "Value", "Writer", "to_onnx", "write"]
 
 register_converters()

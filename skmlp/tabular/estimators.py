@@ -396,9 +396,9 @@ class TabularMLPClassifier(ClassAnswers, ClassifierMixin, TabularMLP):
     """Networks for the classes, or labels, of a raw table: no preprocessing, no tuning.
 
     Two kinds of networks, `n_folds` of each; every one leaves out a fold of the rows, which judge
-    it. The second kind is also shown what the nearest training rows and a forest of trees say.
-    Probabilities are calibrated on the rows that were left out (Guo et al., ICML 2017). What is
-    done in which order, and why, is in the user guide, `docs/tables.md`.
+    it. The second kind is also shown what the nearest training rows, a forest and boosted trees
+    say. Probabilities are calibrated on the rows that were left out (Guo et al., ICML 2017). What
+    is done in which order, and why, is in the user guide, `docs/tables.md`.
 
     Parameters
     ----------

@@ -99,7 +99,8 @@ n_neighbors : None, int or sequence of int, default=(1, 5, 20)
     most tables.
 n_trees : int or None, default=100
     How many trees the forest has whose answers members are shown, at least 50, so that each row is
-    left out by some; None is no forest. With `n_neighbors=None` too, the model is made of networks
+    left out by some; None is no forest, and no boosted trees, which classes have beside it where
+    there are rows enough. With `n_neighbors=None` too, the model is made of networks
     alone, which `skmlp.inspection` can differentiate.
 n_folds : int, default=4
     How many members of each kind there are; each leaves out one fold of the rows, and is judged by
