@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from sklearn.base import ClassifierMixin
@@ -77,6 +77,7 @@ class MLPClassifier(ClassAnswers, ClassifierMixin, MultilayerPerceptron):
     1.0
     """
 
+    _fitted: ClassVar[tuple[str, ...]] = (*MultilayerPerceptron._fitted, "classes_")
     _kind = Classes
     classes_: np.ndarray
 

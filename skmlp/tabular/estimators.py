@@ -431,6 +431,7 @@ class TabularMLPClassifier(ClassAnswers, ClassifierMixin, TabularMLP):
     (True, (2, 3))
     """
 
+    _fitted: ClassVar[tuple[str, ...]] = (*TabularMLP._fitted, "classes_")
     _kind = Classes
     _kinds = "classes"
     _dropout = 0.1
