@@ -180,15 +180,16 @@ class Forest:
         n, d = rows.shape
         flat, leaves = rows.reshape(-1), np.tile(self.roots, n)
         on_way, start = np.arange(leaves.size), np.repeat(np.arange(n) * d, len(self.roots))
+        nodes = leaves.astype(np.intp)
         while len(on_way):
-            nodes = leaves[on_way]
-            first = self.child[nodes]
+            first = self.child.take(nodes)
             is_inner = first != nodes
-            if not is_inner.all():
+            if np.count_nonzero(is_inner) < 0.8 * len(nodes):  # a leaf is its own child, meanwhile
+                leaves[on_way] = nodes
                 on_way, nodes, first = on_way[is_inner], nodes[is_inner], first[is_inner]
                 start = start[is_inner]
-            numbers = flat[start + self.feature[nodes]]
-            leaves[on_way] = first + (numbers > self.threshold[nodes])
+            numbers = flat.take(start + self.feature.take(nodes))
+            nodes = first + (numbers > self.threshold.take(nodes))
         return leaves.reshape(n, -1)
 
 
