@@ -7,7 +7,9 @@ from typing import Any
 from ..engine import BATCH
 from ..estimators.prediction import FittedNetwork
 from ..estimators.targets import Classes
+from ..tabular.estimators import TabularMLP
 from .answers import Traced, further_outputs, write_classes
+from .tables import table_model
 from .writer import Writer, onnx_module
 
 
@@ -91,11 +93,13 @@ def to_onnx(
            [4.]])
     """
     onnx_module()
+    if isinstance(estimator, TabularMLP):
+        return table_model(estimator, opset, dtype, outputs)
     if not isinstance(estimator, FittedNetwork):
         raise TypeError(
-            "to_onnx takes a fitted MLPClassifier or MLPRegressor of skmlp, got "
-            f"{type(estimator).__name__}: pipelines, ensembles and searches are converted by "
-            "skl2onnx.to_onnx(model, X)."
+            "to_onnx takes a fitted MLPClassifier or MLPRegressor of skmlp, or one of its "
+            f"estimators for tables, got {type(estimator).__name__}: pipelines, ensembles and "
+            "searches are converted by skl2onnx.to_onnx(model, X)."
         )
     traced = Traced(estimator)
     further = further_outputs(outputs, traced)

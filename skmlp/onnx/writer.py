@@ -9,6 +9,7 @@ into a graph that somebody else writes (`nodes`, `initializers`).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -209,6 +210,13 @@ class Writer:
         self._constants: dict[Any, Value] = {}
         self._rows: Value | None = None
         self._domains: dict[str, int] = {}
+
+    def of_precision(self, dtype: Any) -> Writer:
+        """Return a writer of another precision into the same graph, whose inputs are declared."""
+        other = copy(self)
+        other.dtype = np.dtype(dtype)
+        other._constants = {}  # values bring their writer, and so its precision
+        return other
 
     @property
     def is_double(self) -> bool:
