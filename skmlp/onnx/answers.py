@@ -47,6 +47,15 @@ class RawOutputs:
         """Return what is known in closed form of the distribution that they say."""
         raise NotImplementedError
 
+    @property
+    def has_interval(self) -> bool:
+        """Whether there is an interval where the head has no quantiles."""
+        return False
+
+    def interval(self, coverage: Any) -> Any:
+        """Return that interval."""
+        raise NotImplementedError
+
     def write(self, writer: Writer, x: Any, outputs: Sequence[Expression]) -> list[Value]:
         """Write outputs of what the raw outputs are made of."""
         raise NotImplementedError
@@ -229,6 +238,8 @@ def _answers_of(traced: RawOutputs) -> dict[str, Callable[[Any], Any]]:
         return {}
     form = traced.closed_form()
     said: dict[str, Callable[[Any], Any]] = {}
+    if traced.has_interval:
+        said["interval"] = traced.interval
     at: Callable[[list[float]], Any] | None = None
     if form is not None:
         said |= {

@@ -52,7 +52,7 @@ def check_written(name: str, vocabulary: Mapping[Any, int], dtype: Any) -> None:
                 f"column {name!r} has the level {level}, but whole numbers of ONNX have 64 bits: "
                 "convert the column to strings, in fit too."
             )
-    if kind.kind == "f" and len({kind.type(level) for level in vocabulary}) < len(vocabulary):
+    if kind.kind == "f" and len(np.unique(_rounded(vocabulary, kind))) < len(vocabulary):
         cure = "to_onnx(..., dtype='float64')" if kind == np.float32 else "convert it to strings"
         raise ValueError(f"column {name!r} has levels that {kind} cannot tell apart: {cure}.")
 
@@ -90,14 +90,19 @@ def _of_whole_numbers(vocabulary: Mapping[Any, int]) -> tuple[int, dict[str, Any
 
 
 def _of_single(vocabulary: Mapping[Any, int]) -> tuple[int, dict[str, Any]]:
-    return _coded("floats", [float(level) for level in vocabulary], list(vocabulary.values()))
+    return _coded("floats", _rounded(vocabulary, np.float32).tolist(), list(vocabulary.values()))
 
 
 def _of_double(vocabulary: Mapping[Any, int]) -> tuple[int, dict[str, Any]]:
     """Return the tables as tensors, which double numbers have since version 4."""
     tensor = onnx_module().numpy_helper.from_array
     return 4, {
-        "keys_tensor": tensor(np.array([float(level) for level in vocabulary])),
+        "keys_tensor": tensor(_rounded(vocabulary, np.float64)),
         "values_tensor": tensor(np.array(list(vocabulary.values()), np.int64)),
         "default_tensor": tensor(np.array([0], np.int64)),
     }
+
+
+def _rounded(vocabulary: Mapping[Any, int], dtype: Any) -> np.ndarray:
+    with np.errstate(over="ignore"):
+        return np.array([float(level) for level in vocabulary]).astype(dtype)

@@ -18,12 +18,13 @@ from sklearn.utils.validation import check_is_fitted
 
 from ..engine import BATCH, Expression, variable
 from ..engine.words import shown
+from ..estimators.answers import tail_beside
 from ..estimators.targets import Classes
 from ..heads.closed_forms import ClosedForm, closed_form
 from ..network.network import values_of
 from ..tabular.calibration import Blend
 from ..tabular.encoding import Encoding
-from ..tabular.estimators import TabularMLP
+from ..tabular.estimators import TabularMLP, around
 from ..tabular.members import Trained
 from ..tabular.mixed import Mixed
 from ..tabular.model import Model
@@ -49,7 +50,7 @@ def table_model(estimator: TabularMLP, opset: int | None, dtype: Any, outputs: A
             "ONNX model carries: fit with n_neighbors=None."
         )
     given = Writer(np.float32 if dtype is None else dtype, opset).dtype
-    traced = TracedTable(model, seen["_target"])
+    traced = TracedTable(model, seen["_target"], seen.get("_residuals"))
     further = further_outputs(outputs, traced)
     usual = _usual(traced)
     names = _names(model, [*usual, *further])
@@ -81,6 +82,8 @@ class TracedTable(RawOutputs):
         Its model.
     target : Classes or Numbers
         What raw outputs mean.
+    residuals : ndarray of shape (n, targets) or None
+        What was left of the targets of rows out of fold, sorted; of numbers.
 
     Attributes
     ----------
@@ -90,8 +93,9 @@ class TracedTable(RawOutputs):
         The raw outputs.
     """
 
-    def __init__(self, model: Model, target: Any) -> None:
+    def __init__(self, model: Model, target: Any, residuals: np.ndarray | None) -> None:
         self.model, self.target = _with_share(model), target
+        self._residuals = residuals
         self._outputs: list[Expression] = []
         scaled = []
         for one in self._members():
@@ -103,6 +107,17 @@ class TracedTable(RawOutputs):
     def _members(self) -> Iterator[Trained]:
         for part in self.model.parts:
             yield from [part.trained] * len(part.trained.thetas)
+
+    @property
+    def has_interval(self) -> bool:
+        """Whether intervals are made of residuals, as in `predict_interval`."""
+        return self._residuals is not None and not self.target.head.has_quantiles
+
+    def interval(self, coverage: Any) -> Any:
+        """Return the interval of `predict_interval` where the head has no quantiles."""
+        assert self._residuals is not None
+        ends = around(self._residuals, tail_beside(coverage))
+        return self.target.head.center(self.raw)[:, :, None] + ends
 
     def closed_form(self) -> ClosedForm | None:
         """Return the mean and the deviation of the mixture; its quantiles have no closed form."""
@@ -169,13 +184,11 @@ def _names(model: Model, outputs: list[str]) -> list[str]:
     names = [str(name) for name in columns.names]
     for name in names:
         if names.count(name) > 1 or not name:
-            what = (
-                f"the name {name!r} is that of several columns" if name else "a column has no name"
-            )
             raise ValueError(
-                f"{what}, but inputs are told apart by names: rename it and fit again."
+                f"{'several columns have' if name else 'a column has'} the name {name!r}, but "
+                "inputs of an ONNX model are told apart by names: rename it and fit again."
             )
-        if name in set(outputs):
+        if name in outputs:
             raise ValueError(
                 f"column {name!r} has the name of an output of the model: rename it and fit again."
             )
