@@ -450,9 +450,14 @@ class Writer:
         return model
 
     def proto(self, node: Node) -> Any:
-        """Return a node as ONNX has it."""
+        """Return a node as ONNX has it, under a name, by which ONNX Runtime 1.20 names others."""
         return onnx_module().helper.make_node(
-            node.operator, node.inputs, node.outputs, domain=node.domain, **node.attributes
+            node.operator,
+            node.inputs,
+            node.outputs,
+            name=node.outputs[0],
+            domain=node.domain,
+            **node.attributes,
         )
 
 
