@@ -308,6 +308,26 @@ def test_constant_columns_alone_have_one_answer():
     np.testing.assert_allclose(got["variable"][:, 0], model.predict(X), rtol=1e-5)
 
 
+def test_the_frame_of_fit_may_be_of_polars():
+    pl = pytest.importorskip("polars")
+    X, Z = (one.drop(columns="never") for one in (frame(), strange()))
+    own = [name for name in QUICK["categorical_features"] if name != "never"]
+    model = fitted("numbers", pl.from_pandas(X), y=score(X), categorical_features=own)
+    exported = to_onnx(model)
+    want = own_answers(model, pl.from_pandas(Z))
+    assert_same(answers(exported, feed(exported, Z)), want, "float32")
+
+
+def test_whole_numbers_that_are_no_level_are_missing():
+    X = frame()[["size", "floor"]]
+    X["floor"] = X["floor"].astype("Int64").where(np.arange(len(X)) % 7 > 0)
+    model = fitted("numbers", X, y=score(frame()), categorical_features=["floor"])
+    exported = to_onnx(model)
+    given = feed(exported, X.assign(floor=X["floor"].fillna(-1)))
+    assert given["floor"].dtype == np.int64
+    assert_same(answers(exported, given), own_answers(model, X), "float32")
+
+
 def test_the_empty_string_may_be_a_level():
     X = pd.DataFrame({"a": np.tile(["", "x", "y"], 40)})
     model = fitted("numbers", X, y=np.tile([1.0, 2.0, 4.0], 40), categorical_features=["a"])
@@ -359,7 +379,7 @@ def test_means_and_deviations_are_those_of_the_mixture(head, n_targets):
     for name in ("mean", "std"):
         want = columns_of(getattr(mixture, name)())
         np.testing.assert_allclose(got[name], want, rtol=1e-5, atol=1e-5)
-    with pytest.raises(ValueError, match="'quantiles' has no closed form"):
+    with pytest.raises(ValueError, match="'quantiles' has no closed form for members mixed"):
         to_onnx(model, outputs={"quantiles": [0.5]})
 
 

@@ -39,6 +39,11 @@ class RawOutputs:
     target: Any
     raw: Expression
 
+    @property
+    def meaning(self) -> str:
+        """What they mean, in the words of an error."""
+        return f"head={shown(self.target.head)}"
+
     def predictions(self) -> Expression:
         """Return the predictions of a regressor, of shape (n, targets) or (n, targets, levels)."""
         return _one_target(self.target.head.predict(self.raw))
@@ -201,10 +206,9 @@ def further_outputs(asked: Any, traced: RawOutputs) -> dict[str, Expression]:
     for name in levels:
         if name not in said:
             has = ", ".join([_usual(traced), *said])
-            head = shown(traced.target.head)
             raise ValueError(
-                f"outputs: {shown(name)} has no closed form for head={head}, whose outputs are "
-                f"{has}: ask for those."
+                f"outputs: {shown(name)} has no closed form for {traced.meaning}, whose outputs "
+                f"are {has}: ask for those."
             )
     return {name: _one_target(said[name](level)) for name, level in levels.items()}
 

@@ -9,6 +9,7 @@ float64, as in the estimator. Members and answers are expressions, written by `e
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
@@ -109,6 +110,12 @@ class TracedTable(RawOutputs):
             yield from [part.trained] * len(part.trained.thetas)
 
     @property
+    def meaning(self) -> str:
+        """What raw outputs mean, in the words of an error."""
+        is_mixed = isinstance(self.target.head, Mixed)
+        return f"{'members mixed, of ' if is_mixed else ''}head={shown(self.model.head)}"
+
+    @property
     def has_interval(self) -> bool:
         """Whether intervals are made of residuals, as in `predict_interval`."""
         return self._residuals is not None and not self.target.head.has_quantiles
@@ -126,7 +133,7 @@ class TracedTable(RawOutputs):
             return None
         forms = [
             closed_form(head.head, part, constant)
-            for part, constant in zip(head._each(self.raw), self._constant_outputs(), strict=True)
+            for part, constant in zip(head.each(self.raw), self._constant_outputs(), strict=True)
         ]
         known = [form for form in forms if form is not None]
         if len(known) < len(forms):
@@ -182,8 +189,9 @@ def _names(model: Model, outputs: list[str]) -> list[str]:
     if columns.names is None:
         return [f"x{j}" for j in range(columns.n_features_in_)]
     names = [str(name) for name in columns.names]
+    times = Counter(names)
     for name in names:
-        if names.count(name) > 1 or not name:
+        if times[name] > 1 or not name:
             raise ValueError(
                 f"{'several columns have' if name else 'a column has'} the name {name!r}, but "
                 "inputs of an ONNX model are told apart by names: rename it and fit again."
