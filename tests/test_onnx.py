@@ -516,6 +516,18 @@ def test_equal_constants_are_one():
     assert w.constant(True).dtype == bool
 
 
+@pytest.mark.parametrize("operator", ["Add", "Sub", "Mul", "Div"])
+def test_constants_that_single_precision_rounds_away_are_kept(operator):
+    is_sum = operator in ("Add", "Sub")
+    x, c = (2e-60, 1e-60) if is_sum else (1.0, 1 + 1e-9)
+    writer = Writer(np.float64)
+    values = -writer.input("X", np.float64, ("n", 2))
+    writer.output("y", -writer.add(operator, values, np.array([c])), ("n", 2))
+    own = {"Add": np.add, "Sub": np.subtract, "Mul": np.multiply, "Div": np.divide}[operator]
+    got = answers(writer.model(), np.full((3, 2), x))["y"]
+    np.testing.assert_allclose(got, np.full((3, 2), -own(-x, c)), rtol=1e-14, atol=0)
+
+
 def test_rows_need_an_input():
     with pytest.raises(ValueError, match="the graph has no input with rows"):
         Writer(np.float64).lengths(("n", 2))

@@ -8,20 +8,17 @@ targets of neighbors have no slopes, since neighbors change by jumps, and are re
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from ..engine import softmax
 from ..network.network import Network
-from ..tabular.calibration import _LEAST as LEAST_PROBABILITY
-from ..tabular.calibration import link_of
 from ..tabular.columns import Table
 from ..tabular.encoding import Encoding
 from ..tabular.model import Model, Part
+from ..tabular.tracing import blended
 from .asked import Asked, asked
 from .explained import Explained, Inputs
 from .networks import Differentiated
@@ -141,51 +138,6 @@ def _members(part: Part) -> tuple[list[Differentiated], list[np.ndarray]]:
     return members, tables
 
 
-def _blended(model: Model) -> Callable[[Any], Any]:
-    """Return what makes one network's raw outputs of those of all members, side by side."""
-    head, *own, last = model.head, *model.blend.temperatures
-    counts = [len(part.trained.thetas) for part in model.parts]
-    link = link_of(head)
-
-    def side_by_side(raw: Any) -> Any:
-        n_raw, ends = raw.shape[1] // sum(counts), np.cumsum(counts)
-        kinds = zip(ends - counts, ends, model.blend.weights, strict=True)
-        return np.concatenate([raw[:, a * n_raw : b * n_raw] for a, b, w in kinds if w > 0], axis=1)
-
-    def blend(raw: Any) -> Any:
-        n_raw, start, total = raw.shape[1] // sum(counts), 0, 0.0
-        for part, share, temperature, count in zip(
-            model.parts, model.blend.weights, own, counts, strict=True
-        ):
-            for _ in range(count):
-                one = _turned_back(part, raw[:, start : start + n_raw])
-                if link == "softmax":
-                    one = softmax(one / temperature, axis=1)
-                elif link is not None:
-                    one = 1.0 / (1.0 + np.exp(-one / temperature))
-                total, start = total + (share / count) * one, start + n_raw
-        if link is None:
-            return total * model.unit
-        log_p = np.log(np.maximum(total, LEAST_PROBABILITY))
-        if link == "softmax":
-            return log_p / last
-        return (log_p - np.log(np.maximum(1.0 - total, LEAST_PROBABILITY))) / last
-
-    return side_by_side if head.has_distribution else blend
-
-
-def _turned_back(part: Part, raw: Any) -> Any:
-    """Return raw outputs of a member on the scale of the target, within what was seen of it."""
-    how = part.transform
-    if how is None:
-        return raw
-    highest = np.log(np.where(how.is_log, how.most + how.offset, 1.0))
-    back = (np.exp(np.minimum(raw, highest)) - how.offset) * how.factor
-    is_log = how.is_log.astype(np.float64)
-    found = is_log * back + (1.0 - is_log) * raw if how.is_log.any() else raw
-    return np.minimum(np.maximum(found, how.least), how.most)
-
-
 class ExplainedTable(Explained):
     """A TabularMLPClassifier or TabularMLPRegressor without neighbors."""
 
@@ -216,7 +168,7 @@ class ExplainedTable(Explained):
             for part, (_, tables) in zip(model.parts, made, strict=True)
         ]
         self.asked = asked(target, seen["_target"])
-        blend, count, one = _blended(model), sum(map(len, self._members)), self.asked
+        blend, count, one = blended(model), sum(map(len, self._members)), self.asked
         self._blend, self._n_raw = blend, model.head.n_raw(seen["_target"].n_targets)
         of_members = Asked(count * self._n_raw, lambda raw: one.numbers(blend(raw)))
         self._by_raw = of_members.slopes()

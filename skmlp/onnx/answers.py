@@ -18,13 +18,55 @@ from ..engine.words import shown
 from ..estimators.answers import check_own_levels, checked_levels, interval_levels
 from ..estimators.prediction import Fitted, FittedNetwork
 from ..heads import Head, Quantile
-from ..heads.closed_forms import closed_form
+from ..heads.closed_forms import ClosedForm, closed_form
 from ..network.network import values_of
+from ..tabular.mixed import Mixed
 from .expressions import NoOperatorError, write
 from .writer import STRINGS, Value, Writer
 
 
-class Traced:
+class RawOutputs:
+    """Raw outputs as an expression, whatever they are of, and how that is written.
+
+    Attributes
+    ----------
+    target : Classes or Numbers
+        What they mean.
+    raw : Expression of shape (n, outputs)
+        They.
+    """
+
+    target: Any
+    raw: Expression
+
+    @property
+    def meaning(self) -> str:
+        """What they mean, in the words of an error."""
+        return f"head={shown(self.target.head)}"
+
+    def predictions(self) -> Expression:
+        """Return the predictions of a regressor, of shape (n, targets) or (n, targets, levels)."""
+        return _one_target(self.target.head.predict(self.raw))
+
+    def closed_form(self) -> ClosedForm | None:
+        """Return what is known in closed form of the distribution that they say."""
+        raise NotImplementedError
+
+    @property
+    def has_interval(self) -> bool:
+        """Whether there is an interval where the head has no quantiles."""
+        return False
+
+    def interval(self, coverage: Any) -> Any:
+        """Return that interval."""
+        raise NotImplementedError
+
+    def write(self, writer: Writer, x: Any, outputs: Sequence[Expression]) -> list[Value]:
+        """Write outputs of what the raw outputs are made of."""
+        raise NotImplementedError
+
+
+class Traced(RawOutputs):
     """A fitted network, traced from its inputs to its raw outputs.
 
     Parameters
@@ -53,16 +95,11 @@ class Traced:
         self._activations = network.activations
         self.raw = self._layers[-1]
 
-    def predictions(self) -> Expression:
-        """Return the predictions of a regressor, of shape (n, targets) or (n, targets, levels)."""
-        return _one_target(self.target.head.predict(self.raw))
-
-    @property
-    def constant_outputs(self) -> np.ndarray:
-        """The raw outputs that are the same for all inputs."""
-        n = self.target.head.n_constant(self.target.n_targets)
-        bias = self.fitted.parts[-1]["b"]
-        return np.asarray(bias[len(bias) - n :], np.float64)
+    def closed_form(self) -> ClosedForm | None:
+        """Return what is known in closed form of the distribution that they say."""
+        n, bias = self.target.head.n_constant(self.target.n_targets), self.fitted.parts[-1]["b"]
+        constant = np.asarray(bias[len(bias) - n :], np.float64)
+        return closed_form(self.target.head, self.raw, constant)
 
     @property
     def n_inputs(self) -> int:
@@ -90,7 +127,7 @@ class Traced:
         return f"the head {shown(self.target.head)}"
 
 
-def write_classes(writer: Writer, traced: Traced, x: Value) -> tuple[Value, Value]:
+def write_classes(writer: Writer, traced: RawOutputs, x: Any) -> tuple[Value, Value]:
     """Write the label of each row, and its probabilities; scores where the head has none."""
     target = traced.target
     said = target.unguarded_probabilities if target.head.has_probabilities else target.scores
@@ -137,7 +174,7 @@ def labels_of(classes: np.ndarray) -> np.ndarray:
     )
 
 
-def write_numbers(writer: Writer, traced: Traced, x: Value) -> Value:
+def write_numbers(writer: Writer, traced: RawOutputs, x: Value) -> Value:
     """Write the predictions of a regressor, of shape (n, targets)."""
     return traced.write(writer, x, [traced.predictions()])[0]
 
@@ -147,15 +184,15 @@ def write_numbers(writer: Writer, traced: Traced, x: Value) -> Value:
 FURTHER = ("mean", "std", "interval", "quantiles")
 
 
-def further_outputs(asked: Any, traced: Traced) -> dict[str, Expression]:
+def further_outputs(asked: Any, traced: RawOutputs) -> dict[str, Expression]:
     """Return what is asked for beside the predictions, by name.
 
     Parameters
     ----------
     asked : str, sequence of str, mapping or None
         See `to_onnx`.
-    traced : Traced
-        The network.
+    traced : RawOutputs
+        What they are answered from.
 
     Raises
     ------
@@ -169,10 +206,9 @@ def further_outputs(asked: Any, traced: Traced) -> dict[str, Expression]:
     for name in levels:
         if name not in said:
             has = ", ".join([_usual(traced), *said])
-            head = shown(traced.target.head)
             raise ValueError(
-                f"outputs: {shown(name)} has no closed form for head={head}, whose outputs are "
-                f"{has}: ask for those."
+                f"outputs: {shown(name)} has no closed form for {traced.meaning}, whose outputs "
+                f"are {has}: ask for those."
             )
     return {name: _one_target(said[name](level)) for name, level in levels.items()}
 
@@ -193,19 +229,21 @@ def _asked(asked: Any) -> dict[Any, Any]:
     )
 
 
-def _usual(traced: Traced) -> str:
+def _usual(traced: RawOutputs) -> str:
     if traced.target.usual == "numbers":
         return "variable"
     return "label, probabilities" if traced.target.head.has_probabilities else "label, scores"
 
 
-def _answers_of(traced: Traced) -> dict[str, Callable[[Any], Any]]:
+def _answers_of(traced: RawOutputs) -> dict[str, Callable[[Any], Any]]:
     """Return what makes each answer that the head has, of a coverage, of levels, or of nothing."""
     head, raw = traced.target.head, traced.raw
     if traced.target.usual != "numbers":
         return {}
-    form = closed_form(head, raw, traced.constant_outputs)
+    form = traced.closed_form()
     said: dict[str, Callable[[Any], Any]] = {}
+    if traced.has_interval:
+        said["interval"] = traced.interval
     at: Callable[[list[float]], Any] | None = None
     if form is not None:
         said |= {
@@ -214,7 +252,7 @@ def _answers_of(traced: Traced) -> dict[str, Callable[[Any], Any]]:
         }
         if (of_level := form.quantile) is not None:
             at = lambda levels: np.stack([of_level(q) for q in levels], axis=-1)  # noqa: E731
-    elif type(head).quantile is not Head.quantile:
+    elif type(head).quantile not in (Head.quantile, Mixed.quantile):  # which is found by search
         at = lambda levels: head.quantile(raw, levels)  # noqa: E731
     if (quantiles := at) is not None:
         said["interval"] = lambda coverage: quantiles(interval_levels(head, coverage))

@@ -9,6 +9,7 @@ into a graph that somebody else writes (`nodes`, `initializers`).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,6 +23,7 @@ DEFAULT_OPSET = (
 )
 STRINGS = np.dtype(object)  # how NumPy holds strings, to ONNX
 
+_NEUTRAL = {"Add": 0.0, "Sub": 0.0, "Mul": 1.0, "Div": 1.0}  # what changes nothing
 _TRUTH = {"And", "Or", "Xor", "Not", "Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual"}
 _TRUTH |= {"IsNaN", "IsInf"}
 _WHOLE = {"ArgMax", "ArgMin", "Shape", "Size", "NonZero"}
@@ -210,6 +212,13 @@ class Writer:
         self._rows: Value | None = None
         self._domains: dict[str, int] = {}
 
+    def of_precision(self, dtype: Any) -> Writer:
+        """Return a writer of another precision into the same graph, whose inputs are declared."""
+        other = copy(self)
+        other.dtype = np.dtype(dtype)
+        other._constants = {}  # values bring their writer, and so its precision
+        return other
+
     @property
     def is_double(self) -> bool:
         """Whether numbers are float64."""
@@ -312,6 +321,10 @@ class Writer:
             The result.
         """
         values = [None if x is None else self._value(x) for x in inputs]
+        if operator in _NEUTRAL and self.is_double:
+            kept = self._kept(operator, *values)
+            if kept is not None:
+                return kept
         if dtype is None:
             dtype = self._type(operator, values)
         names = tuple(self._name_of(operator.lower()) for _ in range(outputs))
@@ -322,6 +335,25 @@ class Writer:
         made = [Value(self, names[0], dtype, operator=operator)]
         made += [Value(self, name, np.int64) for name in names[1:]]
         return made[0] if outputs == 1 else tuple(made)
+
+    def _kept(self, operator: str, a: Any, b: Any) -> Value | None:
+        """Write a sum or product with a constant in a way that ONNX Runtime does not leave out.
+
+        It does so with any number of float64 that float32 rounds to 0, or for products to 1.
+        """
+        if operator in ("Add", "Mul") and a.name in self.initializers:
+            a, b = b, a
+        found, neutral = self.initializers.get(b.name), _NEUTRAL[operator]
+        if found is None or found.size != 1 or found.dtype != np.float64:
+            return None
+        with np.errstate(over="ignore"):
+            is_rounded = found.astype(np.float32) == neutral
+        if not is_rounded.all() or np.all(found == neutral):
+            return None
+        if neutral == 0:
+            return self.add("Sum", a, found if operator == "Add" else -found)
+        factor = found if operator == "Mul" else 1 / found
+        return self.add("Sum", a, self.add("Mul", a, factor - 1))
 
     def _value(self, x: Any) -> Value:
         return x if isinstance(x, Value) else self.constant(x)
@@ -418,9 +450,14 @@ class Writer:
         return model
 
     def proto(self, node: Node) -> Any:
-        """Return a node as ONNX has it."""
+        """Return a node as ONNX has it, under a name, by which ONNX Runtime 1.20 names others."""
         return onnx_module().helper.make_node(
-            node.operator, node.inputs, node.outputs, domain=node.domain, **node.attributes
+            node.operator,
+            node.inputs,
+            node.outputs,
+            name=node.outputs[0],
+            domain=node.domain,
+            **node.attributes,
         )
 
 

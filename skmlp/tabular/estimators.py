@@ -613,11 +613,11 @@ class TabularMLPRegressor(NumberAnswers, RegressorMixin, TabularMLP):
             return super().predict_interval(X, coverage)
         tail = tail_beside(coverage)
         target, raw = self._raw(X)
-        ends = _around(self._residuals, tail)
+        ends = around(self._residuals, tail)
         return without_targets_axis(target.head.center(raw)[..., None] + ends)
 
 
-def _around(residuals: np.ndarray, tail: float) -> np.ndarray:
+def around(residuals: np.ndarray, tail: float) -> np.ndarray:
     """Return which of sorted residuals (n, n_targets) leave a tail on either side, (n_targets, 2).
 
     With n of them a new one is below the k-th smallest with probability k / (n + 1).

@@ -30,7 +30,8 @@ class Mixed(Head):
     head: Head
     shares: tuple[float, ...]
 
-    def _each(self, raw: Any) -> list[Any]:
+    def each(self, raw: Any) -> list[Any]:
+        """Return the raw outputs of each member."""
         n = raw.shape[1] // len(self.shares)
         return [raw[:, k * n : (k + 1) * n] for k in range(len(self.shares))]
 
@@ -40,12 +41,12 @@ class Mixed(Head):
 
     def loss(self, raw: Any, y: Any) -> Any:
         """Compute minus the logarithm of the mixed density, up to the head's own constant."""
-        losses = np.stack([self.head.loss(part, y) for part in self._each(raw)])
+        losses = np.stack([self.head.loss(part, y) for part in self.each(raw)])
         shares = np.array(self.shares)
         return -logsumexp(-losses, axis=0, b=shares[:, None])
 
     def _mean(self, answers: Callable[[Any], Any], raw: Any) -> Any:
-        return sum(w * answers(part) for w, part in zip(self.shares, self._each(raw), strict=True))
+        return sum(w * answers(part) for w, part in zip(self.shares, self.each(raw), strict=True))
 
     def predict(self, raw: Any) -> Any:
         """Return the mean of the members' predictions."""
@@ -57,7 +58,7 @@ class Mixed(Head):
 
     def distribution(self, raw: np.ndarray) -> MixedDistribution:
         """Return the mixture of the members' distributions."""
-        parts = [self.head.distribution(part) for part in self._each(raw)]
+        parts = [self.head.distribution(part) for part in self.each(raw)]
         return MixedDistribution(self.shares, parts)
 
     def quantile(self, raw: np.ndarray, q: Sequence[float]) -> np.ndarray:
