@@ -168,7 +168,12 @@ def assert_exported(model, X, dtype):
     exported = to_onnx(model)
     onnx.checker.check_model(exported, full_check=True)
     tolerance = TOLERANCES[dtype]
-    assert_same_answers(answers(exported, X), own_answers(model, X), tolerance)
+    want = own_answers(model, X)
+    largest = max(float(np.max(np.abs(want[name]))) for name in want if name != "label")
+    # e^r has the error of r relative to itself: near the end of float32 that is r times as large.
+    is_steep = dtype == np.float32 and largest > np.e
+    steep = np.log(largest) if is_steep else 1.0
+    assert_same_answers(answers(exported, X), want, tolerance * steep)
     far = FAR.astype(dtype)
     want = own_answers(model, far)
     got = answers(exported, far)
