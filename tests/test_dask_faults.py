@@ -215,7 +215,8 @@ def test_a_signal_interrupts_a_client_that_waits(client, monkeypatch):
         for worker in client.nthreads():
             distributed.fire_and_forget(client.submit(time.sleep, 1, workers=[worker], pure=False))
         time.sleep(0.2)
-        threading.Timer(0.2, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
+        waiting = threading.main_thread().ident  # which a signal to the process may not wake
+        threading.Timer(0.2, signal.pthread_kill, (waiting, signal.SIGINT)).start()
 
     during_round(monkeypatch, 5, interrupt_soon)
     fit = model(max_iter=200, tol=0)
