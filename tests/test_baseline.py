@@ -169,7 +169,7 @@ def test_few_rows_are_compared_whatever_there_are():
 
     A, b = ordinary(5000)
     told(quick(head=Counted(), max_iter=2), A, b + 2)
-    assert seen == [baseline.COMPARED_ROWS]
+    assert seen == [baseline._COMPARED_ROWS]
 
 
 def test_weights_count_in_the_comparison():

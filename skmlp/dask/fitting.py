@@ -25,7 +25,6 @@ from ..estimators.perceptron import Given
 from ..estimators.prediction import Fitted
 from ..estimators.settings import Settings
 from ..estimators.starts import Problem, Start
-from ..network import NORMALIZATIONS
 from ..training.loops import Descent, Stepping, copied
 from ..training.objective import LossGraph, Objective, OutputScale
 from ..training.solvers import Adam
@@ -48,6 +47,7 @@ from .rows import (
     held_of,
     judged,
     picked,
+    problem_of,
     read_part,
     report,
     share_of,
@@ -73,8 +73,6 @@ class Spread(Data):
         How it began.
     shares : list of Placed
         The shares that have training rows.
-    fractions : ndarray of shape (n_shares,)
-        The share of all training rows that each has.
     counts : list of int
         How many those are.
     holders : list of Placed
@@ -262,11 +260,6 @@ def _encoded(session: Session, brief: Brief, parts: Sequence[Placed], where: str
     return encodings
 
 
-def problem_of(data: Data | Exception) -> Exception | None:
-    """Return what is wrong with a partition, if something is."""
-    return data if isinstance(data, Exception) else None
-
-
 def _shares(datas: Sequence[Placed]) -> list[list[int]]:
     """Return the numbers of the partitions of each worker."""
     found: dict[str, list[int]] = {}
@@ -277,12 +270,11 @@ def _shares(datas: Sequence[Placed]) -> list[list[int]]:
 
 def _check_shares(settings: Settings, n_shares: int) -> None:
     """Refuse what takes all rows at once where they are on several workers."""
-    name = settings.normalization
-    takes_all = settings.solver is None and name is not None and NORMALIZATIONS[name].running
-    if takes_all and n_shares > 1:
+    if settings.takes_all_rows and n_shares > 1:
         raise ValueError(
-            f"normalization={name!r} with solver='lbfgs' takes the mean over all rows at once, and "
-            f"they are on {n_shares} workers: take 'layer', a stochastic solver or one worker."
+            f"normalization={settings.normalization!r} with solver='lbfgs' takes the mean over all "
+            f"rows at once, and they are on {n_shares} workers: take 'layer', a stochastic solver "
+            "or one worker."
         )
 
 
@@ -299,7 +291,7 @@ def _dealt(
     settings = brief.settings
     random = check_random_state(settings.random_state)
     futures = [data.future for data in datas]
-    if not any(layer.starts_on_data for layer in brief.graph.network.sequence):
+    if not brief.starts_on_data:
         futures = [session.submit(without_inputs, x.future, worker=x.worker) for x in datas]
     sent = futures if _needs_targets(brief, is_validated) else []
     beginning = session.submit(
@@ -340,7 +332,7 @@ def _needs_targets(brief: Brief, is_validated: bool) -> bool:
     return (
         brief.has_scale
         or brief.is_weighted
-        or any(layer.starts_on_data for layer in brief.graph.network.sequence)
+        or brief.starts_on_data
         or (settings.early_stopping and not is_validated and not is_numbers)
         or (is_numbers and brief.precision == np.float32)
     )

@@ -14,9 +14,10 @@ import numpy as np
 from scipy.sparse import vstack
 
 from ..engine.words import shown
-from ..estimators.data import check_weights
+from ..estimators.data import Samples, check_weights
 from ..estimators.prediction import Fitted
 from ..training.warn import warn
+from .rows import n_rows_of
 from .session import packages
 
 
@@ -152,8 +153,7 @@ def answered(
     hollow: Any = None,
 ) -> Any:
     """Answer for a partition; one without rows has the hollow answer."""
-    n_rows = part.shape[0] if hasattr(part, "shape") else len(part)
-    if not n_rows and hollow is not None:
+    if hollow is not None and not n_rows_of(part):
         return hollow
     found = getattr(local, method)(part, *given, **(named or {}))
     return found if pick is None else found[pick]
@@ -168,11 +168,10 @@ def scored(local: Any, rows: Sequence[tuple[Any, ...]]) -> Any:
 
 def _said(local: Any, X: Any, y: Any, w: Any) -> Any:
     """Return the raw outputs of a partition beside its targets and weights."""
-    if not (X.shape[0] if hasattr(X, "shape") else len(X)):
+    if not n_rows_of(X):
         return None
     raw = local._raw(X)[1]
-    read = local._kind.read(y)
-    return raw, read if isinstance(read, np.ndarray) else read.y, check_weights(w, len(raw))
+    return raw, Samples(X, local._kind.read(y)).y, check_weights(w, len(raw))
 
 
 def _score(local: Any, parts: Sequence[Any]) -> float:

@@ -20,9 +20,16 @@ from scipy import sparse
 from sklearn.base import BaseEstimator
 
 from ..engine import filled, running
-from ..estimators.baseline import COMPARED_ROWS, why_worse_than_constant
-from ..estimators.data import Data, Samples, evenly_spaced, read_samples, stand_in
-from ..estimators.perceptron import NAMES_OF_INPUTS, check_batches, published, score_of, traced
+from ..estimators.baseline import compared_rows, why_worse_than_constant
+from ..estimators.data import (
+    NAMES_OF_INPUTS,
+    Data,
+    Samples,
+    evenly_spaced,
+    read_samples,
+    stand_in,
+)
+from ..estimators.perceptron import check_batches, published, score_of, traced
 from ..estimators.prediction import Fitted
 from ..estimators.scoring import (
     SCORED_ROWS,
@@ -35,7 +42,7 @@ from ..estimators.scoring import (
 from ..estimators.settings import Settings
 from ..estimators.starts import Problem, Start, continued, fresh
 from ..training.loops import Descent, copied
-from ..training.objective import LossGraph, Objective
+from ..training.objective import LossGraph, Objective, OutputScale
 from ..training.orders import shuffled
 from ..training.solvers import Average, Solver
 from ..training.state import State
@@ -77,9 +84,14 @@ class Part(NamedTuple):
     problem: Exception | None = None
 
 
+def n_rows_of(partition: Any) -> int:
+    """Return the number of rows of a partition; a sparse matrix has no length."""
+    return int(partition.shape[0]) if hasattr(partition, "shape") else len(partition)
+
+
 def read_part(names: BaseEstimator, where: str, is_first: bool, X: Any, y: Any, w: Any) -> Part:
     """Read a partition as `fit` reads its samples; one without rows is none."""
-    n_rows = X.shape[0] if hasattr(X, "shape") else len(X)
+    n_rows = n_rows_of(X)
     if not n_rows:
         return Part()
     names = stand_in(names)
@@ -159,6 +171,26 @@ class Brief:
         parts = self.settings, data, self.target, self.graph, split, None
         return Problem(*parts, self.inputs, self.names)
 
+    @property
+    def starts_on_data(self) -> bool:
+        """Whether some layer starts on inputs."""
+        return any(layer.starts_on_data for layer in self.graph.network.sequence)
+
+    def objective(
+        self,
+        data: Data,
+        theta: np.ndarray,
+        weights: np.ndarray | None,
+        alpha: float,
+        scale: OutputScale | None,
+    ) -> Objective:
+        """Make the objective over some rows."""
+        graph, dtype = self.graph, self.precision
+        Y = data.Y.astype(dtype, copy=False) if scale is None else scale.targets(data.Y)
+        weights = None if weights is None else weights.astype(dtype)
+        noise = np.random.default_rng(0) if graph.draws else None
+        return Objective(graph, theta, data.X, Y, weights, alpha, scale, noise)
+
     def encoded(self, part: Part) -> Data:
         """Encode a partition for the target."""
         assert part.samples is not None
@@ -182,17 +214,22 @@ def encoded(brief: Brief, where: str, part: Part) -> Data | Exception:
         return type(error)(f"{where}: {error}")
 
 
+def problem_of(data: Data | Exception) -> Exception | None:
+    """Return what is wrong with a partition, if something is."""
+    return data if isinstance(data, Exception) else None
+
+
 def joined(parts: Sequence[Data]) -> Data:
     """Join the rows of several parts."""
     if len(parts) == 1:
         return parts[0]
     weights = [part.weights for part in parts]
     are_weighted = any(w is not None for w in weights)
-    filled = [np.ones(len(p.Y)) if p.weights is None else p.weights for p in parts]
+    known = [np.ones(len(p.Y)) if p.weights is None else p.weights for p in parts]
     return Data(
         _stacked([part.X for part in parts]),
         np.concatenate([part.Y for part in parts]),
-        np.concatenate(filled) if are_weighted else None,
+        np.concatenate(known) if are_weighted else None,
         _stacked([part.y for part in parts]),
         parts[0].precision,
     )
@@ -336,14 +373,12 @@ def _dealt(
     """Deal rows out: numbers among all rows become numbers within a share."""
     state, settings = start.state, problem.settings
     train, n = state.training_rows, len(state.training_rows)
-    batch_size = settings.batch_rows(n)
-    most = min(COMPARED_ROWS, max(1, COMPARED_ROWS // batch_size) * batch_size)
     nothing = train[:0]
     asked = (
         train,
         nothing if state.held_out is None else state.held_out,
         nothing if settings.scoring is None else evenly_spaced(train, SCORED_ROWS),
-        evenly_spaced(train, most),
+        compared_rows(settings, train),
     )
     state = replace(state, train=None, held_out=None)
     seeds = deepcopy(start.random).randint(1 << 32, size=(len(shares), 4), dtype=np.uint32)
@@ -441,18 +476,11 @@ class Share:
     def _objective(self) -> Objective:
         """The objective over its rows, made once."""
         if self._kept is None:
-            self._kept = self._made()
+            brief, deal = self.brief, self.deal
+            theta = filled(brief.graph.network.n_parameters, 0, brief.precision)
+            given = theta, deal.weights, deal.alpha, deal.state.scale
+            self._kept = brief.objective(self.data, *given)
         return self._kept
-
-    def _made(self) -> Objective:
-        brief, deal, dtype = self.brief, self.deal, self.brief.precision
-        graph = brief.graph
-        scale, Y = deal.state.scale, self.data.Y
-        Y = Y.astype(dtype, copy=False) if scale is None else scale.targets(Y)
-        weights = None if deal.weights is None else deal.weights.astype(dtype)
-        noise = np.random.default_rng(0) if graph.draws else None
-        theta = filled(graph.network.n_parameters, 0, dtype)
-        return Objective(graph, theta, self.data.X, Y, weights, deal.alpha, scale, noise)
 
     def _at(self, theta: np.ndarray) -> Objective:
         self._objective.theta[...] = theta
@@ -694,10 +722,6 @@ def compared(brief: Brief, theta: np.ndarray, state: State, alpha: float, *parts
     data = joined(parts)
     problem = brief.problem(data)
     state = replace(state, train=np.arange(len(data.Y)))
-    scale, dtype = state.scale, brief.precision
-    Y = data.Y.astype(dtype, copy=False) if scale is None else scale.targets(data.Y)
-    weights = None if data.weights is None else data.weights.astype(dtype)
-    noise = np.random.default_rng(0) if problem.graph.draws else None
-    objective = Objective(problem.graph, theta.copy(), data.X, Y, weights, alpha, scale, noise)
+    objective = brief.objective(data, theta.copy(), data.weights, alpha, state.scale)
     fitted = Fitted(brief.fitted(theta, state))
     return why_worse_than_constant(problem, objective, fitted, state)

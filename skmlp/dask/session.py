@@ -12,7 +12,7 @@ from types import SimpleNamespace
 from typing import Any, NamedTuple, Self
 from uuid import uuid4
 
-from ..engine.words import shown
+from ..engine.words import of_extra, shown
 from ..training.loops import Broken
 from .rows import asked
 
@@ -28,16 +28,12 @@ def packages() -> SimpleNamespace:
     ImportError
         If one is not installed, with the extra that brings it.
     """
-    try:
+    lacking = "skmlp.dask needs dask and distributed, of which one is not installed"
+    with of_extra("dask", lacking):
         import dask  # noqa: PLC0415
         import dask.array as array  # noqa: PLC0415
         import dask.sizeof as sizeof  # noqa: PLC0415
         import distributed  # noqa: PLC0415
-    except ImportError as error:
-        raise ImportError(
-            "skmlp.dask needs dask and distributed, of which one is not installed: "
-            "pip install 'skmlp[dask]'."
-        ) from error
     return SimpleNamespace(dask=dask, array=array, distributed=distributed, sizeof=sizeof.sizeof)
 
 

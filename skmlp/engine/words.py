@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -23,3 +24,20 @@ def shown(value: Any, longest: int = 80) -> str:
         text = " ".join(repr(value).split())
     half = longest // 2
     return text if len(text) <= longest else f"{text[: half - 2]}...{text[1 - half :]}"
+
+
+@contextmanager
+def of_extra(extra: str, lacking: str) -> Iterator[None]:
+    """Import what an extra brings: where it is missing, a sentence names the extra.
+
+    Examples
+    --------
+    >>> with of_extra("plot", "this draws with matplotlib, which is not installed"):
+    ...     import no_such_module
+    Traceback (most recent call last):
+    ImportError: this draws with matplotlib, which is not installed: pip install 'skmlp[plot]'.
+    """
+    try:
+        yield
+    except ImportError as error:
+        raise ImportError(f"{lacking}: pip install 'skmlp[{extra}]'.") from error

@@ -17,13 +17,21 @@ from ..training.state import State
 from .data import evenly_spaced
 from .prediction import Fitted
 from .scoring import Sample, sample_of
+from .settings import Settings
 from .starts import Problem
 
-COMPARED_ROWS = 1000
+_COMPARED_ROWS = 1000
 _LARGE = 10.0  # for inputs, and for raw outputs in the units that a network starts with
 _HIGH_RATE = 0.1
 _FEW_EPOCHS = 10
 _SPREAD, _LEVEL = 0.01, 1e-4  # of the constant's losses: what a fit may be worse by
+
+
+def compared_rows(settings: Settings, rows: Any) -> Any:
+    """Return the training rows that are compared with a constant: whole batches, if they can be."""
+    batch_size = settings.batch_rows(len(rows))
+    whole_batches = max(1, _COMPARED_ROWS // batch_size) * batch_size
+    return evenly_spaced(rows, min(_COMPARED_ROWS, whole_batches))
 
 
 def why_worse_than_constant(
@@ -38,9 +46,7 @@ def why_worse_than_constant(
     with; a target that is the same in all rows leaves nothing to learn.
     """
     head, smoothing = fitted.answering.head, problem.settings.label_smoothing
-    batch_size = problem.settings.batch_rows(len(state.training_rows))
-    whole_batches = max(1, COMPARED_ROWS // batch_size) * batch_size
-    rows = evenly_spaced(state.training_rows, min(COMPARED_ROWS, whole_batches))
+    rows = compared_rows(problem.settings, state.training_rows)
     sample = sample_of(problem.data, rows)
     Y = np.asarray(head.smoothed(sample.Y, smoothing), np.float64)
     if not np.any(Y[0] != Y):
@@ -54,6 +60,7 @@ def why_worse_than_constant(
         least = np.average(losses, weights=sample.weights)
         spread = np.sqrt(np.average(np.square(losses - least), weights=sample.weights))
         if objective.predicts_as_it_trains and state.scale is None:
+            batch_size = problem.settings.batch_rows(len(state.training_rows))
             found = objective.mean_loss(rows, batch_size)
         else:
             raw = np.asarray(fitted.layer(sample.X, -1), np.float64)

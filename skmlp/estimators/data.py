@@ -263,6 +263,9 @@ def as_target(y: np.ndarray, given: Any) -> np.ndarray:
     return column_or_1d(y) if y.ndim == 2 and y.shape[1] == 1 else y
 
 
+NAMES_OF_INPUTS = ("n_features_in_", "feature_names_in_")
+
+
 def stand_in(estimator: BaseEstimator) -> BaseEstimator:
     """Return what the number and the names of inputs can be set on instead of an estimator."""
     blank = object.__new__(type(estimator))

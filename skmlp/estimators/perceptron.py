@@ -26,16 +26,9 @@ from sklearn.exceptions import ConvergenceWarning
 
 from ..engine import running
 from ..engine.words import shown
-from ..network import NORMALIZATIONS
 from ..network.network import Network
 from ..training.checkpoints import read_checkpoint
-from ..training.loops import (
-    Course,
-    Descent,
-    Outcome,
-    train_full_batch,
-    train_minibatches,
-)
+from ..training.loops import Course, Descent, Outcome, train_full_batch, train_minibatches
 from ..training.objective import LossGraph, Objective, loss_graph
 from ..training.schedules import SMALLEST_RATE, Adaptive
 from ..training.state import State
@@ -43,6 +36,7 @@ from ..training.warn import warn
 from .baseline import why_worse_than_constant
 from .callbacks import CallbackSupportMixin, Watcher, with_callbacks
 from .data import (
+    NAMES_OF_INPUTS,
     Data,
     FileData,
     are_given,
@@ -72,7 +66,6 @@ from .starts import Problem, Start, continued, fresh, resumed, streamed
 from .stored import StoredEstimator
 
 _ENOUGH_ROWS = 20  # their standard deviation is right to 16 %
-NAMES_OF_INPUTS = ("n_features_in_", "feature_names_in_")
 
 ATTRIBUTES = """coefs_ : list of ndarray of shape (inputs, outputs)
         The weight matrix of each layer. Predictions read `coefs_` and `intercepts_`; no later
@@ -696,22 +689,21 @@ def score_of(scoring: Any, in_training: BaseEstimator, target: Any) -> Score:
 
 def check_batches(settings: Settings, n_rows: int) -> None:
     """Refuse batches of a single row where they are normalized."""
-    name = settings.normalization
-    keeps_statistics = name is not None and NORMALIZATIONS[name].running
-    if keeps_statistics and settings.batch_rows(n_rows) == 1:
+    if settings.keeps_statistics and settings.batch_rows(n_rows) == 1:
         raise ValueError(
-            f"normalization={name!r} needs 2 samples or more in a batch, got 1 sample (of "
-            f"{n_rows}, with batch_size={shown(settings.batch_size)}): raise it, or take 'layer'."
+            f"normalization={settings.normalization!r} needs 2 samples or more in a batch, got 1 "
+            f"sample (of {n_rows}, with batch_size={shown(settings.batch_size)}): raise it, or "
+            "take 'layer'."
         )
 
 
 def _check_blocks(settings: Settings) -> None:
     """Refuse what takes all rows of a mapped file at once."""
-    name = settings.normalization
-    if settings.solver is None and name is not None and NORMALIZATIONS[name].running:
+    if settings.takes_all_rows:
         raise ValueError(
-            f"solver='lbfgs' with normalization={name!r} takes all rows at once, and X is a mapped "
-            "file, which is read in blocks: take normalization='layer', or solver='adam'."
+            f"solver='lbfgs' with normalization={settings.normalization!r} takes all rows at once, "
+            "and X is a mapped file, which is read in blocks: take normalization='layer', or "
+            "solver='adam'."
         )
 
 

@@ -71,6 +71,8 @@ class FileSample:
         The file.
     rows : Blocks
         Its rows that are scored.
+    weights : Computed or None
+        Weights, of mean 1 over these.
     score : callable or None
         What the score is, of raw outputs, targets and weights that come part by part; None for
         minus the mean loss.
@@ -78,11 +80,12 @@ class FileSample:
 
     data: FileData
     rows: Any
+    weights: Any
     score: Callable[[Any], float] | None
 
     def parts(self) -> Iterator[Sample]:
-        """Yield a part of the rows after another; weights have mean 1 over all."""
-        data, weights = self.data, self.data.normalized_weights(self.rows)[0]
+        """Yield a part of the rows after another."""
+        data, weights = self.data, self.weights
         for part in data.parts(self.rows):
             some = np.asarray(part)
             of_part = None if weights is None else weights[some]
@@ -115,7 +118,8 @@ def to_validate(data: Data, rows: Any, scoring: Any, target: Any) -> Sample | Fi
         return sample_of(data, rows)
     if callable(scoring):
         return sample_of(data, rows, SCORED_ROWS)
-    return FileSample(data, rows, None if scoring == "loss" else target.score_in_parts)
+    score = None if scoring == "loss" else target.score_in_parts
+    return FileSample(data, rows, data.normalized_weights(rows)[0], score)
 
 
 class NotFiniteError(ValueError):

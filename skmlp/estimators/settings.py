@@ -387,6 +387,17 @@ class Settings:
         assert self.solver is not None
         return self.solver(theta, self.schedule.rate_init, weights, factors, **self.solver_options)
 
+    @property
+    def keeps_statistics(self) -> bool:
+        """Whether normalization takes the mean of a batch, and keeps that of all."""
+        name = self.normalization
+        return name is not None and bool(NORMALIZATIONS[name].running)
+
+    @property
+    def takes_all_rows(self) -> bool:
+        """Whether a step needs all rows at once: their mean is no sum over parts of them."""
+        return self.solver is None and self.keeps_statistics
+
     def stepping(
         self, theta: np.ndarray, network: Network, reorder: Callable[[Any], Any] | None, n_rows: int
     ) -> Stepping:

@@ -24,6 +24,7 @@ from ..training.objective import OutputScale
 from ..training.schedules import SCHEDULES, Checked, WarmedUp
 from ..training.solvers import SOLVERS, Average, Solver
 from ..training.state import History, Marks, Progress, State
+from .data import NAMES_OF_INPUTS
 from .targets import Classes, Numbers
 
 
@@ -120,8 +121,8 @@ class StoredEstimator(Stored, BaseEstimator):
     def _check_whole(self) -> None:
         """Refuse a state without some parameter, or with a part of a fit; subclasses add to it."""
         needed = [name for name in _parameters_of(type(self)) if not hasattr(self, name)]  # type: ignore[arg-type]
-        known = {"n_features_in_", "feature_names_in_"}  # which a stand-in has before it is fitted
-        if any(name in vars(self) for name in self._fitted if name not in known):
+        # A stand-in has the names of inputs before anything is fitted.
+        if any(name in vars(self) for name in self._fitted if name not in NAMES_OF_INPUTS):
             needed += [name for name in self._fitted if name not in vars(self)]
         if needed:
             self._refuse(f"it lacks {', '.join(map(repr, needed))}")

@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from ..engine.words import of_extra
+
 # Okabe and Ito, "Color universal design" (2008), without its yellow, which paper swallows; in an
 # order in which neighbors differ in lightness too.
 COLORS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#000000")
@@ -30,13 +32,9 @@ def pyplot(asking: str) -> Any:
     ImportError
         If matplotlib is not installed, with the extra that brings it.
     """
-    try:
+    with of_extra("plot", f"{asking} draws with matplotlib, which is not installed"):
         import matplotlib  # noqa: F401, PLC0415, absent where only pyplot is remembered
         from matplotlib import pyplot  # noqa: PLC0415
-    except ImportError as error:
-        raise ImportError(
-            f"{asking} draws with matplotlib, which is not installed: pip install 'skmlp[plot]'."
-        ) from error
     return pyplot
 
 

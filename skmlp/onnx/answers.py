@@ -174,9 +174,20 @@ def labels_of(classes: np.ndarray) -> np.ndarray:
     )
 
 
-def write_numbers(writer: Writer, traced: RawOutputs, x: Value) -> Value:
-    """Write the predictions of a regressor, of shape (n, targets)."""
-    return traced.write(writer, x, [traced.predictions()])[0]
+def usual_outputs(traced: RawOutputs) -> list[str]:
+    """Return the names of what is answered unasked."""
+    if traced.target.usual == "numbers":
+        return ["variable"]
+    return ["label", "probabilities" if traced.target.head.has_probabilities else "scores"]
+
+
+def write_answers(
+    writer: Writer, traced: RawOutputs, x: Any, further: Mapping[str, Expression]
+) -> list[Value]:
+    """Write what is answered unasked, and further outputs, in their order."""
+    if traced.target.usual == "numbers":
+        return traced.write(writer, x, [traced.predictions(), *further.values()])
+    return [*write_classes(writer, traced, x)]
 
 
 # -- how sure a regressor is -----------------------------------------------------------------------
@@ -205,7 +216,7 @@ def further_outputs(asked: Any, traced: RawOutputs) -> dict[str, Expression]:
     said = _answers_of(traced) if levels else {}
     for name in levels:
         if name not in said:
-            has = ", ".join([_usual(traced), *said])
+            has = ", ".join([*usual_outputs(traced), *said])
             raise ValueError(
                 f"outputs: {shown(name)} has no closed form for {traced.meaning}, whose outputs "
                 f"are {has}: ask for those."
@@ -227,12 +238,6 @@ def _asked(asked: Any) -> dict[Any, Any]:
         "outputs is a list of names, or a dict of names and levels such as "
         f"{{'std': None, 'interval': 0.9, 'quantiles': [0.1, 0.9]}}, got {shown(asked)}."
     )
-
-
-def _usual(traced: RawOutputs) -> str:
-    if traced.target.usual == "numbers":
-        return "variable"
-    return "label, probabilities" if traced.target.head.has_probabilities else "label, scores"
 
 
 def _answers_of(traced: RawOutputs) -> dict[str, Callable[[Any], Any]]:

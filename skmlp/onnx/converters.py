@@ -12,7 +12,7 @@ import numpy as np
 
 from ..engine import BATCH
 from ..estimators import MLPClassifier, MLPRegressor
-from .answers import Traced, labels_of, write_classes, write_numbers
+from .answers import Traced, labels_of, write_answers, write_classes
 from .writer import STRINGS, Value, Writer, onnx_module
 
 CLASSIFIER_OPTIONS = {
@@ -95,7 +95,7 @@ def _convert_classes(scope: Any, operator: Any, container: Any) -> None:
 def _convert_numbers(scope: Any, operator: Any, container: Any) -> None:
     writer, x = _begun(scope, operator, container)
     traced = Traced(operator.raw_operator)
-    _ended(scope, operator, container, writer, [write_numbers(writer, traced, x)])
+    _ended(scope, operator, container, writer, write_answers(writer, traced, x, {}))
 
 
 def _begun(scope: Any, operator: Any, container: Any) -> tuple[Writer, Value]:

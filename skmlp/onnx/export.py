@@ -6,9 +6,8 @@ from typing import Any
 
 from ..engine import BATCH
 from ..estimators.prediction import FittedNetwork
-from ..estimators.targets import Classes
 from ..tabular.estimators import TabularMLP
-from .answers import Traced, further_outputs, write_classes
+from .answers import Traced, further_outputs, usual_outputs, write_answers
 from .tables import table_model
 from .writer import Writer, onnx_module
 
@@ -116,13 +115,7 @@ def to_onnx(
     further = further_outputs(outputs, traced)
     writer = Writer(traced.fitted.dtype if dtype is None else dtype, opset)
     x = writer.input("X", writer.dtype, (BATCH, traced.n_inputs))
-    if isinstance(traced.target, Classes):
-        label, numbers = write_classes(writer, traced, x)
-        writer.output("label", label)
-        has_probabilities = traced.target.head.has_probabilities
-        writer.output("probabilities" if has_probabilities else "scores", numbers)
-        return writer.model()
-    values = traced.write(writer, x, [traced.predictions(), *further.values()])
-    for name, value in zip(["variable", *further], values, strict=True):
+    values = write_answers(writer, traced, x, further)
+    for name, value in zip([*usual_outputs(traced), *further], values, strict=True):
         writer.output(name, value)
     return writer.model()

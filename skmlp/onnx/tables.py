@@ -31,7 +31,7 @@ from ..tabular.mixed import Mixed
 from ..tabular.model import Model
 from ..tabular.shown import Sight
 from ..tabular.tracing import blended
-from .answers import RawOutputs, further_outputs, write_classes
+from .answers import RawOutputs, further_outputs, usual_outputs, write_answers
 from .expressions import NoOperatorError, write
 from .levels import check_written, input_type, write_codes
 from .trees import write_forest
@@ -53,25 +53,17 @@ def table_model(estimator: TabularMLP, opset: int | None, dtype: Any, outputs: A
     given = Writer(np.float32 if dtype is None else dtype, opset).dtype
     traced = TracedTable(model, seen["_target"], seen.get("_residuals"))
     further = further_outputs(outputs, traced)
-    usual = _usual(traced)
+    usual = usual_outputs(traced)
     names = _names(model, [*usual, *further])
     _check_columns(model, names, given)
     writer = Writer(np.float64, opset)
     raw = _write_members(writer, traced.model, _Inputs(writer, model, names, given))
+    answers = write_answers(writer, traced, raw, further)
     if isinstance(traced.target, Classes):
-        label, numbers = write_classes(writer, traced, raw)
-        answers = [label, writer.cast(numbers, given)]
-    else:
-        answers = traced.write(writer, raw, [traced.predictions(), *further.values()])
+        answers[1] = writer.cast(answers[1], given)
     for output, value in zip([*usual, *further], answers, strict=True):
         writer.output(output, value)
     return writer.model()
-
-
-def _usual(traced: RawOutputs) -> list[str]:
-    if not isinstance(traced.target, Classes):
-        return ["variable"]
-    return ["label", "probabilities" if traced.target.head.has_probabilities else "scores"]
 
 
 class TracedTable(RawOutputs):
@@ -102,7 +94,7 @@ class TracedTable(RawOutputs):
         for one in self._members():
             output = variable("output", (BATCH, one.network.layer_units[-1]))
             self._outputs.append(output)
-            scaled.append(_on_scale(one, output))
+            scaled.append(one.scale.raw_outputs(output))
         self.raw = blended(self.model)(np.concatenate(scaled, axis=1))
 
     def _members(self) -> Iterator[Trained]:
@@ -149,7 +141,7 @@ class TracedTable(RawOutputs):
         for part in self.model.parts:
             for theta in part.trained.thetas:
                 bias = part.trained.network.last_layer(theta)[1].astype(np.float64)
-                raw = _on_scale(part.trained, bias)
+                raw = part.trained.scale.raw_outputs(bias)
                 yield raw[len(raw) - n :]
 
     def write(self, writer: Writer, x: Any, outputs: Sequence[Expression]) -> list[Value]:
@@ -172,12 +164,6 @@ def _with_share(model: Model) -> Model:
     kinds = zip(model.parts, model.blend.weights, own, strict=True)
     parts, weights, temperatures = zip(*[kind for kind in kinds if kind[1] > 0], strict=True)
     return replace(model, parts=parts, blend=Blend(weights, (*temperatures, last)))
-
-
-def _on_scale(trained: Trained, outputs: Any) -> Any:
-    """Return raw outputs of what a network computes, as `Trained` does."""
-    scale = trained.scale
-    return (scale.start + scale.raw * outputs) * scale.raw_scale + scale.raw_shift
 
 
 # -- what can be an input --------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..engine.shapes import BATCH, Shape
-from ..engine.words import shown
+from ..engine.words import of_extra, shown
 
 LEAST_OPSET = 13  # from which on operators take axes to sum over as an input
 DEFAULT_OPSET = (
@@ -37,12 +37,8 @@ def onnx_module() -> Any:
     ImportError
         If it is not installed, with the extra that brings it.
     """
-    try:
+    with of_extra("onnx", "skmlp.onnx writes models with onnx, which is not installed"):
         import onnx  # noqa: PLC0415
-    except ImportError as error:
-        raise ImportError(
-            "skmlp.onnx writes models with onnx, which is not installed: pip install 'skmlp[onnx]'."
-        ) from error
     return onnx
 
 

@@ -190,14 +190,13 @@ class Trained:
 
     def _each(self, X: np.ndarray, rows: Sequence[Any]) -> Iterator[np.ndarray]:
         """Compute the raw outputs of each member for its rows, by one program."""
-        scale, (x, variables, plan) = self.scale, _traced(self.network)
+        x, variables, plan = _traced(self.network)
         theta = np.empty_like(self.thetas[0])
         parts = values_of(variables, self.network.split(theta))
         program = Program(plan, parts, dtype=theta.dtype)
         for mine, of_rows in zip(self.thetas, rows, strict=True):
             theta[...] = mine
-            raw = scale.start + scale.raw * program.run({x: X}, of_rows)[0].astype(np.float64)
-            yield raw * scale.raw_scale + scale.raw_shift
+            yield self.scale.raw_outputs(program.run({x: X}, of_rows)[0].astype(np.float64))
 
 
 @lru_cache(16)

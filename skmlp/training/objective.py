@@ -106,6 +106,10 @@ class OutputScale:
         """Return the targets that are trained on, in the precision of training."""
         return ((np.asarray(y, np.float64) - self.shift) / self.scale).astype(self.dtype)
 
+    def raw_outputs(self, outputs: Any) -> Any:
+        """Return the raw outputs, in the unit of the target, of the last layer's outputs."""
+        return (self.start + self.raw * outputs) * self.raw_scale + self.raw_shift
+
     def losses(self, trained: float) -> float:
         """Return what is made small as a loss of the target as it was given."""
         return trained * self.loss * self.loss_scale + self.loss_shift
