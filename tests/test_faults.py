@@ -796,8 +796,12 @@ def interrupted_at(event, call, *arguments):
     """
     events = 0
 
-    def watch(_frame, _event, _argument):
+    def watch(_frame, event_name, argument):
         nonlocal events
+        # Python looks for signals after C's calls, not before them. So `with lock` is never left
+        # with the lock, which here would be that of a library, and stop a later test for good.
+        if event_name == "c_call" and argument.__name__ == "__exit__":
+            return
         events += 1
         if events == event:
             raise KeyboardInterrupt
