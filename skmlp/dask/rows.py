@@ -378,7 +378,7 @@ def _dealt(
         train,
         nothing if state.held_out is None else state.held_out,
         nothing if settings.scoring is None else evenly_spaced(train, SCORED_ROWS),
-        compared_rows(settings, train),
+        compared_rows(settings, train, settings.max_iter),
     )
     state = replace(state, train=None, held_out=None)
     seeds = deepcopy(start.random).randint(1 << 32, size=(len(shares), 4), dtype=np.uint32)

@@ -336,9 +336,10 @@ def _taken(total: int, index: Any) -> Any:
     """Say which rows of `total` an index takes, in order."""
     if index is None or isinstance(index, slice):
         return range(total) if index is None else range(total)[index]
-    if isinstance(index, Sequence) and not isinstance(index, (list, tuple)):
-        return index
-    index = np.asarray(index)
+    if not isinstance(index, np.ndarray):  # told first: it is asked for every batch
+        if isinstance(index, Sequence) and not isinstance(index, (list, tuple)):
+            return index
+        index = np.asarray(index)
     return np.flatnonzero(index) if index.dtype.kind == "b" else index
 
 

@@ -20,18 +20,21 @@ from .scoring import Sample, sample_of
 from .settings import Settings
 from .starts import Problem
 
-_COMPARED_ROWS = 1000
+_COMPARED_ROWS = 300, 1000  # the fewest and the most
+_COMPARED_SHARE = 0.02  # of the rows of all steps, so that to compare takes little beside a fit
 _LARGE = 10.0  # for inputs, and for raw outputs in the units that a network starts with
 _HIGH_RATE = 0.1
 _FEW_EPOCHS = 10
 _SPREAD, _LEVEL = 0.01, 1e-4  # of the constant's losses: what a fit may be worse by
 
 
-def compared_rows(settings: Settings, rows: Any) -> Any:
+def compared_rows(settings: Settings, rows: Any, n_epochs: int) -> Any:
     """Return the training rows that are compared with a constant: whole batches, if they can be."""
     batch_size = settings.batch_rows(len(rows))
-    whole_batches = max(1, _COMPARED_ROWS // batch_size) * batch_size
-    return evenly_spaced(rows, min(_COMPARED_ROWS, whole_batches))
+    most = int(np.clip(_COMPARED_SHARE * n_epochs * len(rows), *_COMPARED_ROWS))
+    if batch_size < most < len(rows):
+        most -= most % batch_size
+    return evenly_spaced(rows, most)
 
 
 def why_worse_than_constant(
@@ -46,7 +49,7 @@ def why_worse_than_constant(
     with; a target that is the same in all rows leaves nothing to learn.
     """
     head, smoothing = fitted.answering.head, problem.settings.label_smoothing
-    rows = compared_rows(problem.settings, state.training_rows)
+    rows = compared_rows(problem.settings, state.training_rows, state.progress.n_iter)
     sample = sample_of(problem.data, rows)
     Y = np.asarray(head.smoothed(sample.Y, smoothing), np.float64)
     if not np.any(Y[0] != Y):

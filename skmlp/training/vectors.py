@@ -95,6 +95,7 @@ def descending(
             for part, moved, factor in views:
                 axpy(part, moved, a=-rate * factor)
 
-        return descend
+        part, moved, factor = views[0]
+        return descend if views[1:] else lambda rate: axpy(part, moved, a=-rate * factor)
 
     return [of_chunk(chunk) for chunk in chunks_of(vector)]
