@@ -22,11 +22,12 @@ FLOORS = [
 # Who knows more than NumPy and SciPy.
 KNOW = {
     "estimators": {"sklearn"},
-    "tabular": {"sklearn", "threadpoolctl"},
+    "tabular": {"sklearn", "joblib", "threadpoolctl"},
     "inspection": {"sklearn", "matplotlib"},
     "onnx": {"sklearn", "onnx", "skl2onnx"},
     "dask": {"sklearn", "dask", "distributed"},
     "engine": {"threadpoolctl"},
+    "training": {"joblib", "threadpoolctl"},  # for processes
 }
 
 

@@ -11,8 +11,9 @@ from sklearn.metrics import log_loss, r2_score
 from skmlp.callbacks import Callback
 from skmlp.heads import HEADS
 from skmlp.tabular import TabularMLPClassifier, TabularMLPRegressor
+from skmlp.tabular import members as rooms_of_members
 from skmlp.tabular import shown as rooms
-from skmlp.training.loops import Descent
+from skmlp.training.loops import Broken, Descent, Diverged
 
 pd = pytest.importorskip("pandas")
 
@@ -214,6 +215,17 @@ def test_blocks_hold_all_rows_and_learn_as_much(kind, monkeypatch):
     assert abs(model.oof_score_ - model.score(new, truth)) < 0.07
 
 
+@BOTH
+def test_all_rows_are_judged_right_in_blocks(kind, monkeypatch):
+    # fewer rows than are judged at most, in more than a block
+    X, new = frame(900), frame(400, seed=1)
+    monkeypatch.setattr("skmlp.tabular.shown.BLOCK_BYTES", 1 << 16)
+    model = kind(**QUICK | {"max_epochs": 12}).fit(X, target(X, kind))
+    seen = np.mean([history["validation_score"][-1] for history in model.history_])
+    assert abs(model.oof_loss_ + seen) < 0.4 * model.oof_loss_  # one kind, and their blend
+    assert model.score(new, target(new, kind)) > 0.6
+
+
 def test_the_compact_mode_holds_no_training_row():
     X = frame(2000)
     sizes = []
@@ -410,6 +422,47 @@ def test_where_all_members_diverge_nothing_is_published(kind, monkeypatch):
     ):
         model.fit(X, target(X, kind))
     assert not hasattr(model, "n_members_")
+
+
+@BOTH
+def test_where_all_members_diverge_late_the_best_so_far_answer(kind, monkeypatch):
+    X = frame()
+    diverging(monkeypatch, lambda number, call: call > 2)
+    with pytest.warns(RuntimeWarning, match="The best parameters so far are kept") as caught:
+        model = kind(**QUICK).fit(X, target(X, kind))
+    assert len(caught) == 2  # kinds of members
+    assert model.n_members_ == 4
+    assert model.best_epochs_ == [2, 2]
+    assert np.isfinite(answers(model, X)).all()
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (KeyboardInterrupt(), "interrupted by user"),
+        (Broken("It has ended."), "It has ended."),
+        (Diverged("It is not finite."), None),
+    ],
+)
+def test_a_second_schedule_that_fails_leaves_the_first(kind, error, told, monkeypatch):
+    X, once, calls = frame(), rooms_of_members._once, []
+
+    def first_alone(*given):
+        calls.append(given)
+        if len(calls) == 2:
+            raise error
+        return once(*given)
+
+    monkeypatch.setattr(rooms_of_members, "_once", first_alone)
+    monkeypatch.setattr(rooms_of_members, "ANNEALED", 2.0)  # so that there is a second one
+    model = kind(**(QUICK | {"n_neighbors": None}))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        model.fit(X, target(X, kind))
+    assert len(calls) == 2
+    assert [told in str(w.message) for w in caught] == ([True] if told else [])
+    assert np.isfinite(answers(model, X)).all()
 
 
 # -------------------- distributions of several members

@@ -775,7 +775,7 @@ def test_boosted_trees_answer_as_scikit_learns_do(k, weighted, monkeypatch):
     monkeypatch.setattr("skmlp.tabular.boosting._MOST_ROUNDS", 15)
     rows, classes, new = classes_and_rows(k)
     weights = np.random.default_rng(1).uniform(0.5, 2, 600) if weighted else None
-    forest, training = boosted(rows, classes, weights, None, 0, 1)
+    forest, training = boosted(rows, classes, weights, None, 0)
 
     def reference(learned, asked):
         model = HistGradientBoostingClassifier(
@@ -796,7 +796,7 @@ def test_boosted_trees_answer_as_scikit_learns_do(k, weighted, monkeypatch):
         if len(np.unique(classes[learned])) == k:
             expected = reference(learned, rows[held_out])
             np.testing.assert_allclose(training[held_out], expected, atol=1e-4)
-    again = boosted(rows, classes, weights, None, 0, 2)
+    again = boosted(rows, classes, weights, None, 0, n_jobs=2)
     np.testing.assert_array_equal(again[1], training)  # whatever the number of threads
 
 
@@ -805,7 +805,7 @@ def test_no_training_row_is_answered_by_boosted_trees_that_have_seen_it():
     rows, noise = rng.normal(size=(400, 4)).astype(np.float32), rng.integers(0, 2, 400)
     half = np.arange(200)
     for folds in (None, [(half, half + 200), (half + 200, half)]):
-        forest, training = boosted(rows, noise, None, folds, 0, 1)
+        forest, training = boosted(rows, noise, None, folds, 0)
         assert abs(np.corrcoef(training[:, 0], noise)[0, 1]) < 0.15
     # the check can fail: as new rows they are known
     assert np.corrcoef(forest.answers(rows)[:, 0], noise)[0, 1] > 0.6
@@ -816,7 +816,7 @@ def test_folds_without_a_class_answer_that_it_is_unlikely(k, kept):
     rows, _, _ = classes_and_rows(2)
     classes = np.arange(600) % k
     learned = np.flatnonzero(np.isin(classes, kept))
-    _, training = boosted(rows, classes, None, [(learned, np.arange(600))], 0, 1)
+    _, training = boosted(rows, classes, None, [(learned, np.arange(600))], 0)
     assert np.all(np.isfinite(training))
     if k == 2:
         assert np.all((training > 0) == (kept == (1,)))

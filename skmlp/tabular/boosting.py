@@ -13,12 +13,16 @@ that row alone, bit for bit.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import operator
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 from sklearn.ensemble import HistGradientBoostingClassifier
 from threadpoolctl import threadpool_limits
 
+from ..training.processes import Here, Holder, Shared
 from .forest import Forest, Nodes
 
 MOST_ROWS = 100_000  # that trees are made of: the first
@@ -59,7 +63,8 @@ def boosted(
     weights: np.ndarray | None,
     folds: Sequence[tuple[np.ndarray, np.ndarray]] | None,
     seed: int,
-    n_jobs: int,
+    holder: Holder | None = None,
+    n_jobs: int = 1,
 ) -> tuple[Forest, np.ndarray]:
     """Grow boosted trees, of all rows, and answer these out of fold.
 
@@ -75,8 +80,10 @@ def boosted(
         Pairs of rows to learn from and rows to answer; None is every fifth row.
     seed : int
         What draws the rows that numbers are binned by.
-    n_jobs : int
-        How many threads there are; no bit depends on it.
+    holder : Holder, optional
+        Where trees are grown; in this process by default.
+    n_jobs : int, default=1
+        How many threads there are in this process, where it is this one; no bit depends on it.
 
     Returns
     -------
@@ -85,21 +92,50 @@ def boosted(
     answers : ndarray of shape (n, 1) or (n, n_classes)
         float32. Two classes have one column, of the second one's odds.
     """
-    n, n_classes = len(rows), int(np.max(classes)) + 1
+    n, every = len(rows), np.arange(len(rows))
+    holder = Here() if holder is None else holder
     if folds is None:
-        every = np.arange(n)
         folds = [(every[every % _N_FOLDS != k], every[k::_N_FOLDS]) for k in range(_N_FOLDS)]
-
-    def grown(learned: np.ndarray) -> Forest:
-        given = None if weights is None else weights[learned]
-        return _grown(rows[learned], classes[learned], given, n_classes, seed)
-
-    with threadpool_limits(n_jobs, user_api="openmp"):
-        forest = grown(np.arange(n))
-        answers = np.empty((n, forest.values.shape[1]), np.float32)
-        for learned, held_out in folds:
-            answers[held_out] = grown(learned).answers(rows[held_out])
+    shared = Shared(rows.shape, np.float32, holder.folder)
+    shared.array[...] = rows
+    n_threads = n_jobs if holder.folder is None else 1
+    lesson = _Lesson(shared, classes, weights, int(np.max(classes)) + 1, seed, n_threads)
+    pairs = [(every, every[:0]), *folds]
+    holder.hold(partial(_tasks, lesson, pairs), len(pairs))
+    (forest, _), *found = holder.each(operator.call)
+    holder.let_go()
+    answers = np.empty((n, forest.values.shape[1]), np.float32)
+    for (_, held_out), (_, of_fold) in zip(folds, found, strict=True):
+        answers[held_out] = of_fold
     return forest, answers
+
+
+class _Lesson(NamedTuple):
+    """What trees are grown from: rows, their classes and weights, and how."""
+
+    rows: Shared
+    classes: np.ndarray
+    weights: np.ndarray | None
+    n_classes: int
+    seed: int
+    n_threads: int
+
+
+def _tasks(
+    lesson: _Lesson, pairs: Sequence[tuple[np.ndarray, np.ndarray]], numbers: Sequence[int]
+) -> list[Callable[[], tuple[Forest, np.ndarray]]]:
+    return [partial(_answered, lesson, *pairs[i]) for i in numbers]
+
+
+def _answered(
+    lesson: _Lesson, learned: np.ndarray, held_out: np.ndarray
+) -> tuple[Forest, np.ndarray]:
+    """Grow trees of some rows, and answer others."""
+    rows, classes, weights, n_classes, seed, n_threads = lesson
+    given = None if weights is None else weights[learned]
+    with threadpool_limits(n_threads, user_api="openmp"):
+        forest = _grown(rows.array[learned], classes[learned], given, n_classes, seed)
+    return forest, forest.answers(rows.array[held_out])
 
 
 def _rounds(n_trees: int) -> int:

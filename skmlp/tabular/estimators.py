@@ -12,13 +12,14 @@ Until that statement, and after any failure, the estimator is what it was.
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from functools import partial
 from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
+from joblib import effective_n_jobs
 from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.metrics import accuracy_score
 from sklearn.utils import check_random_state, column_or_1d
@@ -80,12 +81,6 @@ def _power(unit: float, degree: float | None) -> float:
     """Return the unit of losses: infinite where float64 cannot hold it."""
     with np.errstate(all="ignore"):
         return 1.0 if degree is None else float(np.power(unit, degree))
-
-
-def _jobs(n_jobs: int | None) -> int:
-    """Return how many threads are meant: None is 1, and -1 as many as there are cores."""
-    n = 1 if n_jobs is None else int(n_jobs)
-    return n if n > 0 else max(1, (os.cpu_count() or 1) + 1 + n)
 
 
 class TabularMLP(CallbackSupportMixin, Answers, StoredEstimator, Parameters):
@@ -154,8 +149,10 @@ class TabularMLP(CallbackSupportMixin, Answers, StoredEstimator, Parameters):
             problem, target = self._pose(X, y, sample_weight, groups, (X_val, y_val), seeds)
             clock = Clock(watcher, self.time_limit)
             published = partial(self._published, problem, target)
-            fitting = Fitting(problem, seeds, clock, published)
-            attributes = published(*fitted(fitting, self._asked_kinds(), clock))
+            kinds = self._asked_kinds()
+            with closing(problem.holder(kinds)) as holder:
+                fitting = Fitting(problem, seeds, clock, holder, published)
+                attributes = published(*fitted(fitting, kinds, clock))
             others = {name: x for name, x in vars(self).items() if name != "feature_names_in_"}
             self.__dict__ = others | attributes
             if watcher is not None:
@@ -316,7 +313,7 @@ class TabularMLP(CallbackSupportMixin, Answers, StoredEstimator, Parameters):
             float(self.weight_decay),
             self._dropout if isinstance(self.dropout, str) else float(self.dropout),
             int(self.embedding_size),
-            _jobs(self.n_jobs),
+            effective_n_jobs(self.n_jobs),
             bool(self.verbose),
         )
 

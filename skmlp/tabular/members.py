@@ -6,6 +6,7 @@ answers, over all rows at once.
 
     lesson      what is learned, and by which member from which rows
     shown       what the members see of these rows, in one block or more
+    design      what a member is, and how it is made in the process that holds it
     once        members of one kind, by the loop of `training.loops`, as one theta
     trained     the same again with the schedule annealed where the first one was best, where that
                 was early; the better of the two is kept
@@ -18,9 +19,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import lru_cache, partial
-from typing import Any, Self
+from functools import cached_property, lru_cache, partial
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
@@ -28,10 +30,19 @@ from ..engine import BATCH, Expression, Plan, Program, running, variable
 from ..heads import Head
 from ..network.network import Network, values_of
 from ..network.occasions import Noise
-from ..training.loops import Course, Descent, Outcome, Stepping, train_minibatches
-from ..training.members import Members, thetas
+from ..training.loops import (
+    Broken,
+    Course,
+    Descent,
+    Diverged,
+    Outcome,
+    Stepping,
+    train_minibatches,
+)
+from ..training.members import Members
 from ..training.objective import LossGraph, Objective, OutputScale
 from ..training.orders import shuffled
+from ..training.processes import Holder, Shared
 from ..training.schedules import schedule_of
 from ..training.solvers import AdamW
 from ..training.state import State, Stopping
@@ -183,20 +194,27 @@ class Trained:
         found = np.full((max(places) + 1, len(lesson.Y), self.network.layer_units[-1]), np.nan)
         for i in range(shown.n_blocks):
             rows = [shown.within(i, rows) for rows in held_out]
-            answers = self._each(shown.block(i), rows)
+            answers = self._each(shown.block(i).array, rows)
             for place, mine, raw in zip(places, rows, answers, strict=True):
                 found[place, shown.numbers(i, mine)] = raw
         return found
 
     def _each(self, X: np.ndarray, rows: Sequence[Any]) -> Iterator[np.ndarray]:
-        """Compute the raw outputs of each member for its rows, by one program."""
-        x, variables, plan = _traced(self.network)
-        theta = np.empty_like(self.thetas[0])
-        parts = values_of(variables, self.network.split(theta))
-        program = Program(plan, parts, dtype=theta.dtype)
-        for mine, of_rows in zip(self.thetas, rows, strict=True):
-            theta[...] = mine
-            yield self.scale.raw_outputs(program.run({x: X}, of_rows)[0].astype(np.float64))
+        """Compute the raw outputs of each member for its rows."""
+        outputs = _outputs(self.network, self.thetas, X, rows)
+        return map(self.scale.raw_outputs, outputs)
+
+
+def _outputs(
+    network: Network, thetas: np.ndarray, X: np.ndarray, rows: Sequence[Any]
+) -> Iterator[np.ndarray]:
+    """Compute the last layer's outputs of each member for its rows, by one program."""
+    x, variables, plan = _traced(network)
+    theta = np.empty_like(thetas[0])
+    program = Program(plan, values_of(variables, network.split(theta)), dtype=theta.dtype)
+    for mine, of_rows in zip(thetas, rows, strict=True):
+        theta[...] = mine
+        yield program.run({x: X}, of_rows)[0].astype(np.float64)
 
 
 @lru_cache(16)
@@ -219,69 +237,57 @@ def trained(
     how: Hyperparameters,
     seed: int,
     clock: Clock,
+    holder: Holder,
     published: Callable[[Trained], dict[str, Any]] = lambda members: {},
 ) -> Trained:
     """Train one kind of members, and once more on a shorter schedule where that may pay.
 
     There are as many epochs as asked for, within limits on the steps of a member, but at least one.
-    Where rows are in several blocks, an epoch is one of them. `published` says what an estimator
-    would publish with these members, for callbacks.
+    Where rows are in several blocks, an epoch is one of them. `holder` is where members are;
+    `published` says what an estimator would publish with them, for callbacks.
     """
-    graph = _graph(lesson, shown.n_columns, levels, activation, how)
-    once = partial(_once, lesson, shown, graph, how, seed, clock, published)
+    n_targets, is_weighted = lesson.Y.shape[1], lesson.weights is not None
+    design = Design(
+        lesson.head, n_targets, is_weighted, shown.n_columns, levels, activation, how, seed
+    )
+    once = partial(_once, design, lesson, shown, clock, holder, published)
     rows = min(map(len, lesson.learned))
     in_epoch = max(1, round(rows / how.batch_size))
     in_block = max(1, round(rows / shown.n_blocks / how.batch_size))
     first = once(math.ceil(np.clip(epochs * in_epoch, *steps) / in_block))
     if first.outcome.kind or first.best_epoch >= ANNEALED * first.epochs:
         return first
-    again = once(max(3, math.ceil(LENGTHENED * first.best_epoch)))
+    try:
+        again = once(max(3, math.ceil(LENGTHENED * first.best_epoch)))
+    except Diverged:
+        return first
+    except Broken as error:
+        return replace(first, outcome=Outcome(str(error), "broken"))
+    except KeyboardInterrupt:
+        return replace(first, outcome=Outcome("Training interrupted by user.", "interrupted"))
     return again if again.loss < first.loss else first
 
 
-def _graph(
-    lesson: Lesson, columns: int, levels: tuple[int, ...], activation: Any, how: Hyperparameters
-) -> LossGraph:
-    head, n_targets = lesson.head.of_target_unit(), lesson.Y.shape[1]
-    widths = how.hidden_layer_sizes
-    front = Front(activation, levels=levels, size=how.embedding_size)
-    network = Network(
-        (columns, *widths, head.n_raw(n_targets)),
-        (front, *[Tangent(activation)] * (len(widths) - 1)),
-        head.n_constant(n_targets),
-        output=TangentOutput(),
-    )
-    noise = Noise((0.0, *[how.dropout] * len(widths))) if how.dropout else None
-    return LossGraph(
-        network,
-        head,
-        n_targets,
-        is_weighted=lesson.weights is not None,
-        has_scale=True,
-        noise=noise,
-    )
-
-
 def _once(
+    design: Design,
     lesson: Lesson,
     shown: Shown,
-    graph: LossGraph,
-    how: Hyperparameters,
-    seed: int,
     clock: Clock,
+    holder: Holder,
     published: Callable[[Trained], dict[str, Any]],
     epochs: int,
 ) -> Trained:
-    network = graph.network
+    network, how = design.graph.network, design.how
     scale = OutputScale.of(lesson.head, *lesson.of_rows(lesson.training), is_single=True)
-    theta, parts = thetas(len(lesson.learned), network.n_parameters, np.float32)
-    members = _Learners(lesson, shown, graph, scale, parts, how, seed, epochs)
+    n = len(lesson.learned)
+    theta = Shared((n, network.n_parameters), np.float32, holder.folder)
+    members = _Learners(design, lesson, shown, scale, theta, holder, epochs)
     judge = _Judge(lesson, shown, members, scale)
     course = Course(
-        theta,
+        theta.array.reshape(-1),
         State(),
         _stopping(epochs),
-        len(members.order),
+        sum(map(len, lesson.learned)) // shown.n_blocks,
         scores=judge,
         watch=clock,
         report=print if how.verbose else None,
@@ -292,7 +298,7 @@ def _once(
         losses = [scale.losses(loss) for loss in course.history.column("loss")]
         return Trained(
             network,
-            theta.reshape(len(parts), -1)[left],
+            theta.array[left],
             left,
             scale,
             judge.temperature,
@@ -303,10 +309,11 @@ def _once(
             outcome,
         )
 
-    with clock.training(epochs, lambda: published(now(Outcome()))), members.side_by_side():
+    with clock.training(epochs, lambda: published(now(Outcome()))):
         outcome = train_minibatches(course, members)
-        judge()
-    members.let_go()
+    judge.hear(network, theta.array)
+    with suppress(Broken):  # whose words are the outcome's
+        holder.let_go()
     return now(outcome)
 
 
@@ -321,56 +328,149 @@ def _stopping(epochs: int) -> Stopping:
     )
 
 
+class Rows(NamedTuple):
+    """Rows to learn from.
+
+    Attributes
+    ----------
+    X : Shared
+        What is shown of them.
+    Y : ndarray of shape (n, n_targets)
+        Targets, in the unit of the outputs.
+    weights : ndarray of shape (n,) or None
+        Weights.
+    """
+
+    X: Shared
+    Y: np.ndarray
+    weights: np.ndarray | None
+
+
+@dataclass(frozen=True, eq=False)
+class Design:
+    """What the members of one kind are, and how they are made in whatever process.
+
+    Attributes
+    ----------
+    head : Head
+        What raw outputs mean.
+    n_targets, n_columns : int
+        How many targets and inputs there are.
+    is_weighted : bool
+        Whether rows have weights.
+    levels : tuple of int
+        How many levels each embedded category has.
+    activation : callable
+        That of the hidden layers.
+    how : Hyperparameters
+        All else.
+    seed : int
+        What draws parameters, noise and orders; each member has its own.
+    """
+
+    head: Head
+    n_targets: int
+    is_weighted: bool
+    n_columns: int
+    levels: tuple[int, ...]
+    activation: Callable[..., Any]
+    how: Hyperparameters
+    seed: int
+
+    @cached_property
+    def graph(self) -> LossGraph:
+        """Trace the objective, once in a process."""
+        how, head = self.how, self.head.of_target_unit()
+        widths = how.hidden_layer_sizes
+        front = Front(self.activation, levels=self.levels, size=how.embedding_size)
+        network = Network(
+            (self.n_columns, *widths, head.n_raw(self.n_targets)),
+            (front, *[Tangent(self.activation)] * (len(widths) - 1)),
+            head.n_constant(self.n_targets),
+            output=TangentOutput(),
+        )
+        return LossGraph(
+            network,
+            head,
+            self.n_targets,
+            is_weighted=self.is_weighted,
+            has_scale=True,
+            noise=Noise((0.0, *[how.dropout] * len(widths))) if how.dropout else None,
+        )
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: x for name, x in vars(self).items() if name != "graph"}
+
+    def descents(
+        self,
+        scale: OutputScale,
+        epochs: int,
+        thetas: Shared,
+        data: Rows,
+        learned: Sequence[np.ndarray],
+        numbers: Sequence[int],
+    ) -> list[Descent]:
+        """Make some of the members, by their numbers."""
+        made = []
+        for j in numbers:
+            theta = thetas.array[j]
+            seeds = [np.random.SeedSequence([self.seed, j, k]) for k in range(3)]
+            drawn, noise, order = (np.random.MT19937(one) for one in seeds)
+            start = np.random.RandomState(drawn)
+            theta[...] = self.graph.network.initial_theta(start, theta.dtype)
+            random = np.random.Generator(noise)
+            X = data.X.array
+            objective = Objective(self.graph, theta, X, data.Y, data.weights, 0.0, scale, random)
+            made.append(
+                _descent(objective, learned[j], self.how, epochs, np.random.RandomState(order))
+            )
+        return made
+
+
 class _Learners(Members):
     """Members with what they learn: its rows are put in place block by block, an epoch each."""
 
     def __init__(
         self,
+        design: Design,
         lesson: Lesson,
         shown: Shown,
-        graph: LossGraph,
         scale: OutputScale,
-        parts: list[np.ndarray],
-        how: Hyperparameters,
-        seed: int,
+        thetas: Shared,
+        holder: Holder,
         epochs: int,
     ) -> None:
-        self._lesson, self._shown = lesson, shown
-        self._targets, self._block = scale.targets(lesson.Y), 0
-        data, descents = self._data(0), []
-        for j, theta in enumerate(parts):
-            seeds = [np.random.SeedSequence([seed, j, k]) for k in range(3)]
-            drawn, noise, order = (np.random.MT19937(one) for one in seeds)
-            theta[...] = graph.network.initial_theta(np.random.RandomState(drawn), theta.dtype)
-            random = np.random.Generator(noise)
-            objective = Objective(graph, theta, *data, 0.0, scale, random)
-            rows = shown.within(0, lesson.learned[j])
-            descents.append(_descent(objective, rows, how, epochs, np.random.RandomState(order)))
-        super().__init__(descents, how.n_jobs)
+        self._lesson, self._shown, self._block = lesson, shown, 0
+        self._targets = scale.targets(lesson.Y)
+        rows, n = self._rows(0), len(lesson.learned)
+        holder.hold(partial(design.descents, scale, epochs, thetas, rows, self._learned(0)), n)
+        super().__init__(holder, n, design.how.learning_rate_init, ends_at_zero=True)
 
-    def _data(self, i: int) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    def _rows(self, i: int) -> Rows:
         every, weights = slice(i, None, self._shown.n_blocks), self._lesson.weights
-        return (
+        return Rows(
             self._shown.block(i),
             self._targets[every],
             None if weights is None else weights[every],
         )
 
+    def _learned(self, i: int) -> list[np.ndarray]:
+        return [self._shown.within(i, rows) for rows in self._lesson.learned]
+
     def epoch(self, epochs_before: int) -> float:
         """Take an epoch of each, of the next block."""
         block = epochs_before % self._shown.n_blocks
         if block != self._block:
-            self.let_go()  # so that the memory of one block is enough
-            self._block, data = block, self._data(block)
-            for descent, learned in zip(self.descents, self._lesson.learned, strict=True):
-                descent.objective.attach(*data, 0.0)
-                descent.order = self._shown.within(block, learned)
+            self._block = block
+            to_rows = partial(_move, rows=self._rows(block))
+            self.descents.each(to_rows, self._learned(block))
         return super().epoch(epochs_before)
 
-    def let_go(self) -> None:
-        """Let go of the rows."""
-        for descent in self.descents:
-            descent.objective.detach()
+
+def _move(descent: Descent, learned: np.ndarray, rows: Rows) -> None:
+    """Give a member other rows to learn from."""
+    descent.objective.attach(rows.X.array, rows.Y, rows.weights, 0.0)
+    descent.order = learned
 
 
 def _descent(
@@ -411,29 +511,40 @@ class _Judge:
     def __init__(self, lesson: Lesson, shown: Shown, members: Members, scale: OutputScale) -> None:
         self._lesson, self._members, self._scale = lesson, members, scale
         rows = lesson.judged if shown.n_blocks == 1 else lesson.judged[:MOST_JUDGED]
-        self._X = shown.block(0) if len(rows) == len(lesson.Y) else shown.of(rows)
+        is_block = shown.n_blocks == 1 and len(rows) == len(lesson.Y)
+        self._X = shown.block(0) if is_block else shown.sample(rows)
         self._held_out = [np.flatnonzero(np.isin(rows, held)) for held in lesson.held_out]
         self._rows, self._places = rows, lesson.places(range(len(lesson.held_out)))
         self.temperature, self.loss = 1.0, math.inf
 
     def __call__(self) -> dict[str, float]:
-        answers = self._members.each(self._answers, self._held_out)
+        scale = self._scale
+        answers = self._members.descents.each(partial(_answers, X=self._X), self._held_out)
+        self._weigh([raw * scale.raw_scale + scale.raw_shift for raw in answers])
+        return {"validation_loss": self.loss, "validation_score": -self.loss}
+
+    def hear(self, network: Network, thetas: np.ndarray) -> None:
+        """Score members as they ended, by their parameters alone."""
+        outputs = _outputs(network, thetas, self._X.array, self._held_out)
+        self._weigh([self._scale.raw_outputs(x) for x in outputs])
+
+    def _weigh(self, answers: list[np.ndarray]) -> None:
         left = np.flatnonzero(np.logical_not(self._members.is_lost))
         judged = np.unique(np.concatenate([self._held_out[j] for j in left]))
         n_raw = answers[0].shape[1]
         found = np.empty((max(self._places) + 1, len(self._rows), n_raw))
         for j in left:
-            raw = answers[j] * self._scale.raw_scale + self._scale.raw_shift
-            found[self._places[j], self._held_out[j]] = raw
+            found[self._places[j], self._held_out[j]] = answers[j]
         found = found[np.unique([self._places[j] for j in left])][:, judged]
         self.temperature, self.loss = tempered(
             self._lesson.answering, found, *self._lesson.of_rows(self._rows[judged])
         )
-        return {"validation_loss": self.loss, "validation_score": -self.loss}
 
-    def _answers(self, descent: Descent, rows: np.ndarray) -> np.ndarray:
-        with running():
-            return descent.objective.answers(self._X, rows)
+
+def _answers(descent: Descent, rows: np.ndarray, X: Shared) -> np.ndarray:
+    """Compute a member's raw outputs for some rows, of targets as they are trained on."""
+    with running():
+        return descent.objective.answers(X.array, rows)
 
 
 # == folds =========================================================================================

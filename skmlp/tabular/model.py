@@ -18,7 +18,8 @@ import numpy as np
 from ..heads import HEADS, Head
 from ..heads.head import mean, spread
 from ..network.activations import ACTIVATIONS
-from ..training.loops import Diverged
+from ..training.loops import Broken, Diverged
+from ..training.processes import Here, Holder, Processes, can_start
 from ..training.warn import warn
 from . import boosting
 from .calibration import Blend
@@ -33,6 +34,7 @@ from .shown import Shown, Sight
 from .transform import Transform
 
 _ROWS_AT_ONCE = 1 << 14
+_ROWS_FOR_PROCESSES = 500_000  # of all steps: less takes about as long as to start processes
 
 
 class Kind(NamedTuple):
@@ -221,6 +223,14 @@ class Problem(NamedTuple):
     n_given: int
     unit: float
 
+    def holder(self, kinds: Sequence[Kind]) -> Holder:
+        """Return what is to hold members: processes, where to start them takes less time."""
+        learned, how = self.lesson.learned, self.how
+        n_jobs, in_epoch = min(how.n_jobs, len(learned)), max(map(len, learned)) / how.batch_size
+        steps = sum(np.clip(kind.epochs * in_epoch, *kind.steps) for kind in kinds)
+        pays = steps * how.batch_size * len(learned) >= _ROWS_FOR_PROCESSES
+        return Processes(n_jobs) if n_jobs > 1 and pays and can_start() else Here()
+
     def as_given(self, answers: np.ndarray, rows: np.ndarray) -> np.ndarray:
         """Bring answers for some rows in the order in which all were given, NaN for others."""
         whole = np.full((self.n_given, *answers.shape[1:]), np.nan, answers.dtype)
@@ -260,10 +270,11 @@ class Fitting:
         problem: Problem,
         seeds: np.random.RandomState,
         clock: Clock,
+        holder: Holder,
         published: Callable[[Model, OutOfFold], dict[str, Any]],
     ) -> None:
         self._problem, self._seeds = problem, seeds
-        self._clock, self._published = clock, published
+        self._clock, self._holder, self._published = clock, holder, published
         self._target = problem.standardized
         self._done: list[tuple[Part, np.ndarray]] = []
 
@@ -291,6 +302,7 @@ class Fitting:
             problem.how,
             self._seed(),
             self._clock,
+            self._holder,
             lambda members: self._published(*self._blended([*self._done, judged(members)])),
         )
         self._done.append(judged(members))
@@ -341,7 +353,7 @@ class Fitting:
         to_validate = problem.table.rows(slice(n, None))
         if len(to_validate.numbers):
             beside = np.concatenate([beside, sight.further(to_validate)])
-        return sight, Shown(problem.table, sight, beside)
+        return sight, Shown(problem.table, sight, beside, self._holder.folder)
 
     def _grown(self, encoding: Encoding, table: Table, n_trees: int) -> tuple[Forest, np.ndarray]:
         """Grow a forest, and answer the training rows, so many at a time."""
@@ -349,10 +361,14 @@ class Fitting:
         target, weights = self._target, problem.weights
         if problem.groups is not None:
             folds = list(zip(lesson.learned, lesson.held_out, strict=True))
-            return Forest.of(encoding.plain(table), target, weights, folds, n_trees, seed)
+            return Forest.of(
+                encoding.plain(table), target, weights, folds, n_trees, seed, problem.how.n_jobs
+            )
         first = encoding.plain(table.rows(slice(MOST_ROWS)))
         weights = None if weights is None else weights[:MOST_ROWS]
-        forest, answers = Forest.of(first, target[:MOST_ROWS], weights, None, n_trees, seed)
+        forest, answers = Forest.of(
+            first, target[:MOST_ROWS], weights, None, n_trees, seed, problem.how.n_jobs
+        )
         return forest, _followed(answers, forest, encoding, table)
 
     def _may_boost(self, encoding: Encoding) -> bool:
@@ -378,6 +394,7 @@ class Fitting:
             None if problem.weights is None else problem.weights[first],
             folds,
             self._seed(),
+            self._holder,
             problem.how.n_jobs,
         )
         return forest, _followed(answers, forest, encoding, table)
@@ -424,12 +441,22 @@ def fitted(fitting: Fitting, kinds: Sequence[Kind], clock: Clock) -> tuple[Model
                 raise
             warn("Training interrupted by user: the members finished so far answer.", UserWarning)
             break
+        except Broken as error:
+            if not fitting.parts:
+                raise
+            warn(f"{error} The members finished so far answer.", RuntimeWarning)
+            break
         except Diverged as error:
             failed = error
             warn(f"A kind of members is left out, whose training diverged: {error}", RuntimeWarning)
             continue
-        if fitting.parts[-1].trained.outcome.kind == "interrupted":
+        outcome = fitting.parts[-1].trained.outcome
+        if outcome.kind == "interrupted":
             warn("Training interrupted by user: the members trained so far answer.", UserWarning)
+            break
+        if outcome.kind in ("broken", "diverged"):
+            warn(str(outcome.problem), RuntimeWarning)
+        if outcome.kind == "broken":
             break
     if not fitting.parts:
         raise ValueError(f"All members diverged: {failed}") from failed

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..training.processes import Shared
 from .columns import Table
 from .encoding import Encoding
 from .forest import Forest
@@ -64,10 +65,12 @@ class Sight:
         """Return the plain columns that distances are of: all but codes."""
         return plain[:, : self.encoding.n_plain]
 
-    def beside(self, table: Table, further: np.ndarray) -> np.ndarray:
+    def beside(
+        self, table: Table, further: np.ndarray, out: np.ndarray | None = None
+    ) -> np.ndarray:
         """Put the encoding of rows and further columns side by side, codes last."""
         encoding, (n, k) = self.encoding, further.shape
-        shown = np.empty((n, encoding.n_columns + k), np.float32)
+        shown = np.empty((n, encoding.n_columns + k), np.float32) if out is None else out
         n_codes = len(encoding.embedded)
         dense, beside = encoding.n_columns - n_codes, encoding.n_columns - n_codes + k
         encoding.write(table, shown[:, :dense])
@@ -87,6 +90,8 @@ class Shown:
         What is shown of them.
     further : ndarray of shape (n, k)
         The columns beside the encoding.
+    folder : str or None, default=None
+        Where other processes find them, where these are to.
 
     Attributes
     ----------
@@ -96,26 +101,38 @@ class Shown:
         How many blocks the rows are in.
     """
 
-    def __init__(self, table: Table, sight: Sight, further: np.ndarray) -> None:
+    def __init__(
+        self, table: Table, sight: Sight, further: np.ndarray, folder: str | None = None
+    ) -> None:
         self._table, self._sight, self._further = table, sight, further
         self.n_columns = sight.encoding.n_columns + further.shape[1]
         self.n_blocks = max(1, -(-4 * len(further) * self.n_columns // BLOCK_BYTES))
-        self._latest: dict[int, np.ndarray] = {}
+        self._folder, self._latest = folder, -1
+        self._block: Shared | None = None
 
-    def of(self, rows: np.ndarray | slice) -> np.ndarray:
+    def block(self, i: int) -> Shared:
+        """Compute what is shown of a block, where the one before it was, or return the latest."""
+        rows = slice(i, None, self.n_blocks)
+        n = len(range(*rows.indices(len(self._further))))
+        if self._block is None:
+            n_most = -(-len(self._further) // self.n_blocks)
+            self._block = Shared((n_most, self.n_columns), np.float32, self._folder)
+        block = self._block.first(n)
+        if i != self._latest:
+            self._latest = -1
+            self._sight.beside(self._table.rows(rows), self._further[rows], block.array)
+            self._latest = i
+        return block
+
+    def sample(self, rows: np.ndarray) -> Shared:
         """Compute what is shown of some rows."""
-        return self._sight.beside(self._table.rows(rows), self._further[rows])
-
-    def block(self, i: int) -> np.ndarray:
-        """Compute what is shown of a block, or return it where it was the last one."""
-        if i not in self._latest:
-            self._latest.clear()  # the memory of one block is enough
-            self._latest[i] = self.of(slice(i, None, self.n_blocks))
-        return self._latest[i]
+        sample = Shared((len(rows), self.n_columns), np.float32, self._folder)
+        self._sight.beside(self._table.rows(rows), self._further[rows], sample.array)
+        return sample
 
     def let_go(self) -> None:
         """Let go of the latest block."""
-        self._latest.clear()
+        self._block, self._latest = None, -1
 
     def within(self, i: int, rows: np.ndarray) -> np.ndarray:
         """Return those of some rows that are in a block, by their places there."""

@@ -211,11 +211,14 @@ class Course:
         """Return where training stands, between two epochs, but for what its trainer knows."""
         return replace(self._state, progress=self.progress, history=self.history, marks=self.marks)
 
+    @property
+    def _has_best(self) -> bool:
+        return self.stopping.restore_best and self.progress.best_iter > 0
+
     def ended(self, problem: str | None = None, kind: str = "") -> Outcome:
         """Give theta the parameters to keep, and tell how it ended."""
         marks = self.marks
-        has_best = self.stopping.restore_best and self.progress.best_iter > 0
-        use_good = kind == "diverged" and not has_best
+        use_good = kind == "diverged" and not self._has_best
         self.theta[...] = marks.good if use_good else marks.kept
         return Outcome(problem, kind)
 
@@ -238,7 +241,7 @@ class Course:
         problem = (
             f"Solver produced non-finite parameter weights or loss in {where}: {culprit or scale}."
         )
-        if self.marks.good_iter == 0:
+        if self.marks.good_iter == 0 and not self._has_best:
             raise Diverged(problem)
         outcome = self.ended(f"{problem} The best parameters so far are kept.", "diverged")
         if not self._is_finite():
@@ -329,6 +332,26 @@ class Descent:
         if how.averaging is not None:
             fresh = Average(objective.theta, how.averaging)
             self.average = fresh if state.average is None else copied(state.average)
+
+    @property
+    def first_rate(self) -> float:
+        """The rate that the schedule began with."""
+        return self.how.schedule.rate_init
+
+    @property
+    def last_rate(self) -> float:
+        """The rate of the last step."""
+        return self.solver.rate
+
+    @property
+    def ends_at_zero(self) -> bool:
+        """Whether the schedule ends, by itself, after the planned epochs."""
+        return self.how.ends_at_zero
+
+    @property
+    def n_rows(self) -> int:
+        """How many rows an epoch goes through."""
+        return len(self.order)
 
     def epoch(self, epochs_before: int) -> float:
         """Go through all rows once; return the mean objective, NaN as soon as one is not finite."""
@@ -448,20 +471,24 @@ class Descent:
 class Epochs(Protocol):
     """What takes epochs of steps: a `Descent`, or several of them."""
 
-    how: Stepping
     average: Average | None
+    rate: float  # of the next epoch
 
     @property
-    def order(self) -> np.ndarray:
-        """The training rows, in the order of the last epoch."""
+    def first_rate(self) -> float:
+        """The rate that the schedule begins with."""
 
     @property
-    def rate(self) -> float:
-        """The rate of the next epoch."""
+    def last_rate(self) -> float:
+        """The rate of the last step."""
 
     @property
-    def solver(self) -> Solver:
-        """The solver, whose rate is that of the last step."""
+    def ends_at_zero(self) -> bool:
+        """Whether the schedule ends, by itself, after the planned epochs."""
+
+    @property
+    def n_rows(self) -> int:
+        """How many rows the last epoch went through."""
 
     def epoch(self, epochs_before: int) -> float:
         """Go through all rows once; return the mean objective, NaN where one is not finite."""
@@ -489,7 +516,7 @@ def train_minibatches(course: Course, descent: Epochs) -> Outcome:
     to be good, with a new solver and half the rate, as often as `stopping.retreats` allows.
     """
     stopping = course.stopping
-    first_rate = descent.how.schedule.rate_init
+    first_rate = descent.first_rate
     try:
         while not course.is_over:
             course.begin()
@@ -505,8 +532,7 @@ def train_minibatches(course: Course, descent: Epochs) -> Outcome:
                 if course.progress.retreats == 1:
                     _warn_of_retreat(epoch, descent.rate, stopping.retreats, culprit)
                 continue
-            samples = len(descent.order)
-            rate = descent.solver.rate
+            samples, rate = descent.n_rows, descent.last_rate
             descent.after_epoch(course.progress.samples_seen + samples)
             course.complete(
                 loss,
@@ -524,7 +550,7 @@ def train_minibatches(course: Course, descent: Epochs) -> Outcome:
         if course.progress.n_iter == 0:
             raise
         return course.broken(why)
-    if course.progress.ending or descent.how.ends_at_zero:
+    if course.progress.ending or descent.ends_at_zero:
         return course.ended()
     return course.ended(_too_few_epochs(course), "unconverged")
 

@@ -3,27 +3,45 @@
 The law: the parameters of all members are one flat vector, one member after another, and an epoch
 is an epoch of each. So what holds for one network (when training ends, which parameters are kept,
 what an interruption leaves) holds for all of them together, by the same loop. Each member has its
-own rows, generator and solver and shares nothing that changes, so threads change no bit; and one
-that diverges takes no other one with it.
+own rows, generator and solver and shares nothing that changes, so no bit depends on the process
+that holds it; and one that diverges takes no other one with it.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from functools import partial
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 
-from ..engine import aligned
 from .loops import Descent
-from .solvers import Average, Solver
+from .processes import Holder
+from .solvers import Average
 from .warn import warn
 
 HALVINGS = 5
+
+
+class Taken(NamedTuple):
+    """What is known of a member's epoch.
+
+    Attributes
+    ----------
+    loss : float
+        Its mean objective, NaN where the member is lost.
+    rate_init : float
+        The rate that its schedule starts from now.
+    rate : float
+        That of its last step.
+    n_rows : int
+        How many rows it went through.
+    """
+
+    loss: float
+    rate_init: float
+    rate: float
+    n_rows: int
 
 
 class Members:
@@ -34,81 +52,62 @@ class Members:
 
     Parameters
     ----------
-    descents : sequence of Descent
-        One for each member; their objectives' thetas are the parts of one vector, see `thetas`.
-    n_jobs : int, default=1
-        How many of them take their epochs at the same time, in threads.
+    descents : Holder
+        What holds a `Descent` for each member; their objectives' thetas are the rows of one array.
+    n_members : int
+        How many those are.
+    first_rate : float
+        The rate that their schedules begin with.
+    ends_at_zero : bool
+        Whether these end by themselves.
 
     Attributes
     ----------
     is_lost : list of bool
         Whether a member has diverged for good.
+    n_rows : int
+        How many rows all members went through in the last epoch.
+    rate, last_rate : float
+        The rate of the next epoch, and that of the last step: those of the first member that is
+        left, since all are at the same one if none was halved.
     """
 
-    def __init__(self, descents: Sequence[Descent], n_jobs: int = 1) -> None:
-        self.descents = list(descents)
-        self.how = self.descents[0].how
+    def __init__(
+        self, descents: Holder, n_members: int, first_rate: float, *, ends_at_zero: bool
+    ) -> None:
+        self.descents, self.n_members = descents, n_members
+        self.first_rate, self.ends_at_zero = first_rate, ends_at_zero
         self.average: Average | None = None
-        self.is_lost = [False] * len(self.descents)
-        self._map: Callable[..., Iterable[Any]] = map
-        self._n_jobs = min(n_jobs, len(self.descents))
-
-    @contextmanager
-    def side_by_side(self) -> Iterator[None]:
-        """Have threads for the epochs that are taken within."""
-        if self._n_jobs == 1:
-            yield
-            return
-        with ThreadPoolExecutor(self._n_jobs) as threads:
-            self._map = threads.map
-            try:
-                yield
-            finally:
-                self._map = map
-
-    @property
-    def left(self) -> list[Descent]:
-        """The members that are not lost; all where all are."""
-        left = [one for one, lost in zip(self.descents, self.is_lost, strict=True) if not lost]
-        return left or self.descents
-
-    @property
-    def order(self) -> np.ndarray:
-        """The rows of all members, one after another, in the order of the last epoch."""
-        return np.concatenate([descent.order for descent in self.left])
-
-    @property
-    def rate(self) -> float:
-        """The rate of the next epoch."""
-        return self.left[0].rate
-
-    @property
-    def solver(self) -> Solver:
-        """The solver of the first member: all are at the same rate, if none was halved."""
-        return self.left[0].solver
-
-    def each(self, function: Callable[..., Any], *arguments: Iterable[Any]) -> list[Any]:
-        """Call a function with each descent, and one of each of further arguments."""
-        return list(self._map(function, self.descents, *arguments))
+        self.is_lost = [False] * n_members
+        self.n_rows, self.rate, self.last_rate = 0, first_rate, first_rate
+        self._rates = [first_rate] * n_members
 
     def epoch(self, epochs_before: int) -> float:
         """Take an epoch of each; return their mean objective, NaN where all are lost."""
-        rates = [descent.schedule.rate_init for descent in self.descents]
-        found = self.each(partial(_epoch, epochs_before=epochs_before), self.is_lost)
+        took: list[Taken] = self.descents.each(
+            partial(_epoch, epochs_before=epochs_before), self.is_lost
+        )
+        left = [taken for taken in took if math.isfinite(taken.loss)]
+        if not left:  # who was not lost before is what training goes back to
+            return math.nan
         halved = [
-            f"{j + 1} (now at {descent.schedule.rate_init:.3g})"
-            for j, descent in enumerate(self.descents)
-            if descent.schedule.rate_init < rates[j] and math.isfinite(found[j])
+            f"{j + 1} (now at {taken.rate_init:.3g})"
+            for j, taken in enumerate(took)
+            if taken.rate_init < self._rates[j] and math.isfinite(taken.loss)
         ]
         lost = [
             str(j + 1)
-            for j, was_lost in enumerate(self.is_lost)
-            if not was_lost and not math.isfinite(found[j])
+            for j, taken in enumerate(took)
+            if not (self.is_lost[j] or math.isfinite(taken.loss))
         ]
-        self.is_lost = [not math.isfinite(loss) for loss in found]
-        if all(self.is_lost):
-            return math.nan
-        where = f"of {len(self.descents)} diverged in epoch {epochs_before + 1}"
+        self.is_lost = [not math.isfinite(taken.loss) for taken in took]
+        self._rates = [taken.rate_init for taken in took]
+        self._warn(epochs_before, halved, lost)
+        self.n_rows, self.last_rate = sum(taken.n_rows for taken in left), left[0].rate
+        return float(np.mean([taken.loss for taken in left]))
+
+    def _warn(self, epochs_before: int, halved: list[str], lost: list[str]) -> None:
+        where = f"of {self.n_members} diverged in epoch {epochs_before + 1}"
         if halved:
             warn(
                 f"Member {', '.join(halved)} {where}: it takes that epoch again with a new solver "
@@ -121,56 +120,41 @@ class Members:
                 "left out, and the others go on.",
                 RuntimeWarning,
             )
-        return float(np.mean([loss for loss in found if math.isfinite(loss)]))
 
     def over_all_rows(self) -> float:
         """Return the mean of the objectives of theta, as it stands, over their training rows."""
-        return float(np.mean(self.each(Descent.over_all_rows)))
+        return float(np.mean(self.descents.each(Descent.over_all_rows)))
 
     def after_epoch(self, samples_seen: int) -> None:
         """Set the rate of the next epoch."""
-        for descent in self.descents:
-            descent.after_epoch(samples_seen)
+        self.descents.each(Descent.after_epoch, [samples_seen] * self.n_members)
 
     def slow_down(self) -> float | None:
         """Set the rate where nothing improves any more; return it, or None to stop."""
-        return self.each(Descent.slow_down)[0]
+        return self.descents.each(Descent.slow_down)[0]
 
     def culprit(self, theta: np.ndarray) -> str | None:
         """Say which activation is not finite at finite pre-activations, if one is."""
-        found = self.each(Descent.culprit, theta.reshape(len(self.descents), -1))
+        found = self.descents.each(Descent.culprit, theta.reshape(self.n_members, -1))
         return next(filter(None, found), None)
 
     def restart(self) -> None:
         """Begin anew, at half the rate."""
-        for descent in self.descents:
-            descent.restart()
+        self.rate *= 0.5
+        self.descents.each(Descent.restart)
 
 
-def _epoch(descent: Descent, is_lost: bool, epochs_before: int) -> float:
+def _epoch(descent: Descent, is_lost: bool, epochs_before: int) -> Taken:
     """Take an epoch, again at half the rate where it diverges; NaN where it always does."""
     theta = descent.objective.theta
-    before, halvings = theta.copy(), 0
+    before, halvings, loss = theta.copy(), 0, math.nan
     while not is_lost:
         loss = descent.epoch(epochs_before)
         if math.isfinite(loss):
-            return loss
+            break
         theta[...] = before
         is_lost = halvings == HALVINGS
         if not is_lost:
             halvings += 1
             descent.restart()
-    return math.nan
-
-
-def thetas(n_members: int, n_parameters: int, dtype: Any) -> tuple[np.ndarray, list[np.ndarray]]:
-    """Make one vector for the parameters of all members, and view each member's part.
-
-    >>> theta, parts = thetas(2, 3, np.float32)
-    >>> parts[1][...] = 1.0
-    >>> theta
-    array([0., 0., 0., 1., 1., 1.], dtype=float32)
-    """
-    theta = aligned(n_members * n_parameters, dtype)
-    theta[...] = 0
-    return theta, list(theta.reshape(n_members, n_parameters))
+    return Taken(loss, descent.schedule.rate_init, descent.last_rate, descent.n_rows)
