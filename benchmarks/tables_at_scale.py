@@ -1,12 +1,15 @@
 """Time and memory of the estimators for tables, by the number of rows.
 
 Run it from the root of the checkout: python benchmarks/tables_at_scale.py [ROWS ...] [--columns N]
-    [--learner skmlp|compact] [--task numbers|classes]
+    [--learner skmlp|compact] [--task numbers|classes] [--jobs N]
 
 Tables are made on the spot: numbers, some of them missing, and categories of 5 and of 50 levels;
 the target depends on ten of the columns. Each fit is in a process of its own, on one thread. Memory
 is what the process grows by in `fit`, at its peak, beyond the frame that it is given; a block is
 the encoded rows that are in memory at a time, all of them where they fit.
+
+With --jobs, fits with n_jobs=1 and n_jobs=N are timed in turn instead, by the clock on the wall:
+the first one with N also starts the processes.
 """
 
 import argparse
@@ -83,6 +86,25 @@ def measure(rows: int, columns: int, task: str, learner: str) -> dict[str, float
     }
 
 
+def jobs(rows: int, columns: int, task: str, learner: str, n: int) -> list[str]:
+    """Fit with one job and with n, in turn, twice, and check that they answer the same."""
+    X, y = table(rows, columns, task)
+    kind = TabularMLPClassifier if task == "classes" else TabularMLPRegressor
+    settings = {"n_neighbors": None} if learner == "compact" else {}
+    seconds: dict[int, list[float]] = {1: [], n: []}
+    answers = []
+    for n_jobs in (1, n, 1, n):
+        model = kind(random_state=0, n_jobs=n_jobs, **settings)
+        begun = time.perf_counter()
+        model.fit(X, y)
+        seconds[n_jobs].append(time.perf_counter() - begun)
+        answers.append(model.predict(X[:1000]))
+    if not all(np.array_equal(answers[0], other) for other in answers):
+        raise RuntimeError("n_jobs changed an answer")
+    one, (first, again) = min(seconds[1]), seconds[n]
+    return [f"{rows:,}", *(f"{x:.1f}" for x in (one, first, again)), f"{again / one:.2f}"]
+
+
 def _peak(*, reset: bool = False) -> float:
     """Return the most memory that the process has had, in bytes, since the last reset."""
     if reset:
@@ -111,22 +133,31 @@ def main() -> None:
     parser.add_argument("--task", choices=["numbers", "classes"], default="numbers")
     parser.add_argument("--learner", choices=["skmlp", "compact"], default="skmlp")
     parser.add_argument("--alone", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--jobs", type=int, metavar="N", help="compare n_jobs=1 and n_jobs=N")
     asked = parser.parse_args()
-    if asked.alone:
-        print(json.dumps(measure(asked.rows[0], asked.columns, asked.task, asked.learner)))
+    what = asked.columns, asked.task, asked.learner
+    if asked.jobs is not None:
+        with contest.threads_held(1):
+            found = [jobs(rows, *what, asked.jobs) for rows in asked.rows]
+        print(contest.described(contest.machine()), "\n")
+        heads = ["rows", "n_jobs=1, s", f"n_jobs={asked.jobs}, first, s", "again, s", "ratio"]
+        print(contest.table(heads, found))
         return
-    found = []
+    if asked.alone:
+        print(json.dumps(measure(asked.rows[0], *what)))
+        return
+    measured = []
     for rows in asked.rows:
         options = ["--columns", asked.columns, "--task", asked.task, "--learner", asked.learner]
         command = [sys.executable, __file__, str(rows), *map(str, options), "--alone"]
         output = subprocess.run(command, check=True, capture_output=True, text=True, env=os.environ)
-        found.append(json.loads(output.stdout))
-        print(found[-1], file=sys.stderr, flush=True)
+        measured.append(json.loads(output.stdout))
+        print(measured[-1], file=sys.stderr, flush=True)
     print(contest.described(contest.machine()), "\n")
     print(f"{asked.columns} columns, {asked.task}, {asked.learner}\n")
     heads = ["rows", "fit, s", "memory, MB", "block, MB", "memory / block", "score"]
     heads += ["1,000 rows, ms", "one row, ms"]
-    rows = [
+    cells = [
         [
             f"{r['rows']:,}",
             f"{r['fit']:.0f}",
@@ -137,9 +168,9 @@ def main() -> None:
             f"{1000 * r['predict']:.0f}",
             f"{r['row']:.1f}",
         ]
-        for r in found
+        for r in measured
     ]
-    print(contest.table(heads, rows))
+    print(contest.table(heads, cells))
 
 
 if __name__ == "__main__":

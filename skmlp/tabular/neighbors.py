@@ -205,21 +205,19 @@ def _total(numbers: np.ndarray) -> np.ndarray:
 
 def _smallest(squares: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the places of the smallest numbers of each row, and these; of equals the first."""
-    is_small = _are_small(squares, count)
-    found = np.count_nonzero(is_small, axis=1)
-    flat = np.flatnonzero(is_small)
-    row = np.repeat(np.arange(len(squares)), found)
-    column = np.arange(len(flat)) - (np.cumsum(found) - found)[row]
+    row, column = _small(squares, count)
+    found = np.bincount(row, minlength=len(squares))
+    k = np.arange(len(row)) - (np.cumsum(found) - found)[row]
     small = np.full((len(squares), np.max(found)), np.inf)
-    small[row, column] = squares.reshape(-1)[flat]
+    small[row, k] = squares[row, column]
     places = np.zeros(small.shape, dtype=np.intp)
-    places[row, column] = flat - row * squares.shape[1]
+    places[row, k] = column
     order = np.argsort(small, axis=1, kind="stable")[:, :count]
     return np.take_along_axis(places, order, axis=1), np.take_along_axis(small, order, axis=1)
 
 
-def _are_small(squares: np.ndarray, count: int) -> np.ndarray:
-    """Mark the `count` smallest numbers of each row, of equals the first, and a few more.
+def _small(squares: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Find the `count` smallest numbers of each row, of equals the first, and a few more.
 
     Columns come at random, so the first sixteenth says about where the limit is. Partitioning whole
     rows takes longer, and is for those where that was wrong.
@@ -227,13 +225,21 @@ def _are_small(squares: np.ndarray, count: int) -> np.ndarray:
     share, expected = squares.shape[1] // 16, count / 16
     rank = int(expected + 3 * np.sqrt(expected) + 2)
     if rank >= share:
-        return _are_smallest(squares, count)
+        return _places(_are_smallest(squares, count))
     limit = np.partition(squares[:, :share], rank, axis=1)[:, [rank]]
-    are_small: np.ndarray = squares <= limit
-    found = np.count_nonzero(are_small, axis=1)
+    are_small = squares <= limit
+    row, column = _places(are_small)
+    found = np.bincount(row, minlength=len(squares))
     wrong = (found < count) | (found > 16 * count)
+    if not np.any(wrong):
+        return row, column
     are_small[wrong] = _are_smallest(squares[wrong], count)
-    return are_small
+    return _places(are_small)
+
+
+def _places(marked: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return where a matrix is true, row by row: what NumPy's nonzero does, in half of its time."""
+    return np.divmod(np.flatnonzero(marked), marked.shape[1])
 
 
 def _are_smallest(squares: np.ndarray, count: int) -> np.ndarray:

@@ -6,7 +6,7 @@ arguments and answers do; numbers that all are to see are `Shared`, in a file th
 mapped. So a thing neither knows nor can tell in which process it is, and no bit depends on it.
 
 Threads would be less to carry, but they do not pay: a step of a small network is a hundred short
-calls of NumPy, and Python hands its lock over at each (`docs/performance.md`).
+calls of NumPy, and Python hands its lock over at each (`docs/scaling_out.md`).
 
 A process starts with nothing but the paths that modules are looked for in: it does not run the
 caller's script again, and does not inherit locks or threads. It ends when its input does, so that
