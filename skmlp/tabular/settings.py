@@ -143,8 +143,8 @@ time_limit : float or None, default=None
     are left out.
 n_jobs : int or None, default=None
     How many members learn at the same time, in processes of their own where that takes less time
-    than to start them; -1 is as many as there are cores, None is 1, or what `joblib.parallel_config`
-    says. The bits of the result do not depend on it.
+    than to start them; -1 is as many as there are cores, None is 1, or what
+    `joblib.parallel_config` says. The bits of the result do not depend on it.
 random_state : int, RandomState instance or None, default=None
     Draws folds, parameters and the order of rows.
 verbose : bool or int, default=False
