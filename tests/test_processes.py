@@ -143,6 +143,16 @@ def test_the_first_rows_of_shared_numbers_are_a_view(two):
         assert np.all(shared.array[:3] == 5)
 
 
+@pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="files grow as they are written")
+def test_a_full_disk_is_told_before_work_begins(two, monkeypatch):
+    def full(*given):  # noqa: ARG001
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    with pytest.raises(OSError, match=r"no room in .* for the 4 MB .*: let TMPDIR name another"):
+        Shared((1 << 20,), np.float32, two.folder)
+
+
 def test_blas_has_as_many_threads_there_as_here(two):
     for n in (2, 1):
         with threadpool_limits(n, user_api="blas"):

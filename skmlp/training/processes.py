@@ -131,10 +131,7 @@ class Shared:
         opened, self._file = tempfile.mkstemp(dir=folder)
         size = max(1, math.prod(shape)) * np.dtype(dtype).itemsize
         with os.fdopen(opened, "wb") as file:
-            if hasattr(os, "posix_fallocate"):  # refused where the disk is full, not killed later
-                os.posix_fallocate(file.fileno(), 0, size)
-            else:
-                file.truncate(size)
+            _reserve(file, size)
         self.array = _mapped(self._file, shape, dtype)
 
     def first(self, n: int) -> Shared:
@@ -143,6 +140,21 @@ class Shared:
 
     def __reduce__(self) -> Any:
         return _opened, (self._file, self.array.shape, self.array.dtype)
+
+
+def _reserve(file: Any, size: int) -> None:
+    """Have a file of so many bytes: what there is no room for is refused, and not killed later."""
+    try:
+        if hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(file.fileno(), 0, size)
+        else:
+            file.truncate(size)
+    except OSError as error:
+        raise OSError(
+            f"There is no room in {tempfile.gettempdir()} for the {size / 2**20:.0f} MB that the "
+            f"processes of n_jobs share ({error.strerror}): let TMPDIR name another folder, or set "
+            "n_jobs=1."
+        ) from error
 
 
 def _view(file: str | None, array: np.ndarray) -> Shared:
