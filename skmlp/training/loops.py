@@ -373,7 +373,7 @@ class Descent:
         as one is not finite.
         """
         objective, size = self.objective, self.how.batch_size
-        order = self.order
+        order, has_statistics = self.order, objective.has_statistics
         step = self._step(epochs_before * len(order))
         for start in range(first, end, size):
             batch = order[start : start + size]
@@ -382,7 +382,7 @@ class Descent:
                 loss += step(start)
             if not math.isfinite(loss):
                 return math.nan
-            if objective.has_statistics:
+            if has_statistics:
                 objective.track()
             total += loss * len(batch)
         return total
