@@ -5,6 +5,7 @@ import multiprocessing
 import operator
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -51,7 +52,7 @@ def many(monkeypatch, two):
 
     class Ready:
         folder = two.folder
-        each, let_go = two.each, two.let_go
+        each, let_go = staticmethod(two.each), staticmethod(two.let_go)
 
         def __init__(self, n):
             used.append(n)
@@ -88,7 +89,7 @@ def counters(numbers):
 def test_things_answer_the_same_wherever_they_are(two, n):
     found = []
     for holder in (Here(), two):
-        holder.hold(counters, n)
+        holder.hold(counters, range(n))
         asked = [
             holder.each(Counter.add),
             holder.each(Counter.add, range(n)),
@@ -104,7 +105,7 @@ own_numbers = lambda numbers: [os.getpid for _ in numbers]  # noqa: E731, it tra
 
 
 def test_things_of_two_processes_are_in_two(two):
-    two.hold(own_numbers, 4)
+    two.hold(own_numbers, range(4))
     first, second, *others = two.each(operator.call)
     assert others == [first, second]
     assert len({first, second, os.getpid()}) == 3
@@ -119,7 +120,7 @@ def test_shared_numbers_are_seen_on_both_sides(two, shape):
         def make(numbers, shared=shared):
             return [shared for _ in numbers]
 
-        holder.hold(make, 2)
+        holder.hold(make, range(2))
         assert holder.each(_sum) == [shared.array.size] * 2
         holder.each(_set, [7, 8])
         assert set(shared.array.ravel()) <= {7, 8}
@@ -149,14 +150,16 @@ def test_a_full_disk_is_told_before_work_begins(two, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "posix_fallocate", full)
-    with pytest.raises(OSError, match=r"no room in .* for the 4 MB .*: let TMPDIR name another"):
+    with pytest.raises(
+        OSError, match=r"no room in .* for the 4 MB .*: name another folder in TMPDIR"
+    ):
         Shared((1 << 20,), np.float32, two.folder)
 
 
 def test_blas_has_as_many_threads_there_as_here(two):
     for n in (2, 1):
         with threadpool_limits(n, user_api="blas"):
-            two.hold(counters, 2)
+            two.hold(counters, range(2))
         assert two.each(_blas_threads) == [{n}] * 2
 
 
@@ -175,7 +178,7 @@ class Strange(Exception):  # noqa: N818
 
 
 def test_what_is_raised_there_is_raised_here_with_where(two):
-    two.hold(counters, 3)
+    two.hold(counters, range(3))
     with pytest.raises(TypeError, match="unsupported operand") as caught:
         two.each(Counter.add, ["a", "b", "c"])
     assert "in add" in caught.value.__notes__[0]
@@ -185,9 +188,7 @@ def test_what_is_raised_there_is_raised_here_with_where(two):
         two.each(_lock)
     with pytest.raises((AttributeError, TypeError), match="pickle"):
         two.each(lambda thing: thing)  # a message that cannot be sent
-    with pytest.raises(ZeroDivisionError):
-        two.hold(lambda numbers: [1 / 0 for _ in numbers], 2)
-    two.hold(counters, 2)  # and all goes on
+    two.hold(counters, range(2))  # and all goes on
     assert two.each(Counter.add) == [1, 11]
 
 
@@ -201,7 +202,7 @@ def _lock(thing):  # noqa: ARG001
 
 def test_what_is_printed_there_is_no_answer(capfd):
     processes = Processes(1)
-    processes.hold(counters, 2)
+    processes.hold(counters, range(2))
     assert processes.each(_print) == [0, 10]
     processes.close()
     assert capfd.readouterr().err.count("a line\n") == 2
@@ -212,38 +213,79 @@ def _print(thing):
     return thing.count
 
 
-def test_an_interruption_waits_for_what_is_being_done(two):
-    two.hold(counters, 2)
-    shared = Shared((2,), np.float64, two.folder)
+def test_what_other_processes_cannot_make_is_made_here():
+    lock = threading.Lock()
+    for make, error in (
+        (lambda some: [lock for _ in some], "TypeError: cannot pickle"),
+        (partial(_only_in, os.getpid()), "ValueError: not here"),
+    ):
+        processes = Processes(2)
+        with pytest.warns(RuntimeWarning, match=f"All is done in this process.*{error}"):
+            processes.hold(make, range(3))
+        assert processes.each(id) == [id(lock) if "pickle" in error else id(None)] * 3
+        processes.hold(counters, range(3))  # and stays here
+        assert processes.each(Counter.add) == [1, 11, 21]
+        processes.close()
+
+
+def _only_in(number, some):
+    if os.getpid() != number:
+        raise ValueError("not here")
+    return [None for _ in some]
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="no Ctrl-C can be sent here")
+@pytest.mark.parametrize("times", [(0.3,), (0.3, 0.301, 0.302, 0.35)])
+def test_an_interruption_ends_at_once_what_is_being_done(times):
+    processes = Processes(2)
+    processes.hold(counters, range(2))
+    shared = Shared((2,), np.float64, processes.folder)
     shared.array[...] = 0
-    timer = threading.Timer(0.3, signal.raise_signal, [signal.SIGINT])
+    here = threading.get_ident()  # which Ctrl-C reaches
+    timers = [threading.Timer(t, signal.pthread_kill, [here, signal.SIGINT]) for t in times]
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    begun = time.monotonic()
+    heard = 0
     try:
-        timer.start()
-        with pytest.raises(KeyboardInterrupt):
-            two.each(partial(_slow, shared=shared), [0, 1])
+        for timer in timers:
+            timer.start()
+        try:
+            processes.each(partial(_endless, shared=shared), [0, 1])
+        except KeyboardInterrupt:
+            heard += 1
+        is_idle = [process._popen.poll() is not None for process in processes._processes]
+        try:
+            time.sleep(max(0.0, begun + 1 - time.monotonic()))
+        except KeyboardInterrupt:
+            heard += 1
     finally:
-        timer.join()
+        for timer in timers:
+            timer.join()
         signal.signal(signal.SIGINT, before)
-    assert np.all(shared.array == 1)  # nobody is writing any more
-    assert two.each(Counter.add) == [1, 11]  # answers are still those to what was asked
+    assert heard >= 1
+    assert all(is_idle)  # nobody is writing any more
+    assert time.monotonic() - begun < 30
+    with pytest.raises(Broken):
+        processes.each(Counter.add)
+    processes.close()
+    assert not Path(processes.folder).exists()
 
 
-def _slow(thing, place, shared):  # noqa: ARG001
-    time.sleep(1.0)
-    shared.array[place] = 1
+def _endless(thing, place, shared):  # noqa: ARG001
+    while True:
+        shared.array[place] += 1
 
 
 def test_processes_wait_for_another_fit_and_end_with_this_one(tmp_path):
     processes = Processes(1)
-    processes.hold(own_numbers, 1)
+    processes.hold(own_numbers, range(1))
     (number,) = processes.each(operator.call)
     folder = Path(processes.folder)
     assert folder.is_dir()
     processes.close()
     assert not folder.exists()
     again = Processes(1)
-    again.hold(own_numbers, 1)
+    again.hold(own_numbers, range(1))
     assert again.each(operator.call) == [number]
     # what had to import a package of the user's is not kept: that may change
     (tmp_path / "package_of_mine.py").write_text("value = 3\n")
@@ -260,9 +302,94 @@ def _imported(thing, folder):  # noqa: ARG001
     return package_of_mine.value
 
 
+def test_processes_know_where_the_caller_is_at_each_time(tmp_path, monkeypatch):
+    (tmp_path / "pickle.py").write_text("raise SystemExit('a wrong pickle')\n")
+    (tmp_path / "late_module.py").write_text("value = 4\n")
+    processes = Processes(1)
+    processes.hold(counters, range(1))
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    processes.hold(lambda some: [__import__("late_module").value for _ in some], range(2))
+    assert processes.each(int) == [4, 4]
+    processes.hold(lambda some: [os.getcwd for _ in some], range(1))
+    assert processes.each(operator.call) == [str(tmp_path)]
+    processes.close()
+    # nothing is imported from the working folder when one starts
+    sys.path.remove(str(tmp_path))
+    while (process := _Process.idle()) is not None:
+        process.end()
+    processes = Processes(1)
+    processes.hold(own_numbers, range(1))
+    assert processes.each(operator.call) != [os.getpid()]
+    processes.close()
+
+
+def test_what_is_printed_when_python_starts_is_no_answer(tmp_path, monkeypatch):
+    (tmp_path / "sitecustomize.py").write_text("print('welcome' * 100, flush=True)\n")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), *sys.path]))
+    while (process := _Process.idle()) is not None:
+        process.end()
+    processes = Processes(1)
+    processes.hold(own_numbers, range(1))
+    assert processes.each(operator.call) != [os.getpid()]
+    processes.close()
+
+
+def test_what_is_read_there_is_empty():
+    processes = Processes(1)
+    processes.hold(lambda some: [sys.stdin.read for _ in some], range(1))
+    assert processes.each(operator.call) == [""]
+    processes.close()
+
+
+def test_threads_of_other_people_keep_no_process():
+    processes = Processes(1)
+    processes.hold(own_numbers, range(1))
+    (number,) = processes.each(operator.call)
+    processes.each(_thread_that_stays)
+    processes.close()  # it has imported this file, so it is not kept
+    with pytest.raises(ProcessLookupError):
+        os.kill(number, 0)
+
+
+def _thread_that_stays(thing):  # noqa: ARG001
+    threading.Thread(target=time.sleep, args=(1000,)).start()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="locks are of Unix")
+def test_leftovers_of_killed_fits_are_removed(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    code = (
+        "import os, sys; sys.path[:] = eval(sys.argv[1])\n"
+        "from skmlp.training.processes import Processes, Shared\n"
+        "import numpy as np\n"
+        "p = Processes(1); Shared((1000,), np.float64, p.folder); print(p.folder, flush=True)\n"
+        "os.kill(os.getpid(), 9)\n"
+    )
+    env = os.environ | {"TMPDIR": str(tmp_path)}
+    command = [sys.executable, "-c", code, repr(sys.path)]
+    left = subprocess.run(command, env=env, capture_output=True, text=True, check=False).stdout
+    assert Path(left.strip()).is_dir()
+    first, second = Processes(1), Processes(1)
+    assert not Path(left.strip()).exists()
+    assert Path(first.folder).is_dir()  # which is locked
+    first.close()
+    second.close()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_shared_files_end_with_their_numbers(two):
+    shared = Shared((10,), np.float64, two.folder)
+    file = Path(shared._file)
+    assert file.exists()
+    del shared
+    gc.collect()
+    assert not file.exists()
+
+
 def test_a_process_that_ends_says_so_and_is_not_kept():
     processes = Processes(1)
-    processes.hold(own_numbers, 2)
+    processes.hold(own_numbers, range(2))
     (number, _) = processes.each(operator.call)
     os.kill(number, signal.SIGKILL if hasattr(signal, "SIGKILL") else signal.SIGTERM)
     with pytest.raises(Broken, match="A process that n_jobs is for has ended"):
@@ -271,11 +398,21 @@ def test_a_process_that_ends_says_so_and_is_not_kept():
     assert all(process._popen.pid != number for process in _Process.waiting)
 
 
+def test_what_cannot_be_started_is_done_here(monkeypatch):
+    monkeypatch.setattr("skmlp.tabular.model._ROWS_FOR_PROCESSES", 0)
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    while (process := _Process.idle()) is not None:
+        process.end()
+    with pytest.warns(RuntimeWarning, match="no other one can be started: .*/nowhere/python"):
+        model = TabularMLPRegressor(n_jobs=2, random_state=0, **QUICK).fit(X, NUMBERS)
+    assert np.isfinite(model.predict(X)).all()
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 def test_a_child_of_this_process_does_not_speak_with_those_of_its_parent():
     processes = Processes(1)
-    processes.hold(own_numbers, 1)
+    processes.hold(own_numbers, range(1))
     processes.close()
     assert _Process.waiting
     context = multiprocessing.get_context("fork")
@@ -285,7 +422,7 @@ def test_a_child_of_this_process_does_not_speak_with_those_of_its_parent():
     assert queue.get() == 0
     child.join()
     again = Processes(1)
-    again.hold(own_numbers, 1)
+    again.hold(own_numbers, range(1))
     assert again.each(operator.call) != [os.getpid()]
     again.close()
 

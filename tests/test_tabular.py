@@ -2,6 +2,7 @@
 
 import pickle
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from skmlp.heads import HEADS
 from skmlp.tabular import TabularMLPClassifier, TabularMLPRegressor
 from skmlp.tabular import members as rooms_of_members
 from skmlp.tabular import shown as rooms
-from skmlp.training.loops import Broken, Descent, Diverged
+from skmlp.training.loops import Broken, Descent, Diverged, Outcome
 
 pd = pytest.importorskip("pandas")
 
@@ -463,6 +464,25 @@ def test_a_second_schedule_that_fails_leaves_the_first(kind, error, told, monkey
     assert len(calls) == 2
     assert [told in str(w.message) for w in caught] == ([True] if told else [])
     assert np.isfinite(answers(model, X)).all()
+
+
+def test_an_interruption_of_the_second_schedule_is_one_of_the_fit(monkeypatch):
+    X, once, calls = frame(), rooms_of_members._once, []
+
+    def worse(*given):
+        members = once(*given)
+        calls.append(members)
+        if len(calls) == 2:
+            return replace(members, loss=np.inf, outcome=Outcome("It was.", "interrupted"))
+        return members
+
+    monkeypatch.setattr(rooms_of_members, "_once", worse)
+    monkeypatch.setattr(rooms_of_members, "ANNEALED", 2.0)
+    model = TabularMLPRegressor(**QUICK)
+    with pytest.warns(UserWarning, match="Training interrupted by user"):
+        model.fit(X, target(X, TabularMLPRegressor))
+    assert len(calls) == 2  # the other kind has not begun
+    assert model.n_members_ == 2
 
 
 # -------------------- distributions of several members

@@ -101,7 +101,7 @@ def boosted(
     n_threads = n_jobs if holder.folder is None else 1
     lesson = _Lesson(shared, classes, weights, int(np.max(classes)) + 1, seed, n_threads)
     pairs = [(every, every[:0]), *folds]
-    holder.hold(partial(_tasks, lesson, pairs), len(pairs))
+    holder.hold(partial(_tasks, lesson), pairs)
     (forest, _), *found = holder.each(operator.call)
     holder.let_go()
     answers = np.empty((n, forest.values.shape[1]), np.float32)
@@ -122,9 +122,10 @@ class _Lesson(NamedTuple):
 
 
 def _tasks(
-    lesson: _Lesson, pairs: Sequence[tuple[np.ndarray, np.ndarray]], numbers: Sequence[int]
+    lesson: _Lesson, pairs: Sequence[tuple[np.ndarray, np.ndarray]]
 ) -> list[Callable[[], tuple[Forest, np.ndarray]]]:
-    return [partial(_answered, lesson, *pairs[i]) for i in numbers]
+    """Say what is to be done: trees are grown of some rows, and others answered."""
+    return [partial(_answered, lesson, *pair) for pair in pairs]
 
 
 def _answered(

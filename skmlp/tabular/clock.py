@@ -41,6 +41,8 @@ class Clock:
             self._watcher.fitted = fitted
         with nullcontext() if self._watcher is None else self._watcher.task("members", epochs):
             yield
+        if self._watcher is not None:
+            self._watcher.fitted = dict  # so that nothing of the members is kept by a callback
 
     def begin(self) -> None:
         """Tell that an epoch begins."""

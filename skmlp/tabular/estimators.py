@@ -136,6 +136,9 @@ class TabularMLP(CallbackSupportMixin, Answers, StoredEstimator, Parameters):
         ------
         ValueError
             If a parameter or the data cannot be used; the estimator is then as it was before.
+        RuntimeError
+            If a process of `n_jobs` ends before the first kind of members has one epoch; after that
+            what has been trained answers, with a warning.
         KeyboardInterrupt
             If it comes before the first kind of members has one epoch; after that what has been
             trained answers, with a warning.
@@ -313,7 +316,7 @@ class TabularMLP(CallbackSupportMixin, Answers, StoredEstimator, Parameters):
             float(self.weight_decay),
             self._dropout if isinstance(self.dropout, str) else float(self.dropout),
             int(self.embedding_size),
-            effective_n_jobs(self.n_jobs),
+            self.n_jobs if (self.n_jobs or 0) > 0 else effective_n_jobs(self.n_jobs),
             bool(self.verbose),
         )
 

@@ -265,7 +265,7 @@ def trained(
         return replace(first, outcome=Outcome(str(error), "broken"))
     except KeyboardInterrupt:
         return replace(first, outcome=Outcome("Training interrupted by user.", "interrupted"))
-    return again if again.loss < first.loss else first
+    return replace(again if again.loss < first.loss else first, outcome=again.outcome)
 
 
 def _once(
@@ -311,7 +311,7 @@ def _once(
 
     with clock.training(epochs, lambda: published(now(Outcome()))):
         outcome = train_minibatches(course, members)
-    judge.hear(network, theta.array)
+    judge.judge(network, theta.array)
     with suppress(Broken):  # whose words are the outcome's
         holder.let_go()
     return now(outcome)
@@ -379,7 +379,7 @@ class Design:
 
     @cached_property
     def graph(self) -> LossGraph:
-        """Trace the objective, once in a process."""
+        """The objective, traced."""
         how, head = self.how, self.head.of_target_unit()
         widths = how.hidden_layer_sizes
         front = Front(self.activation, levels=self.levels, size=how.embedding_size)
@@ -407,12 +407,11 @@ class Design:
         epochs: int,
         thetas: Shared,
         data: Rows,
-        learned: Sequence[np.ndarray],
-        numbers: Sequence[int],
+        given: Sequence[tuple[int, np.ndarray]],
     ) -> list[Descent]:
-        """Make some of the members, by their numbers."""
+        """Make some of the members, of their numbers and of the rows that they learn from."""
         made = []
-        for j in numbers:
+        for j, learned in given:
             theta = thetas.array[j]
             seeds = [np.random.SeedSequence([self.seed, j, k]) for k in range(3)]
             drawn, noise, order = (np.random.MT19937(one) for one in seeds)
@@ -422,7 +421,7 @@ class Design:
             X = data.X.array
             objective = Objective(self.graph, theta, X, data.Y, data.weights, 0.0, scale, random)
             made.append(
-                _descent(objective, learned[j], self.how, epochs, np.random.RandomState(order))
+                _descent(objective, learned, self.how, epochs, np.random.RandomState(order))
             )
         return made
 
@@ -442,9 +441,11 @@ class _Learners(Members):
     ) -> None:
         self._lesson, self._shown, self._block = lesson, shown, 0
         self._targets = scale.targets(lesson.Y)
-        rows, n = self._rows(0), len(lesson.learned)
-        holder.hold(partial(design.descents, scale, epochs, thetas, rows, self._learned(0)), n)
-        super().__init__(holder, n, design.how.learning_rate_init, ends_at_zero=True)
+        made = partial(design.descents, scale, epochs, thetas, self._rows(0))
+        holder.hold(made, enumerate(self._learned(0)))
+        super().__init__(
+            holder, len(lesson.learned), design.how.learning_rate_init, ends_at_zero=True
+        )
 
     def _rows(self, i: int) -> Rows:
         every, weights = slice(i, None, self._shown.n_blocks), self._lesson.weights
@@ -523,7 +524,7 @@ class _Judge:
         self._weigh([raw * scale.raw_scale + scale.raw_shift for raw in answers])
         return {"validation_loss": self.loss, "validation_score": -self.loss}
 
-    def hear(self, network: Network, thetas: np.ndarray) -> None:
+    def judge(self, network: Network, thetas: np.ndarray) -> None:
         """Score members as they ended, by their parameters alone."""
         outputs = _outputs(network, thetas, self._X.array, self._held_out)
         self._weigh([self._scale.raw_outputs(x) for x in outputs])

@@ -68,8 +68,8 @@ class Members:
     n_rows : int
         How many rows all members went through in the last epoch.
     rate, last_rate : float
-        The rate of the next epoch, and that of the last step: those of the first member that is
-        left, since all are at the same one if none was halved.
+        The rate to begin with, halved where all began anew; that of the last step of the first
+        member that is left, since all are at the same one if none was halved.
     """
 
     def __init__(
@@ -110,7 +110,7 @@ class Members:
         where = f"of {self.n_members} diverged in epoch {epochs_before + 1}"
         if halved:
             warn(
-                f"Member {', '.join(halved)} {where}: it takes that epoch again with a new solver "
+                f"Member {', '.join(halved)} {where}, and took that epoch again with a new solver "
                 "and half the rate.",
                 RuntimeWarning,
             )

@@ -1,9 +1,10 @@
 """Processes: things that are held in several processes of Python, and told what to do there.
 
-The law: what holds things is asked by `each`, which calls a function with every one of them and
-returns the answers in their order, wherever they are. Things never travel, only functions,
-arguments and answers do; numbers that all are to see are `Shared`, in a file that every process has
-mapped. So a thing neither knows nor can tell in which process it is, and no bit depends on it.
+Things are members in training, say, or trees to be grown. The law: what holds them is asked by
+`each`, which calls a function with every one and returns the answers in their order, wherever they
+are. Things never travel, only functions, arguments and answers do; numbers that all are to see are
+`Shared`, in a file that every process has mapped. So no bit depends on the process that a thing is
+in. An interruption ends the processes at once: when it is raised, nobody writes any more.
 
 Threads would be less to carry, but they do not pay: a step of a small network is a hundred short
 calls of NumPy, and Python hands its lock over at each (`docs/scaling_out.md`).
@@ -16,18 +17,22 @@ none outlives the caller.
 from __future__ import annotations
 
 import atexit
+import errno
 import math
 import os
 import pickle
+import shutil
 import signal
 import struct
 import subprocess
 import sys
 import tempfile
 import traceback
+import weakref
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
+from pathlib import Path
 from threading import Timer
 from typing import Any, ClassVar, Protocol
 
@@ -37,13 +42,27 @@ from threadpoolctl import threadpool_info, threadpool_limits
 
 from ..engine.memory import aligned
 from .loops import Broken
+from .warn import warn
 
+try:
+    import fcntl
+except ImportError:  # on Windows
+    fcntl = None  # type: ignore[assignment]
+
+_SECONDS_TO_END = 5
 _IDLE_SECONDS = 300  # that a process waits for another fit, since it takes a second or two to start
+_PREFIX = "skmlp-shared-"
 _LENGTH = struct.Struct("<Q")
-_START = (  # read as below, which is not there before the paths are
-    "import pickle, sys; sys.stdin.buffer.read(8); sys.path[:] = pickle.load(sys.stdin.buffer); "
-    "from skmlp.training.processes import serve; serve()"
-)
+_READY = b"\0skmlp is ready\0"  # before it stands what else is printed when Python starts
+_START = """
+import os, pickle, sys
+asked, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+os.dup2(os.open(os.devnull, os.O_RDONLY), 0)  # what is read or printed from here on is no message
+os.dup2(2, 1)
+sys.path[:] = pickle.load(asked)
+from skmlp.training.processes import serve
+serve(asked, answers)
+"""
 
 
 class Holder(Protocol):
@@ -57,8 +76,11 @@ class Holder(Protocol):
 
     folder: str | None
 
-    def hold(self, make: Callable[[Sequence[int]], list[Any]], n_things: int) -> None:
-        """Have so many things made, by their numbers, and let go of those before."""
+    def hold(self, make: Callable[[list[Any]], list[Any]], given: Iterable[Any]) -> None:
+        """Have a thing made of each of what is given, and let go of those before.
+
+        `make` is called with some of it, in every process with its own, and returns the things.
+        """
 
     def each(self, function: Callable[..., Any], *arguments: Iterable[Any]) -> list[Any]:
         """Call a function with each thing, and one of each of further arguments."""
@@ -74,7 +96,7 @@ class Here:
     """What holds things in this process.
 
     >>> here = Here()
-    >>> here.hold(lambda numbers: [10 * i for i in numbers], 3)
+    >>> here.hold(lambda some: [10 * i for i in some], range(3))
     >>> here.each(max, [5, 15, 25])
     [5, 15, 25]
     """
@@ -84,10 +106,10 @@ class Here:
     def __init__(self) -> None:
         self._things: list[Any] = []
 
-    def hold(self, make: Callable[[Sequence[int]], list[Any]], n_things: int) -> None:
-        """Have so many things made, by their numbers, and let go of those before."""
+    def hold(self, make: Callable[[list[Any]], list[Any]], given: Iterable[Any]) -> None:
+        """Have a thing made of each of what is given, and let go of those before."""
         self.let_go()
-        self._things = make(range(n_things))
+        self._things = make(list(given))
 
     def each(self, function: Callable[..., Any], *arguments: Iterable[Any]) -> list[Any]:
         """Call a function with each thing, and one of each of further arguments."""
@@ -133,9 +155,11 @@ class Shared:
         with os.fdopen(opened, "wb") as file:
             _reserve(file, size)
         self.array = _mapped(self._file, shape, dtype)
+        self._end = weakref.finalize(self, _removed, self._file, os.getpid())
+        self._end.atexit = False
 
     def first(self, n: int) -> Shared:
-        """View the first n rows."""
+        """View the first n rows, for as long as all are there."""
         return _view(self._file, self.array[:n])
 
     def __reduce__(self) -> Any:
@@ -145,16 +169,24 @@ class Shared:
 def _reserve(file: Any, size: int) -> None:
     """Have a file of so many bytes: what there is no room for is refused, and not killed later."""
     try:
-        if hasattr(os, "posix_fallocate"):
-            os.posix_fallocate(file.fileno(), 0, size)
-        else:
-            file.truncate(size)
+        os.posix_fallocate(file.fileno(), 0, size)
+    except AttributeError:  # not here
+        file.truncate(size)
     except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):  # this file system cannot
+            file.truncate(size)
+            return
         raise OSError(
             f"There is no room in {tempfile.gettempdir()} for the {size / 2**20:.0f} MB that the "
-            f"processes of n_jobs share ({error.strerror}): let TMPDIR name another folder, or set "
-            "n_jobs=1."
+            f"processes of n_jobs share ({error.strerror}): name another folder in TMPDIR before "
+            "Python starts, or set n_jobs=1."
         ) from error
+
+
+def _removed(file: str, owner: int) -> None:
+    if os.getpid() == owner:  # and not a child of it
+        with suppress(OSError):
+            os.unlink(file)
 
 
 def _view(file: str | None, array: np.ndarray) -> Shared:
@@ -184,6 +216,9 @@ def can_start() -> bool:
 class Processes:
     """What holds things in other processes, dealt out one after another.
 
+    What cannot be sent to them or made there, since they do not find all that the caller's code
+    has, is made in this process, with a warning.
+
     Parameters
     ----------
     n : int
@@ -193,60 +228,142 @@ class Processes:
     ----------
     folder : str
         Where `Shared` numbers have their files, until the end.
+
+    Raises
+    ------
+    OSError
+        If none can be started.
     """
 
     def __init__(self, n: int) -> None:
-        self._folder = tempfile.TemporaryDirectory(prefix="skmlp-", ignore_cleanup_errors=True)
-        self.folder: str | None = self._folder.name
-        self._processes = [_Process.idle() or _Process() for _ in range(n)]
+        self._processes: list[_Process] = []
+        self._here: Here | None = None
         self._n_things = 0
+        self.folder: str | None = None
+        try:
+            while len(self._processes) < n:
+                self._processes.append(_Process.idle() or _Process())
+            self._folder = _Folder()
+            self.folder = self._folder.path
+        except BaseException:
+            self._kill()
+            raise
 
-    def hold(self, make: Callable[[Sequence[int]], list[Any]], n_things: int) -> None:
-        """Have so many things made, by their numbers, and let go of those before.
+    def hold(self, make: Callable[[list[Any]], list[Any]], given: Iterable[Any]) -> None:
+        """Have a thing made of each of what is given, and let go of those before.
 
         `make` may have what the caller's script defines.
         """
-        self._n_things, n_threads = n_things, _blas_threads()
-        make = joblib.wrap_non_picklable_objects(make, keep_wrapper=False)
-        self._all(
-            [("hold", make, list(mine), n_threads) for mine in map(self._numbers, self._places)]
-        )
+        given = list(given)
+        self._n_things = len(given)
+        if self._here is None:
+            try:
+                made = pickle.dumps(joblib.wrap_non_picklable_objects(make, keep_wrapper=False))
+                place = sys.path, _working_folder(), _blas_threads()
+                self._all([("hold", made, given[mine], place) for mine in self._shares])
+                return
+            except Broken:
+                raise
+            except Exception as error:
+                self._here = Here()
+                warn(
+                    "All is done in this process, in spite of n_jobs, since another one cannot "
+                    f"do it: {type(error).__name__}: {error}.",
+                    RuntimeWarning,
+                )
+        self._here.hold(make, given)
 
     def each(self, function: Callable[..., Any], *arguments: Iterable[Any]) -> list[Any]:
         """Call a function with each thing, and one of each of further arguments."""
+        if self._here is not None:
+            return self._here.each(function, *arguments)
         rows = list(zip(*arguments, strict=True)) or [()] * self._n_things
-        told = [
-            ("each", function, [rows[j] for j in mine]) for mine in map(self._numbers, self._places)
-        ]
         answers: list[Any] = [None] * self._n_things
-        for i, found in enumerate(self._all(told)):
-            answers[i :: len(told)] = found
+        found = self._all([("each", function, rows[mine]) for mine in self._shares])
+        for mine, some in zip(self._shares, found, strict=True):
+            answers[mine] = some
         return answers
 
     def let_go(self) -> None:
         """Let go of all things."""
+        if self._here is not None:
+            self._here.let_go()
         self._all([("let_go",)] * len(self._processes))
 
     def close(self) -> None:
         """Let go of all things; the processes wait for a while to be given others."""
-        with self._folder:
+        try:
+            self._folder.close()
             for process in self._processes:
-                process.rest()
+                process.wait_for_others()
+        except BaseException:
+            self._kill()
+            raise
 
     @property
-    def _places(self) -> range:
-        return range(len(self._processes))
-
-    def _numbers(self, i: int) -> range:
-        return range(i, self._n_things, len(self._processes))
+    def _shares(self) -> list[slice]:
+        """Say which things are in each process."""
+        return [slice(i, None, len(self._processes)) for i in range(len(self._processes))]
 
     def _all(self, messages: Sequence[Any]) -> list[Any]:
         """Tell every process something; none is at work when this returns, or raises."""
-        told = [p.tell(message) for p, message in zip(self._processes, messages, strict=True)]
+        told: list[Future[Any]] = []
         try:
+            for process, message in zip(self._processes, messages, strict=True):
+                told.append(process.tell(message))
+            wait(told)
             return [one.result() for one in told]
-        finally:
-            wait(told)  # after an interruption too: nobody writes into shared numbers any more
+        except BaseException as error:
+            if isinstance(error, Broken) or not isinstance(error, Exception):
+                self._kill()
+            raise
+
+    def _kill(self) -> None:
+        """End all processes at once, however often that is interrupted."""
+        for process in self._processes:
+            while True:
+                try:
+                    process.kill()
+                    break
+                except KeyboardInterrupt:
+                    continue
+
+
+def _working_folder() -> str | None:
+    try:
+        return os.getcwd()
+    except OSError:  # it has been removed
+        return None
+
+
+class _Folder:
+    """A folder for shared numbers, which nobody else takes for a leftover while it is locked.
+
+    Whoever makes one removes those whose process was killed.
+    """
+
+    def __init__(self) -> None:
+        self._remove_leftovers()
+        self.path = tempfile.mkdtemp(prefix=_PREFIX)
+        self._owner = os.getpid()
+        unlocked = Path(self.path, "unlocked")
+        self._lock = unlocked.open("wb")
+        if fcntl is not None:
+            fcntl.flock(self._lock, fcntl.LOCK_EX)
+            unlocked.rename(unlocked.with_name("lock"))  # from here on others look
+
+    def close(self) -> None:
+        """Remove it."""
+        self._lock.close()
+        if os.getpid() == self._owner:
+            shutil.rmtree(self.path, ignore_errors=True)
+
+    @staticmethod
+    def _remove_leftovers() -> None:
+        for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*") if fcntl is not None else ():
+            with suppress(OSError), open(folder / "lock", "rb") as lock:  # not there, or locked
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def _blas_threads() -> int:
@@ -257,110 +374,155 @@ def _blas_threads() -> int:
 class _Process:
     """A process, and the thread that speaks with it: a message is sent and answered as a whole."""
 
+    alive: ClassVar[weakref.WeakSet[_Process]] = weakref.WeakSet()
     waiting: ClassVar[list[_Process]] = []
 
     def __init__(self) -> None:
         self._timer = Timer(0, self._retire)
         self._popen = subprocess.Popen(
-            [sys.executable, "-c", _START],
+            [sys.executable, "-P", "-c", _START],  # -P: not to import what is in the working folder
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             start_new_session=True,  # so that Ctrl-C interrupts the caller alone
         )
         self._to: Any = self._popen.stdin
         self._from: Any = self._popen.stdout
+        self._is_ready = False
         self._thread = ThreadPoolExecutor(1)
-        _write(self._to, sys.path)
+        self.alive.add(self)
+        with suppress(BrokenPipeError):  # told with the first message
+            _write(self._to, pickle.dumps(sys.path))
 
     @classmethod
     def idle(cls) -> _Process | None:
         """Take one that waits, if one does."""
-        while cls.waiting:
-            process = cls.waiting.pop()
-            process._timer.cancel()
-            if process._popen.poll() is None:
-                return process
-            process.close()
+        with suppress(IndexError):
+            while True:
+                process = cls.waiting.pop()
+                process._timer.cancel()
+                if process._popen.poll() is None:
+                    return process
+                process.kill()
         return None
 
     def tell(self, message: Any) -> Future[Any]:
         """Send a message; what comes of it is the answer."""
-        return self._thread.submit(self._ask, message)
+        try:
+            return self._thread.submit(self._ask, message)
+        except RuntimeError as error:  # this interpreter is ending
+            raise Broken(
+                f"A process that n_jobs is for is told nothing any more: {error}."
+            ) from error
 
-    def rest(self) -> None:
+    def wait_for_others(self) -> None:
         """Let go of the things, and wait for others, where the next fit finds what this one did."""
         with suppress(Broken):
-            if self.tell(("let_go",)).result():
+            is_as_new = self.tell(("let_go",)).result()
+            if is_as_new and len(self.waiting) < (os.cpu_count() or 1):
                 self._timer = Timer(_IDLE_SECONDS, self._retire)
                 self._timer.daemon = True
                 self._timer.start()
                 self.waiting.append(self)
                 return
-        self.close()
+        self.end()
 
-    def close(self) -> None:
-        """End the process."""
-        with suppress(OSError):
-            _write(self._to, ("end",))
+    def end(self) -> None:
+        """End the process when it has done what it was told."""
+        with suppress(OSError, ValueError):  # ValueError: it has been ended
+            _write_whole(self._to, pickle.dumps(("end",)))
+        with suppress(subprocess.TimeoutExpired):
+            self._popen.wait(_SECONDS_TO_END)
+        self.kill()
+
+    def kill(self) -> None:
+        """End the process at once."""
+        self._popen.kill()
         self._popen.wait()
         self._thread.shutdown()
-        with suppress(OSError):
+        with suppress(OSError):  # what was not sent
             self._to.close()
         self._from.close()
 
+    def forget(self) -> None:
+        """Have nothing to do with it, as a child of the process that started it."""
+        nothing = os.open(os.devnull, os.O_RDWR)
+        for file in (self._to, self._from):
+            if not file.closed:
+                os.dup2(nothing, file.fileno())
+        os.close(nothing)
+
     def _retire(self) -> None:
-        with suppress(ValueError):
+        try:
             self.waiting.remove(self)
-            self.close()
+        except ValueError:  # it has just been taken
+            return
+        self.end()
 
     def _ask(self, message: Any) -> Any:
+        data = pickle.dumps(message, pickle.HIGHEST_PROTOCOL)
         try:
-            _write(self._to, message)
+            _write_whole(self._to, data)
+            if not self._is_ready:
+                _skip_to(self._from, _READY)
+                self._is_ready = True
             is_error, answer = _read(self._from)
-        except (OSError, EOFError) as error:
-            with suppress(subprocess.TimeoutExpired):
-                self._popen.wait(5)
-            raise Broken(
-                f"A process that n_jobs is for has ended (exit code {self._popen.poll()}), for "
-                "example since there was no memory left; n_jobs=1 does the same without."
-            ) from error
+        except (OSError, EOFError, ValueError) as error:  # ValueError: it was closed
+            raise Broken(self._how_it_ended()) from error
         if is_error:
             raise answer
         return answer
 
+    def _how_it_ended(self) -> str:
+        with suppress(subprocess.TimeoutExpired):
+            self._popen.wait(_SECONDS_TO_END)
+        code = self._popen.poll()
+        killed = hasattr(signal, "SIGKILL") and code == -signal.SIGKILL
+        why = "killed, perhaps since there was no memory left" if killed else f"exit code {code}"
+        return f"A process that n_jobs is for has ended ({why}): n_jobs=1 does the same without."
+
 
 @atexit.register
-def _close_all() -> None:
+def _end_all() -> None:
     while (process := _Process.idle()) is not None:
-        process.close()
+        process.end()
 
 
-if hasattr(os, "register_at_fork"):  # a child of this process starts its own
-    os.register_at_fork(after_in_child=_Process.waiting.clear)
+def _in_a_child() -> None:
+    for process in _Process.alive:
+        process.forget()
+    _Process.waiting.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_in_a_child)
 
 
 # == the other side ================================================================================
 
 
-def serve() -> None:
-    """Do what is told, until that is to end or there is nobody any more who would tell."""
+def serve(asked: Any, answers: Any) -> None:
+    """Do what is asked, until that is to end or there is nobody any more who would ask."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    line = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what is printed here is no answer
-    served = _Served()
-    with line, suppress(EOFError, BrokenPipeError):
+    try:
+        served = _Served()
+        answers.write(_READY)
         while True:
             try:
-                kind, *told = _read(sys.stdin.buffer)
+                kind, *told = _read(asked)
                 if kind == "end":
                     return
-                answer = False, getattr(served, kind)(*told)
-                data = pickle.dumps(answer, pickle.HIGHEST_PROTOCOL)
+                answer = getattr(served, kind)(*told)
+                data = pickle.dumps((False, answer), pickle.HIGHEST_PROTOCOL)
             except EOFError:
-                raise
+                return
             except Exception as error:
                 data = _error(error)
-            _write_bytes(line, data)
+            _write_whole(answers, data)
+    except BrokenPipeError:
+        pass
+    finally:
+        sys.stderr.flush()
+        os._exit(0)  # threads of other people's code would keep it
 
 
 class _Served:
@@ -370,11 +532,14 @@ class _Served:
         self._things: list[Any] = []
         self._packages = _packages()
 
-    def hold(self, make: Callable[[Sequence[int]], list[Any]], mine: list[int], n: int) -> None:
-        """Make things, where BLAS has n threads."""
+    def hold(self, make: bytes, given: list[Any], place: tuple[list[str], str | None, int]) -> None:
+        """Make things, where modules, files and threads of BLAS are as in the caller's process."""
         self._things = []
-        threadpool_limits(n, user_api="blas")
-        self._things = make(mine)
+        sys.path[:], folder, n_threads = place
+        if folder is not None:
+            os.chdir(folder)
+        threadpool_limits(n_threads, user_api="blas")
+        self._things = pickle.loads(make)(given)
 
     def each(self, function: Callable[..., Any], rows: list[tuple[Any, ...]]) -> list[Any]:
         """Call a function with each thing, and its row of arguments."""
@@ -395,12 +560,14 @@ def _packages() -> set[str]:
 
 def _error(error: Exception) -> bytes:
     """Write what was raised, with where, so that it can be raised again."""
-    error.add_note("".join(traceback.format_exception(error)))
+    where = "".join(traceback.format_exception(error))
+    error.add_note(where)
     try:
         data = pickle.dumps((True, error), pickle.HIGHEST_PROTOCOL)
         pickle.loads(data)
     except Exception:  # it cannot travel: its words can
         error = RuntimeError(f"{type(error).__name__}: {error}")
+        error.add_note(where)
         data = pickle.dumps((True, error), pickle.HIGHEST_PROTOCOL)
     return data
 
@@ -408,15 +575,14 @@ def _error(error: Exception) -> bytes:
 # == messages, on either side ======================================================================
 
 
-def _write(file: Any, message: Any) -> None:
-    _write_bytes(file, pickle.dumps(message, pickle.HIGHEST_PROTOCOL))
-
-
-def _write_bytes(file: Any, data: bytes) -> None:
-    """Write a message whole, with its length: who cannot read it can still read the next."""
-    file.write(_LENGTH.pack(len(data)))
+def _write(file: Any, data: bytes) -> None:
     file.write(data)
     file.flush()
+
+
+def _write_whole(file: Any, data: bytes) -> None:
+    """Write a message with its length: who cannot make sense of it can still read the next."""
+    _write(file, _LENGTH.pack(len(data)) + data)
 
 
 def _read(file: Any) -> Any:
@@ -425,3 +591,13 @@ def _read(file: Any) -> Any:
     if not data:
         raise EOFError
     return pickle.loads(data)
+
+
+def _skip_to(file: Any, mark: bytes) -> None:
+    """Read past a mark."""
+    seen = b""
+    while seen != mark:
+        byte = file.read(1)
+        if not byte:
+            raise EOFError
+        seen = (seen + byte)[-len(mark) :]
