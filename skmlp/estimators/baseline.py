@@ -20,8 +20,8 @@ from .scoring import Sample, sample_of
 from .settings import Settings
 from .starts import Problem
 
-_COMPARED_ROWS = 300, 1000  # the fewest and the most
-_COMPARED_SHARE = 0.02  # of the rows of all steps, so that to compare takes little beside a fit
+_COMPARED_ROWS = 100, 1000  # the fewest and the most
+_COMPARED_SHARE = 0.01  # of the rows of all steps, so that to compare takes little beside a fit
 _LARGE = 10.0  # for inputs, and for raw outputs in the units that a network starts with
 _HIGH_RATE = 0.1
 _FEW_EPOCHS = 10
