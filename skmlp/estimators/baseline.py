@@ -20,8 +20,8 @@ from .scoring import Sample, sample_of
 from .settings import Settings
 from .starts import Problem
 
-_COMPARED_ROWS = 100, 1000  # the fewest and the most
-_COMPARED_SHARE = 0.01  # of the rows of all steps, so that to compare takes little beside a fit
+_COMPARED_ROWS = 300, 1000  # the fewest and the most
+_COMPARED_SHARE = 0.02  # of the rows of all steps, so that to compare takes little beside a fit
 _LARGE = 10.0  # for inputs, and for raw outputs in the units that a network starts with
 _HIGH_RATE = 0.1
 _FEW_EPOCHS = 10
@@ -68,7 +68,9 @@ def why_worse_than_constant(
         else:
             raw = np.asarray(fitted.layer(sample.X, -1), np.float64)
             found = np.average(head.loss(raw, Y), weights=sample.weights)
-    if not np.isfinite(least) or found <= least + _SPREAD * spread + _LEVEL * abs(least):
+    is_sample = len(rows) < len(state.training_rows)
+    chance = spread / np.sqrt(len(rows)) if is_sample else 0.0
+    if not np.isfinite(least) or found <= least + _SPREAD * spread + _LEVEL * abs(least) + chance:
         return None
     causes = [*_scales(problem, state, sample, constant)]
     epochs, most = state.progress.n_iter, problem.settings.max_iter
