@@ -41,7 +41,7 @@ def two():
     yield processes
     processes.close()
     while (process := _Process.idle()) is not None:
-        process.close()
+        process.end()
 
 
 @pytest.fixture
