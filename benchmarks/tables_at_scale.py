@@ -20,7 +20,10 @@ import subprocess
 import sys
 import time
 import warnings
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 sys.path.append(str(Path(__file__).resolve().parents[1]))
 
@@ -51,16 +54,20 @@ def table(rows: int, columns: int, task: str) -> tuple[pd.DataFrame, np.ndarray]
     return frame, (y > np.median(y)).astype(int) if task == "classes" else y
 
 
+def learner_of(task: str, learner: str) -> Callable[..., Any]:
+    kind = TabularMLPClassifier if task == "classes" else TabularMLPRegressor
+    return partial(kind, **({"n_neighbors": None} if learner == "compact" else {}))
+
+
 def measure(rows: int, columns: int, task: str, learner: str) -> dict[str, float]:
     X, y = table(rows + NEW, columns, task)
     train, new = slice(rows), slice(rows, None)
-    kind = TabularMLPClassifier if task == "classes" else TabularMLPRegressor
-    settings = {"n_neighbors": None} if learner == "compact" else {}
-    model = kind(random_state=0, **settings)
+    kind = learner_of(task, learner)
+    model = kind(random_state=0)
     small = slice(500)
     with contest.threads_held(1), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        kind(max_epochs=1, n_folds=2, **settings).fit(X[small], y[small])  # what is loaded once
+        kind(max_epochs=1, n_folds=2).fit(X[small], y[small])  # what is loaded once
         X_train, X_new = X[train], X[new]
         before, begun = _peak(reset=True), time.process_time()
         model.fit(X_train, y[train])
@@ -89,12 +96,11 @@ def measure(rows: int, columns: int, task: str, learner: str) -> dict[str, float
 def jobs(rows: int, columns: int, task: str, learner: str, n: int) -> list[str]:
     """Fit with one job and with n, in turn, twice, and check that they answer the same."""
     X, y = table(rows, columns, task)
-    kind = TabularMLPClassifier if task == "classes" else TabularMLPRegressor
-    settings = {"n_neighbors": None} if learner == "compact" else {}
+    kind = learner_of(task, learner)
     seconds: dict[int, list[float]] = {1: [], n: []}
     answers = []
     for n_jobs in (1, n, 1, n):
-        model = kind(random_state=0, n_jobs=n_jobs, **settings)
+        model = kind(random_state=0, n_jobs=n_jobs)
         begun = time.perf_counter()
         model.fit(X, y)
         seconds[n_jobs].append(time.perf_counter() - begun)

@@ -27,7 +27,7 @@ KNOW = {
     "onnx": {"sklearn", "onnx", "skl2onnx"},
     "dask": {"sklearn", "dask", "distributed"},
     "engine": {"threadpoolctl"},
-    "training": {"joblib", "threadpoolctl"},  # for processes
+    "training": {"joblib"},  # for processes
 }
 
 

@@ -22,7 +22,7 @@ from skmlp.tabular import TabularMLPClassifier, TabularMLPRegressor
 from skmlp.tabular.boosting import boosted
 from skmlp.tabular.members import _once
 from skmlp.training.loops import Broken
-from skmlp.training.processes import Here, Processes, Shared, _Process
+from skmlp.training.processes import Here, Processes, Shared, _end_all, _Process
 
 RNG = np.random.default_rng(0)
 N = 240
@@ -40,8 +40,7 @@ def two():
     processes = Processes(2)
     yield processes
     processes.close()
-    while (process := _Process.idle()) is not None:
-        process.end()
+    _end_all()
 
 
 @pytest.fixture
@@ -316,8 +315,7 @@ def test_processes_know_where_the_caller_is_at_each_time(tmp_path, monkeypatch):
     processes.close()
     # nothing is imported from the working folder when one starts
     sys.path.remove(str(tmp_path))
-    while (process := _Process.idle()) is not None:
-        process.end()
+    _end_all()
     processes = Processes(1)
     processes.hold(own_numbers, range(1))
     assert processes.each(operator.call) != [os.getpid()]
@@ -327,8 +325,7 @@ def test_processes_know_where_the_caller_is_at_each_time(tmp_path, monkeypatch):
 def test_what_is_printed_when_python_starts_is_no_answer(tmp_path, monkeypatch):
     (tmp_path / "sitecustomize.py").write_text("print('welcome' * 100, flush=True)\n")
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), *sys.path]))
-    while (process := _Process.idle()) is not None:
-        process.end()
+    _end_all()
     processes = Processes(1)
     processes.hold(own_numbers, range(1))
     assert processes.each(operator.call) != [os.getpid()]
@@ -401,8 +398,7 @@ def test_a_process_that_ends_says_so_and_is_not_kept():
 def test_what_cannot_be_started_is_done_here(monkeypatch):
     monkeypatch.setattr("skmlp.tabular.model._ROWS_FOR_PROCESSES", 0)
     monkeypatch.setattr(sys, "executable", "/nowhere/python")
-    while (process := _Process.idle()) is not None:
-        process.end()
+    _end_all()
     with pytest.warns(RuntimeWarning, match="no other one can be started: .*/nowhere/python"):
         model = TabularMLPRegressor(n_jobs=2, random_state=0, **QUICK).fit(X, NUMBERS)
     assert np.isfinite(model.predict(X)).all()

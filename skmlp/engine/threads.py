@@ -120,6 +120,16 @@ def _while(is_held: bool) -> Iterator[None]:
             raise
 
 
+def number_of_threads() -> int:
+    """Return how many threads BLAS has."""
+    return max((library.get_num_threads() for library in _libraries()), default=1)
+
+
+def set_number_of_threads(number: int) -> None:
+    """Have BLAS take so many threads, for the whole of this process."""
+    _set(dict.fromkeys(_libraries(), number))
+
+
 def one_thread() -> AbstractContextManager[None]:
     """Hold BLAS to one thread."""
     return _while(is_held=True)

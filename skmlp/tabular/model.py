@@ -229,17 +229,7 @@ class Problem(NamedTuple):
         n_jobs, in_epoch = min(how.n_jobs, len(learned)), max(map(len, learned)) / how.batch_size
         steps = sum(np.clip(kind.epochs * in_epoch, *kind.steps) for kind in kinds)
         pays = steps * how.batch_size * len(learned) >= _ROWS_FOR_PROCESSES
-        if n_jobs == 1 or not pays or not can_start():
-            return Here()
-        try:
-            return Processes(n_jobs)
-        except OSError as error:
-            warn(
-                "All is done in this process, in spite of n_jobs, since no other one can be "
-                f"started: {error}.",
-                RuntimeWarning,
-            )
-            return Here()
+        return Processes(n_jobs) if n_jobs > 1 and pays and can_start() else Here()
 
     def as_given(self, answers: np.ndarray, rows: np.ndarray) -> np.ndarray:
         """Bring answers for some rows in the order in which all were given, NaN for others."""

@@ -38,9 +38,9 @@ from typing import Any, ClassVar, Protocol
 
 import joblib
 import numpy as np
-from threadpoolctl import threadpool_info, threadpool_limits
 
 from ..engine.memory import aligned
+from ..engine.threads import number_of_threads, set_number_of_threads
 from .loops import Broken
 from .warn import warn
 
@@ -217,7 +217,7 @@ class Processes:
     """What holds things in other processes, dealt out one after another.
 
     What cannot be sent to them or made there, since they do not find all that the caller's code
-    has, is made in this process, with a warning.
+    has, is made in this process, with a warning; so is everything where none can be started.
 
     Parameters
     ----------
@@ -226,18 +226,15 @@ class Processes:
 
     Attributes
     ----------
-    folder : str
-        Where `Shared` numbers have their files, until the end.
+    folder : str or None
+        Where `Shared` numbers have their files, until the end; None where none was started.
 
-    Raises
-    ------
-    OSError
-        If none can be started.
     """
 
     def __init__(self, n: int) -> None:
         self._processes: list[_Process] = []
         self._here: Here | None = None
+        self._folder: _Folder | None = None
         self._n_things = 0
         self.folder: str | None = None
         try:
@@ -245,6 +242,10 @@ class Processes:
                 self._processes.append(_Process.idle() or _Process())
             self._folder = _Folder()
             self.folder = self._folder.path
+        except OSError as error:
+            self._kill()
+            self._processes = []
+            self._here = _here_since(f"no other one can be started: {error}")
         except BaseException:
             self._kill()
             raise
@@ -259,18 +260,14 @@ class Processes:
         if self._here is None:
             try:
                 made = pickle.dumps(joblib.wrap_non_picklable_objects(make, keep_wrapper=False))
-                place = sys.path, _working_folder(), _blas_threads()
+                place = sys.path, _working_folder(), number_of_threads()
                 self._all([("hold", made, given[mine], place) for mine in self._shares])
                 return
             except Broken:
                 raise
             except Exception as error:
-                self._here = Here()
-                warn(
-                    "All is done in this process, in spite of n_jobs, since another one cannot "
-                    f"do it: {type(error).__name__}: {error}.",
-                    RuntimeWarning,
-                )
+                why = f"another one cannot do it: {type(error).__name__}: {error}"
+                self._here = _here_since(why)
         self._here.hold(make, given)
 
     def each(self, function: Callable[..., Any], *arguments: Iterable[Any]) -> list[Any]:
@@ -293,7 +290,8 @@ class Processes:
     def close(self) -> None:
         """Let go of all things; the processes wait for a while to be given others."""
         try:
-            self._folder.close()
+            if self._folder is not None:
+                self._folder.close()
             for process in self._processes:
                 process.wait_for_others()
         except BaseException:
@@ -327,6 +325,12 @@ class Processes:
                     break
                 except KeyboardInterrupt:
                     continue
+
+
+def _here_since(why: str) -> Here:
+    """Warn that another process is of no use, and return what holds things instead."""
+    warn(f"All is done in this process, in spite of n_jobs, since {why}.", RuntimeWarning)
+    return Here()
 
 
 def _working_folder() -> str | None:
@@ -366,11 +370,6 @@ class _Folder:
                 shutil.rmtree(folder, ignore_errors=True)
 
 
-def _blas_threads() -> int:
-    """Return how many threads BLAS has here, and is to have there: bits may depend on it."""
-    return max((x["num_threads"] for x in threadpool_info() if x["user_api"] == "blas"), default=1)
-
-
 class _Process:
     """A process, and the thread that speaks with it: a message is sent and answered as a whole."""
 
@@ -378,7 +377,7 @@ class _Process:
     waiting: ClassVar[list[_Process]] = []
 
     def __init__(self) -> None:
-        self._timer = Timer(0, self._retire)
+        self._timer: Timer  # while it waits
         self._popen = subprocess.Popen(
             [sys.executable, "-P", "-c", _START],  # -P: not to import what is in the working folder
             stdin=subprocess.PIPE,
@@ -538,7 +537,7 @@ class _Served:
         sys.path[:], folder, n_threads = place
         if folder is not None:
             os.chdir(folder)
-        threadpool_limits(n_threads, user_api="blas")
+        set_number_of_threads(n_threads)  # bits may depend on it
         self._things = pickle.loads(make)(given)
 
     def each(self, function: Callable[..., Any], rows: list[tuple[Any, ...]]) -> list[Any]:
