@@ -140,7 +140,7 @@ KINDS_OF_NETWORKS = [
 
 @pytest.mark.parametrize("normalization", [None, *NORMALIZATIONS])
 @pytest.mark.parametrize("kinds", KINDS_OF_NETWORKS, ids=lambda kinds: "-".join(map(named, kinds)))
-def test_theta_is_the_layers_one_after_another_and_each_layers_parts_in_its_own_order(
+def test_theta_is_what_is_penalized_from_the_last_layer_on_then_the_rest_from_the_first(
     kinds, normalization
 ):
     if normalization and any(isinstance(KINDS.get(kind, kind), Layer) for kind in kinds):
@@ -164,13 +164,20 @@ def test_theta_is_the_layers_one_after_another_and_each_layers_parts_in_its_own_
             expected["statistics"] = (len(running), outputs)
         assert {name: array.shape for name, array in part.items()} == expected
     assert [list(part) for part in parts] == [list(shapes) for shapes in network.shapes]
-    flat = [array.ravel() for part in parts for array in part.values()]
-    np.testing.assert_array_equal(np.concatenate(flat), theta)
+    penalized, rest = [], []
+    for layer, part in zip(network.sequence, parts, strict=True):
+        of_layer = [part[name].ravel() for name in part if name in layer.penalized]
+        penalized = [*of_layer, *penalized]
+        rest += [part[name].ravel() for name in part if name not in layer.penalized]
+    np.testing.assert_array_equal(np.concatenate([*penalized, *rest]), theta)
+    (stretch,) = network.penalized  # one call is for all
+    np.testing.assert_array_equal(np.concatenate(penalized), theta[stretch])
     assert all(np.shares_memory(array, theta) for part in parts for array in part.values())
     np.testing.assert_array_equal(network.packed(parts), theta)
     W, b = network.last_layer(theta)
     assert W is not parts[-1]["W"]
-    np.testing.assert_array_equal(np.append(W, b), theta[-W.size - b.size :])
+    np.testing.assert_array_equal(W, parts[-1]["W"])
+    np.testing.assert_array_equal(b, parts[-1]["b"])
 
 
 def objective_of(network, theta, alpha=0.0):

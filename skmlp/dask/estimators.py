@@ -7,6 +7,7 @@ from functools import partial
 from inspect import Parameter, signature
 from typing import Any, Self
 
+import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
@@ -237,14 +238,8 @@ class Distributed(BaseEstimator):
         spread = _spread(problem)
         return None if spread.judge is None else partial(spread.scores, start.theta)
 
-    def _why_worse(
-        self,
-        problem: Problem,
-        objective: Objective,
-        fitted: Fitted,  # noqa: ARG002, made of it where the rows are
-        state: State,
-    ) -> str | None:
-        return _spread(problem).why_worse(objective.theta, state)
+    def _why_worse(self, problem: Problem, theta: np.ndarray, state: State) -> str | None:
+        return _spread(problem).why_worse(theta, state)
 
     # -- answers -----------------------------------------------------------------------------------
 

@@ -134,7 +134,7 @@ class Spread(Data):
         session = self.session
         some = [session.submit(picked, x.future, "compared", worker=x.worker) for x in self.shares]
         parts = [session.submit(asked, one, "targets", (), (True,)) for one in some]
-        why = session.submit(compared, self.brief, theta, state, self.begun.alpha, *parts)
+        why = session.submit(compared, self.brief, theta, state, *parts)
         try:
             return session.results([why])[0]
         finally:

@@ -378,7 +378,7 @@ def _dealt(
         train,
         nothing if state.held_out is None else state.held_out,
         nothing if settings.scoring is None else evenly_spaced(train, SCORED_ROWS),
-        compared_rows(settings, train, settings.max_iter),
+        compared_rows(train, settings.max_iter),
     )
     state = replace(state, train=None, held_out=None)
     seeds = deepcopy(start.random).randint(1 << 32, size=(len(shares), 4), dtype=np.uint32)
@@ -717,11 +717,9 @@ def judged(judge: Judge, theta: np.ndarray, *raws: Any) -> Any:
     return asked(judge, "scores", (theta, *raws)) if wrong is None else wrong
 
 
-def compared(brief: Brief, theta: np.ndarray, state: State, alpha: float, *parts: Data) -> Any:
+def compared(brief: Brief, theta: np.ndarray, state: State, *parts: Data) -> Any:
     """Say that a fit is worse than a constant, and why; None where it is not."""
     data = joined(parts)
     problem = brief.problem(data)
     state = replace(state, train=np.arange(len(data.Y)))
-    objective = brief.objective(data, theta.copy(), data.weights, alpha, state.scale)
-    fitted = Fitted(brief.fitted(theta, state))
-    return why_worse_than_constant(problem, objective, fitted, state)
+    return why_worse_than_constant(problem, Fitted(brief.fitted(theta, state)), state)

@@ -39,6 +39,10 @@ class Plan:
         The same, lowered, equal subexpressions shared.
     order : list of Expression
         Every node, after its inputs.
+    positions : dict of Expression to int
+        Where in the order each stands.
+    sizes : dict of Expression to int
+        How many numbers each has, for one row.
     kinds : dict of Expression to str
         How each depends on the rows of a batch: "fixed", "rows", "sum" or "whole".
     joined : dict of Expression to (Expression, int)
@@ -49,6 +53,8 @@ class Plan:
         Whose memory each stands in.
     last_uses : dict of Expression to int
         Where in the order that memory is read last.
+    widest : int
+        The most numbers that a node has for each row.
     largest_products : (int, int)
         The multiplications of the largest dense product that no number of rows changes, and, for
         each row, of the largest of the others.
@@ -58,6 +64,9 @@ class Plan:
         self.asked = list(outputs)
         self.outputs = rewritten(outputs)
         self.order = topological(self.outputs)
+        self.positions = {node: position for position, node in enumerate(self.order)}
+        self.sizes = {node: size(node.shape, 1) for node in self.order}
+        self.widest = max((n for x, n in self.sizes.items() if BATCH in x.shape), default=1)
         self.kinds = _row_kinds(self.order)
         self.joined = _joined(self.order)
         self.joins = {whole for whole, _ in self.joined.values()}

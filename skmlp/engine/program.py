@@ -16,13 +16,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from .expression import Expression
 from .plan import Plan
-from .shapes import BATCH, concrete, shape_text, size
+from .shapes import BATCH, concrete, shape_text
 from .step import Gathered, Layout, SparseRows, Step
 from .threads import threads_for
 
@@ -47,7 +48,8 @@ def running() -> Iterator[None]:
         np.setbufsize(cast_numbers)
 
 
-Load = Callable[..., None]  # (buffer, where rows are gathered first, rows to take)
+Load = Callable[[Any], None]  # gathers rows into a buffer
+Bind = Callable[[Any, Gathered | None], Load]  # to a buffer, and to where rows are gathered first
 
 
 class Program:
@@ -122,15 +124,13 @@ class Program:
         self._layout = Layout(self.plan, self.parameters, self.into, self.dtype)
         self.block_rows = self._choose_block_rows(block_rows)
         self._steps: dict[int, Step] = {}
-        self._latest = -1
 
     def _choose_block_rows(self, block_rows: int | None) -> int:
         if any(self._kinds[x] == "whole" for x in self.outputs):
             return 1 << 62
         if block_rows is not None:
             return int(block_rows)
-        widest = max((size(node.shape, 1) for node in self.order if BATCH in node.shape), default=1)
-        return max(LEAST_BLOCK_ROWS, BLOCK_NUMBERS // widest, widest)
+        return max(LEAST_BLOCK_ROWS, BLOCK_NUMBERS // self.plan.widest, self.plan.widest)
 
     def largest_product(self, rows: int) -> int:
         """Return the multiplications of the largest product for so many rows."""
@@ -150,19 +150,18 @@ class Program:
         Step
             Buffers and calls for that many rows.
         """
-        if rows != self._latest:
-            step = self._steps.pop(rows, None) or Step(self._layout, rows)
-            self._steps[rows], self._latest = step, rows
-            if len(self._steps) > KEPT_STEPS:
-                del self._steps[next(iter(self._steps))]
-        return self._steps[rows]
+        step = self._steps.pop(rows, None) or Step(self._layout, rows)
+        self._steps[rows] = step
+        if len(self._steps) > KEPT_STEPS:
+            del self._steps[next(iter(self._steps))]
+        return step
 
     def release(self, most_bytes: int) -> None:
         """Let go of buffers, large and old ones first, till they take at most so many bytes."""
         steps = {n: step for n, step in self._steps.items() if step.number_of_bytes <= most_bytes}
         while sum(step.number_of_bytes for step in steps.values()) > most_bytes:
             del steps[next(iter(steps))]
-        self._steps, self._latest = steps, next(reversed(steps), -1)
+        self._steps = steps
 
     def run(
         self, values: Mapping[Expression, Any] | None = None, index: Any = None
@@ -209,17 +208,31 @@ class Program:
         """Return the number of rows too."""
         total = self._count_rows(values)
         dtypes = {x: np.dtype(np.int64) if x.is_integer else self.dtype for x in self.inputs}
-        loads = {x: _loader(x, values[x], dtypes[x]) for x in self.inputs}
+        binds = {x: _loader(x, values[x], dtypes[x]) for x in self.inputs}
         are_rows = [self._kinds[output] == "rows" for output in self.outputs]
         has_rows = any(are_rows)
         draws = any(callable(values[x]) for x in self.inputs)
         may_overlap = not draws and all(self._kinds[x] != "sum" for x in self.outputs)
+        bound: tuple[int, list[Load], Step] | None = None
+
+        def run_block(taken: Any) -> list[np.ndarray]:
+            nonlocal bound
+            rows = len(taken)
+            if bound is None or bound[0] != rows:  # in an epoch's first step, and its last
+                step = self.step(rows)
+                loads = [bind(step.arrays[x], step.gathered.get(x)) for x, bind in binds.items()]
+                bound = rows, loads, step
+            _, loads, step = bound
+            for load in loads:
+                load(taken)
+            step.run()
+            return step.outputs
 
         def compute(index: Any = None) -> list[np.ndarray]:
             taken = _taken(total, index)
             if len(taken) > self.block_rows:
-                return self._run_blocks(loads, taken, may_overlap)
-            results = self._run_block(loads, taken[:])
+                return self._run_blocks(run_block, taken, may_overlap)
+            results = run_block(taken[:])
             if not has_rows:
                 return results
             return [
@@ -251,24 +264,15 @@ class Program:
             raise ValueError(f"the inputs have different numbers of rows: {sorted(counts)}")
         return int(counts.pop()) if counts else 1
 
-    def _run_block(
-        self, loads: Mapping[Expression, Load], taken: range | np.ndarray
-    ) -> list[np.ndarray]:
-        step = self.step(len(taken))
-        for x, load in loads.items():
-            load(step.arrays[x], step.gathered.get(x), taken)
-        step.run()
-        return step.outputs
-
     def _run_blocks(
-        self, loads: Mapping[Expression, Load], taken: Any, may_overlap: bool
+        self, run_block: Callable[[Any], list[np.ndarray]], taken: Any, may_overlap: bool
     ) -> list[np.ndarray]:
         totals: list[np.ndarray] = []
         for start in range(0, len(taken), self.block_rows):
             if may_overlap:  # the last block begins sooner, so that none of another length is bound
                 start = min(start, len(taken) - self.block_rows)
             block = taken[start : start + self.block_rows]
-            results = self._run_block(loads, block)
+            results = run_block(block)
             if not totals:
                 totals = [
                     np.empty(concrete(output.shape, len(taken)), result.dtype)
@@ -343,29 +347,51 @@ def _taken(total: int, index: Any) -> Any:
     return np.flatnonzero(index) if index.dtype.kind == "b" else index
 
 
-def _loader(x: Expression, source: Any, dtype: Any) -> Load:
+def _loader(x: Expression, source: Any, dtype: Any) -> Bind:
     """Make what gathers some rows of a source straight into a buffer, or fills it."""
     if callable(source):
-
-        def fill(buffer: Any, gathered: Gathered | None, taken: Any) -> None:  # noqa: ARG001
-            source(buffer if gathered is None else gathered.rows)
-            if gathered is not None:
-                np.copyto(gathered.places, gathered.items)
-
-        return fill
+        return partial(_filling, source)
     if BATCH not in x.shape:
-        return lambda buffer, gathered, taken: np.copyto(buffer, source, casting="same_kind")
+        return lambda buffer, _: lambda _: np.copyto(buffer, source, casting="same_kind")
     is_ready = isinstance(source, np.ndarray) and source.flags.c_contiguous
     can_take = is_ready and source.dtype == dtype and not x.is_sparse
+    return partial(_taking if can_take else _copying, source)
 
-    def load(buffer: Any, gathered: Gathered | None, taken: range | np.ndarray) -> None:
-        if can_take and not isinstance(taken, range):
-            # "raise", or an array in another order, would make it copy all of it. Numbers are in
-            # range: whoever takes them from outside, from a checkpoint say, checks them there.
-            source.take(taken, 0, buffer if gathered is None else gathered.rows, "wrap")
-            if gathered is not None:
-                np.copyto(gathered.places, gathered.items)
+
+def _filling(source: Callable[[Any], None], buffer: Any, gathered: Gathered | None) -> Load:
+    """Fill the buffer, whichever rows are asked for."""
+    if gathered is None:
+        return lambda _: source(buffer)
+
+    def fill(_: Any) -> None:
+        source(gathered.rows)
+        np.copyto(gathered.places, gathered.items)
+
+    return fill
+
+
+def _taking(source: np.ndarray, buffer: np.ndarray, gathered: Gathered | None) -> Load:
+    """Take rows by number straight into the buffer."""
+    rows_alone = buffer if gathered is None else gathered.rows
+    copy = _copying(source, buffer, gathered)
+
+    def take(taken: Any) -> None:
+        if isinstance(taken, range):
+            copy(taken)
             return
+        # "raise", or an array in another order, would make it copy all of it. Numbers are in
+        # range: whoever takes them from outside, from a checkpoint say, checks them there.
+        source.take(taken, 0, rows_alone, "wrap")
+        if gathered is not None:
+            np.copyto(gathered.places, gathered.items)
+
+    return take
+
+
+def _copying(source: Any, buffer: Any, gathered: Gathered | None) -> Load:  # noqa: ARG001
+    """Index the source, and copy what is found into the buffer."""
+
+    def copy(taken: Any) -> None:
         if not isinstance(taken, range):
             rows = source[taken]
         elif taken == range(source.shape[0]):
@@ -377,4 +403,4 @@ def _loader(x: Expression, source: Any, dtype: Any) -> Load:
         else:
             np.copyto(buffer, rows, casting="same_kind")
 
-    return load
+    return copy

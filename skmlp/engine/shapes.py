@@ -48,7 +48,8 @@ def size(shape: Shape, rows: int) -> int:
 
 def concrete(shape: Shape, rows: int) -> tuple[int, ...]:
     """Put the number of rows in place of `BATCH`."""
-    return tuple(rows if d == BATCH else int(d) for d in shape)
+    # Whole numbers are told first: most are, and each fit asks hundreds of times.
+    return tuple([d if type(d) is int else rows if d == BATCH else int(d) for d in shape])
 
 
 def broadcast(*shapes: Shape) -> Shape:

@@ -19,7 +19,7 @@ from .kernels import bind
 from .memory import aligned, filled
 from .plan import Block, Plan, is_repeated_constant, offsets
 from .primitives import CONCATENATE, ROWS
-from .shapes import BATCH, concrete, size
+from .shapes import BATCH, concrete
 
 
 class Computed(NamedTuple):
@@ -104,7 +104,7 @@ class Layout:
 
     def _computed(self) -> list[Computed]:
         roots, last_uses = self.plan.roots, self.plan.last_uses
-        positions = {node: position for position, node in enumerate(self.plan.order)}
+        positions, sizes = self.plan.positions, self.plan.sizes
         numbers: dict[Expression, int] = {}
         computed: list[Computed] = []
         for node in self.others:
@@ -121,7 +121,7 @@ class Layout:
                     and (self.dtype_of(x), x.shape) == (dtype, node.shape)
                     and not any(roots[other] is x for other in node.inputs if other is not x)
                 )
-            one = size(node.shape, 1) * dtype.itemsize
+            one = sizes[node] * dtype.itemsize
             fixed, per_row = (0, one) if BATCH in node.shape else (one, 0)
             last = last_uses.get(node, first)
             numbers[node] = len(computed)

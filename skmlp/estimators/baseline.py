@@ -8,48 +8,41 @@ it predicts and of the best raw outputs that are the same for all rows (`Head.in
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
-from ..training.objective import Objective
+from ..engine.threads import threads_for
 from ..training.state import State
 from .data import evenly_spaced
 from .prediction import Fitted
 from .scoring import Sample, sample_of
-from .settings import Settings
 from .starts import Problem
 
 _COMPARED_ROWS = 300, 1000  # the fewest and the most
-_COMPARED_SHARE = 0.02  # of the rows of all steps, so that to compare takes little beside a fit
+_COMPARED_SHARE = 0.005  # of the rows of all steps, so that to compare takes little beside a fit
 _LARGE = 10.0  # for inputs, and for raw outputs in the units that a network starts with
 _HIGH_RATE = 0.1
 _FEW_EPOCHS = 10
 _SPREAD, _LEVEL = 0.01, 1e-4  # of the constant's losses: what a fit may be worse by
 
 
-def compared_rows(settings: Settings, rows: Any, n_epochs: int) -> Any:
-    """Return the training rows that are compared with a constant: whole batches, if they can be."""
-    batch_size = settings.batch_rows(len(rows))
-    most = int(np.clip(_COMPARED_SHARE * n_epochs * len(rows), *_COMPARED_ROWS))
-    if batch_size < most < len(rows):
-        most -= most % batch_size
-    return evenly_spaced(rows, most)
+def compared_rows(rows: Any, n_epochs: int) -> Any:
+    """Return the training rows that are compared with a constant."""
+    fewest, most = _COMPARED_ROWS
+    asked = int(_COMPARED_SHARE * n_epochs * len(rows))
+    return evenly_spaced(rows, min(max(asked, fewest), most))
 
 
-def why_worse_than_constant(
-    problem: Problem, objective: Objective, fitted: Fitted, state: State
-) -> str | None:
+def why_worse_than_constant(problem: Problem, fitted: Fitted, state: State) -> str | None:
     """Say that a fit is worse than a constant, why, and what to do; None where it is not.
-
-    Where the network predicts as it trains, the program of its steps says how good it is, since
-    making another one would be a tenth of a small fit.
 
     A head whose `initial_raw` fails, or has a loss that is not finite, has no constant to compare
     with; a target that is the same in all rows leaves nothing to learn.
     """
     head, smoothing = fitted.answering.head, problem.settings.label_smoothing
-    rows = compared_rows(problem.settings, state.training_rows, state.progress.n_iter)
+    rows = compared_rows(state.training_rows, state.progress.n_iter)
     sample = sample_of(problem.data, rows)
     Y = np.asarray(head.smoothed(sample.Y, smoothing), np.float64)
     if not np.any(Y[0] != Y):
@@ -62,12 +55,8 @@ def why_worse_than_constant(
         losses = np.asarray(head.loss(np.tile(constant, (len(Y), 1)), Y))
         least = np.average(losses, weights=sample.weights)
         spread = np.sqrt(np.average(np.square(losses - least), weights=sample.weights))
-        if objective.predicts_as_it_trains and state.scale is None:
-            batch_size = problem.settings.batch_rows(len(state.training_rows))
-            found = objective.mean_loss(rows, batch_size)
-        else:
-            raw = np.asarray(fitted.layer(sample.X, -1), np.float64)
-            found = np.average(head.loss(raw, Y), weights=sample.weights)
+        raw = np.asarray(_raw_outputs(fitted, sample.X), np.float64)
+        found = np.average(head.loss(raw, Y), weights=sample.weights)
     is_sample = len(rows) < len(state.training_rows)
     chance = spread / np.sqrt(len(rows)) if is_sample else 0.0
     if not np.isfinite(least) or found <= least + _SPREAD * spread + _LEVEL * abs(least) + chance:
@@ -83,6 +72,23 @@ def why_worse_than_constant(
         f"The fit is worse than a constant: its mean training loss is {found:.4g}, that of the "
         f"best constant {least:.4g}, and {why}: {cure}."
     )
+
+
+def _raw_outputs(fitted: Fitted, X: Any) -> np.ndarray:
+    """Compute raw outputs by NumPy, since making a program would be a tenth of a small fit.
+
+    A program may compute what fails or overflows there.
+    """
+    network = fitted.network
+    largest = X.shape[0] * max(n * units for n, units in pairwise(network.layer_units))
+    try:
+        with threads_for(largest):
+            raw = network.layers(X, fitted.parts)[-1]
+        if np.all(np.isfinite(raw)):
+            return raw
+    except Exception:
+        pass
+    return fitted.layer(X, -1)
 
 
 def _scales(

@@ -204,7 +204,7 @@ def evenly_spaced(rows: Any, most: int) -> Any:
     """Return some of the rows, evenly spaced, where there are more than so many."""
     if len(rows) <= most:
         return rows[:]
-    return rows[np.linspace(0, len(rows) - 1, most).astype(int)]
+    return rows[np.arange(most) * (len(rows) - 1) // max(most - 1, 1)]
 
 
 def largest(numbers: Any) -> float:

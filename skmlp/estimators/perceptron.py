@@ -291,8 +291,7 @@ class MultilayerPerceptron(CallbackSupportMixin, StoredEstimator, Parameters, Fi
             if outcome.kind == "interrupted":
                 warn(str(outcome.problem), UserWarning)
             elif outcome.kind not in ("diverged", "broken"):
-                fitted = Fitted(self)
-                why = self._why_worse(problem, objective, fitted, state) or outcome.problem
+                why = self._why_worse(problem, start.theta, state) or outcome.problem
                 if why is not None:
                     warn(why, ConvergenceWarning)
         if outcome.kind == "diverged":
@@ -368,11 +367,9 @@ class MultilayerPerceptron(CallbackSupportMixin, StoredEstimator, Parameters, Fi
         stepping = problem.settings.stepping(start.theta, problem.network, reorder, n_rows)
         return Descent(objective, state.training_rows, state, stepping)
 
-    def _why_worse(
-        self, problem: Problem, objective: Objective, fitted: Fitted, state: State
-    ) -> str | None:
+    def _why_worse(self, problem: Problem, theta: np.ndarray, state: State) -> str | None:  # noqa: ARG002
         """Say that the fit is worse than a constant, and why, where it is."""
-        return why_worse_than_constant(problem, objective, fitted, state)
+        return why_worse_than_constant(problem, Fitted(self), state)
 
     # -- the problem -------------------------------------------------------------------------------
 

@@ -1,16 +1,17 @@
 """The network: a sequence of layers, composed into one expression over one flat vector.
 
     for layer in the sequence: x = layer(x)        and noise, and what is residual, between them
-    theta = the layers one after another, each layer's parts in its own order
+    theta = [W_k ... W_2 W_1 b_1 b_2 ... b_k]: what is penalized, the last layer first, then what is not
 
-So a part is a stretch of theta, and a view of it an array that the layer computes with.
+So a part is a stretch of theta, and a view of it an array that the layer computes with. One call
+penalizes all weights, and one product takes the first layer's weights and its biases beside them.
 """
 
 from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import pairwise
@@ -54,7 +55,9 @@ class Network:
     sequence : tuple of Layer
         The hidden layers, and last the output.
     shapes : list of dict of str to tuple
-        The shapes of each layer's parts, in the order of theta.
+        The shapes of each layer's parts.
+    places : list of dict of str to slice
+        Where in theta they stand.
 
     Raises
     ------
@@ -70,6 +73,7 @@ class Network:
     output: Dense | None = None
     sequence: tuple[Layer, ...] = field(init=False, repr=False, compare=False)
     shapes: list[dict[str, Shape]] = field(init=False, repr=False, compare=False)
+    places: list[dict[str, slice]] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Make the layers, and ask them for their parts."""
@@ -81,6 +85,7 @@ class Network:
         shapes = [checked_parts(layer, *n) for layer, n in zip(sequence, units, strict=True)]
         object.__setattr__(self, "sequence", sequence)
         object.__setattr__(self, "shapes", shapes)
+        object.__setattr__(self, "places", _laid_out(sequence, shapes))
 
     def _hidden(self, i: int, f: Callable[..., Any] | Layer) -> Layer:
         if not isinstance(f, Layer):
@@ -106,14 +111,6 @@ class Network:
 
     # -- theta -------------------------------------------------------------------------------------
 
-    def _laid_out(self) -> Iterator[tuple[Layer, str, slice]]:
-        """Go through theta: each part's layer, its name, and where it stands."""
-        stop = 0
-        for layer, shapes in zip(self.sequence, self.shapes, strict=True):
-            for name, shape in shapes.items():
-                start, stop = stop, stop + math.prod(shape)
-                yield layer, name, slice(start, stop)
-
     @property
     def n_parameters(self) -> int:
         """The length of theta."""
@@ -122,27 +119,34 @@ class Network:
     @property
     def penalized(self) -> list[slice]:
         """The stretches of theta that the L2 penalty is for, as the layers say."""
-        return [where for layer, name, where in self._laid_out() if name in layer.penalized]
+        named = zip(self.sequence, self.places, strict=True)
+        return _joined(
+            where
+            for layer, places in named
+            for name, where in places.items()
+            if name in layer.penalized
+        )
 
     @property
     def rates(self) -> list[tuple[slice, float]]:
         """The stretches of theta whose rate is multiplied by a factor, as the layers say."""
-        units = pairwise(self.layer_units)
-        said = [checked_rates(layer, *n) for layer, n in zip(self.sequence, units, strict=True)]
-        factors = (
-            (name, rates.get(name, 1.0))
-            for rates, shapes in zip(said, self.shapes, strict=True)
-            for name in shapes
-        )
-        laid_out = zip(self._laid_out(), factors, strict=True)
-        return [(where, float(factor)) for (_, _, where), (_, factor) in laid_out if factor != 1]
+        stretches: dict[float, list[slice]] = {}
+        for i, places in enumerate(self.places):
+            said = checked_rates(self.sequence[i], *self.layer_units[i : i + 2])
+            for name, factor in said.items():
+                stretches.setdefault(float(factor), []).append(places[name])
+        return [
+            (where, factor)
+            for factor, found in stretches.items()
+            for where in _joined(found)
+            if factor != 1
+        ]
 
     def split(self, theta: np.ndarray) -> list[dict[str, np.ndarray]]:
         """View theta, or a gradient, as the parts of each layer by name."""
-        stretches = (where for _, _, where in self._laid_out())
         return [
-            {name: theta[next(stretches)].reshape(shape) for name, shape in shapes.items()}
-            for shapes in self.shapes
+            {name: theta[places[name]].reshape(shape) for name, shape in shapes.items()}
+            for shapes, places in zip(self.shapes, self.places, strict=True)
         ]
 
     def packed(self, parts: Sequence[Mapping[str, np.ndarray]]) -> np.ndarray:
@@ -309,6 +313,37 @@ class Network:
         picked = X[rows] if not isinstance(X, np.ndarray) else np.unique(X[rows], axis=0)
         most = max(_ROWS_SEEN, 4 * max(self.layer_units[1:-1]))
         return picked[rng.permutation(picked.shape[0])[:most]].astype(dtype)
+
+
+def _laid_out(
+    sequence: Sequence[Layer], shapes: Sequence[Mapping[str, Shape]]
+) -> list[dict[str, slice]]:
+    """Give each part of each layer its place in theta."""
+    parts = [(i, name) for i, named in enumerate(shapes) for name in named]
+
+    def order(part: tuple[int, str]) -> tuple[bool, int]:
+        i, name = part
+        return (False, -i) if name in sequence[i].penalized else (True, i)
+
+    places: list[dict[str, slice]] = [{} for _ in shapes]
+    stop = 0
+    for i, name in sorted(parts, key=order):
+        start, stop = stop, stop + math.prod(shapes[i][name])
+        places[i][name] = slice(start, stop)
+    return places
+
+
+def _joined(stretches: Iterable[slice]) -> list[slice]:
+    """Put stretches in the order of theta, those that touch as one.
+
+    >>> _joined([slice(7, 9), slice(0, 2), slice(2, 5)])
+    [slice(0, 5, None), slice(7, 9, None)]
+    """
+    joined: list[slice] = []
+    for where in sorted(stretches, key=lambda stretch: stretch.start):
+        start = joined.pop().start if joined and joined[-1].stop == where.start else where.start
+        joined.append(slice(start, where.stop))
+    return joined
 
 
 def values_of(

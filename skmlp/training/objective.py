@@ -23,7 +23,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from ..engine import BATCH, Expression, Plan, Program, evaluate, filled, gradient, running, variable
+from ..engine import BATCH, Expression, Plan, Program, evaluate, filled, gradient, variable
 from ..engine.threads import LEAST, threads_for
 from ..engine.values import told
 from ..heads import HEADS, Head, Unit
@@ -298,20 +298,7 @@ def _penalty_on(
             squares += dot(w, w)
         return 0.5 * strength[0] * squares
 
-    if len(stretches) <= 2:
-        return penalize if stretches else _nothing
-    start, stop = stretches[0].start, stretches[-1].stop
-    theta, gradient = theta[start:stop], gradient[start:stop]
-    mask, weights = (filled(theta.shape, 0, theta.dtype) for _ in range(2))
-    for stretch in stretches:
-        mask[stretch.start - start : stretch.stop - start] = 1
-
-    def penalize_masked() -> float:  # three calls, however many the stretches
-        np.multiply(theta, mask, weights)
-        axpy(weights, gradient, a=strength[0])
-        return 0.5 * strength[0] * dot(weights, weights)
-
-    return penalize_masked
+    return penalize if parts else _nothing
 
 
 class Objective:
@@ -437,14 +424,6 @@ class Objective:
     def predicts_as_it_trains(self) -> bool:
         """Whether the network computes the same in training as it does in prediction."""
         return self.graph.predicted is self.graph.objective
-
-    def mean_loss(self, rows: np.ndarray, batch_size: int) -> float:
-        """Compute the mean loss over some rows, weighted, in batches as an epoch takes them."""
-        batches = (rows[i : i + batch_size] for i in range(0, len(rows), batch_size))
-        with running(), self.threads(batch_size):
-            total = sum([len(batch) * self.data_term(batch) for batch in batches])
-        weights = self._data.get(self.graph.w)
-        return total / (len(rows) if weights is None else float(np.sum(weights[rows])))
 
     def predicted(self, rows: np.ndarray, n_batches: int = 1) -> float:
         """Compute the objective over all rows with the network as it predicts.
