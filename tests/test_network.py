@@ -170,8 +170,7 @@ def test_theta_is_what_is_penalized_from_the_last_layer_on_then_the_rest_from_th
         penalized = [*of_layer, *penalized]
         rest += [part[name].ravel() for name in part if name not in layer.penalized]
     np.testing.assert_array_equal(np.concatenate([*penalized, *rest]), theta)
-    (stretch,) = network.penalized  # one call is for all
-    np.testing.assert_array_equal(np.concatenate(penalized), theta[stretch])
+    np.testing.assert_array_equal(np.concatenate(penalized), theta[network.penalized])
     assert all(np.shares_memory(array, theta) for part in parts for array in part.values())
     np.testing.assert_array_equal(network.packed(parts), theta)
     W, b = network.last_layer(theta)

@@ -15,6 +15,7 @@ from skmlp.estimators.settings import Settings
 from skmlp.training.schedules import SCHEDULES
 from skmlp.training.solvers import (
     CLEARED_AFTER,
+    NOWHERE,
     SOLVERS,
     Adam,
     AdamW,
@@ -281,9 +282,9 @@ def test_a_stream_goes_on_learning_after_max_iter_calls(schedule, solver):
 # -------------------- solvers
 
 
-def solver_of(name, theta, weights=(), **parameters):
+def solver_of(name, theta, weights=NOWHERE, **parameters):
     """The solver of an estimator with these parameters."""
-    return Settings.of(quick(solver=name, **parameters)).new_solver(theta, list(weights))
+    return Settings.of(quick(solver=name, **parameters)).new_solver(theta, weights)
 
 
 def test_adamw_is_adam_of_weights_that_shrink_first():
@@ -291,7 +292,7 @@ def test_adamw_is_adam_of_weights_that_shrink_first():
     theta = rng.normal(size=10)
     ours, theirs = theta.copy(), theta.copy()
     options = {"beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-8}
-    adamw = AdamW(ours, 0.1, [slice(0, 6)], weight_decay=0.5, **options)
+    adamw = AdamW(ours, 0.1, slice(0, 6), weight_decay=0.5, **options)
     adam = Adam(theirs, 0.1, **options)
     g, h = np.empty(10), np.empty(10)
     decayed, plain = adamw.bind(ours, g), adam.bind(theirs, h)
@@ -308,7 +309,7 @@ def test_adamw_agrees_with_its_paper():
     rng = np.random.RandomState(0)
     theta = rng.normal(size=4)
     options = {"beta_1": 0.9, "beta_2": 0.99, "epsilon": 1e-8, "weight_decay": 0.3}
-    solver, moved = AdamW(theta, 0.02, [slice(0, 4)], **options), theta.copy()
+    solver, moved = AdamW(theta, 0.02, slice(0, 4), **options), theta.copy()
     m = v = np.zeros(4)
     slope = np.empty(4)
     step = solver.bind(theta, slope)
@@ -418,7 +419,7 @@ def test_every_solver_moves_against_the_gradient(name):
 def test_every_solver_finds_a_minimum(name, dtype):
     theta, g = np.zeros(3, dtype), np.empty(3, dtype)
     lowest, curvature = np.array([1.0, -2.0, 0.5]), np.array([3.0, 1.0, 10.0])
-    step = solver_of(name, theta, [slice(0, 3)], weight_decay=0).bind(theta, g)
+    step = solver_of(name, theta, slice(0, 3), weight_decay=0).bind(theta, g)
     for _ in range(3000):
         g[...] = curvature * (theta - lowest)
         step()
@@ -429,7 +430,7 @@ def test_every_solver_finds_a_minimum(name, dtype):
 def test_the_attributes_of_a_solver_are_its_whole_state(name):
     rng = np.random.RandomState(0)
     theta, g = rng.normal(size=7), np.empty(7)
-    solver = solver_of(name, theta, [slice(0, 4)], weight_decay=0.1)
+    solver = solver_of(name, theta, slice(0, 4), weight_decay=0.1)
     slopes = rng.normal(size=(9, 7))
     step = solver.bind(theta, g)
     for number, slope in enumerate(slopes):
@@ -460,7 +461,7 @@ def test_a_solver_takes_the_parameters_it_names(name):
 @pytest.mark.parametrize("name", SOLVERS)
 def test_what_gets_no_gradient_any_more_does_not_become_denormal(name, dtype):
     theta, g = np.ones(3, dtype), np.zeros(3, dtype)
-    solver = solver_of(name, theta, [slice(0, 1)], weight_decay=0.01)
+    solver = solver_of(name, theta, slice(0, 1), weight_decay=0.01)
     step = solver.bind(theta, g)
     theta[...] = [1.0, np.finfo(dtype).tiny / 8, 1e-20]
     smallest = np.inf

@@ -380,7 +380,7 @@ class Settings:
     def new_solver(
         self,
         theta: np.ndarray,
-        weights: Sequence[slice],
+        weights: slice,
         factors: Sequence[tuple[slice, float]] = (),
     ) -> Solver:
         """Make the stochastic solver for theta: what are weights there, and where rates differ."""

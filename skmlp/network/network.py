@@ -1,10 +1,11 @@
 """The network: a sequence of layers, composed into one expression over one flat vector.
 
     for layer in the sequence: x = layer(x)        and noise, and what is residual, between them
-    theta = [W_k ... W_2 W_1 b_1 b_2 ... b_k]: what is penalized, the last layer first, then what is not
+    theta = [W_k ... W_2 W_1 b_1 b_2 ... b_k]
 
-So a part is a stretch of theta, and a view of it an array that the layer computes with. One call
-penalizes all weights, and one product takes the first layer's weights and its biases beside them.
+with all that is penalized as W, and all else as b. So a part is a stretch of theta, and a view of
+it an array that the layer computes with; one call penalizes all weights, and one product takes the
+first layer's weights with its biases beside them.
 """
 
 from __future__ import annotations
@@ -117,15 +118,11 @@ class Network:
         return sum(math.prod(shape) for shapes in self.shapes for shape in shapes.values())
 
     @property
-    def penalized(self) -> list[slice]:
-        """The stretches of theta that the L2 penalty is for, as the layers say."""
-        named = zip(self.sequence, self.places, strict=True)
-        return _joined(
-            where
-            for layer, places in named
-            for name, where in places.items()
-            if name in layer.penalized
-        )
+    def penalized(self) -> slice:
+        """The stretch of theta that the L2 penalty is for, as the layers say."""
+        layers = zip(self.sequence, self.shapes, strict=True)
+        penalized = (shapes[name] for layer, shapes in layers for name in set(layer.penalized))
+        return slice(0, sum(map(math.prod, penalized)))
 
     @property
     def rates(self) -> list[tuple[slice, float]]:

@@ -29,7 +29,7 @@ from ..engine.values import told
 from ..heads import HEADS, Head, Unit
 from ..network.network import Network, values_of
 from ..network.occasions import STATISTICS_RATE, Noise, Training
-from .vectors import CHUNK, blas, chunks_of, stretches_in
+from .vectors import CHUNK, blas, chunks_of, common
 
 
 @dataclass(frozen=True, eq=False)
@@ -285,20 +285,16 @@ def _nothing() -> float:
 
 
 def _penalty_on(
-    theta: np.ndarray, gradient: np.ndarray, stretches: list[slice], strength: list[float]
+    weights: np.ndarray, gradient: np.ndarray, strength: list[float]
 ) -> Callable[[], float]:
-    """Make what adds the penalty's gradient on stretches, and returns its value there."""
-    axpy, _, dot = blas(theta.dtype)
-    parts = [(theta[stretch], gradient[stretch]) for stretch in stretches]
+    """Make what adds the penalty's gradient on a stretch, and returns its value there."""
+    axpy, _, dot = blas(weights.dtype)
 
     def penalize() -> float:
-        squares = 0.0
-        for w, g in parts:
-            axpy(w, g, a=strength[0])
-            squares += dot(w, w)
-        return 0.5 * strength[0] * squares
+        axpy(weights, gradient, a=strength[0])
+        return 0.5 * strength[0] * dot(weights, weights)
 
-    return penalize if parts else _nothing
+    return penalize if weights.size else _nothing
 
 
 class Objective:
@@ -351,10 +347,10 @@ class Objective:
         self._programs: dict[tuple[Expression, ...], Program] = {}
         self._running = network.observed(network.split(theta)) if graph.statistics else []
         self._observed: list[np.ndarray] = []
-        self._strength, penalized = [0.0], network.penalized  # in a list, for the penalties to read
+        self._strength = [0.0]  # in a list, for the penalties to read
+        penalized = [common(chunk, network.penalized) for chunk in chunks_of(theta)]
         self._penalties = [
-            _penalty_on(theta, self.gradient, stretches_in(chunk, penalized), self._strength)
-            for chunk in chunks_of(theta)
+            _penalty_on(theta[where], self.gradient[where], self._strength) for where in penalized
         ]
         self.attach(X, Y, weights, alpha)
 
@@ -431,8 +427,8 @@ class Objective:
         Of an epoch of several batches the L2 term is the mean: alpha n_batches / (2 n) |W|^2.
         """
         value = self.prediction_term(rows)
-        weights = (self.theta[stretch] for stretch in self.graph.network.penalized)
-        squares = sum(float(np.dot(w, w)) for w in weights)
+        weights = self.theta[self.graph.network.penalized]
+        squares = float(np.dot(weights, weights))
         return value + 0.5 * self._alpha * n_batches / len(rows) * squares
 
     def prediction_term(self, rows: np.ndarray) -> float:

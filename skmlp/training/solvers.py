@@ -20,8 +20,9 @@ import numpy as np
 from scipy import optimize
 
 from ..engine import filled
-from .vectors import CHUNK, blas, chunks_of, descending, stretches_in
+from .vectors import CHUNK, blas, chunks_of, common, descending
 
+NOWHERE = slice(0, 0)
 CLEARED_AFTER = 64  # steps, the numbers of a solver that are too small to matter are made 0
 
 
@@ -60,8 +61,8 @@ class Solver:
     ----------
     steps : int
         The number of steps taken.
-    weights : list of slice
-        The stretches of theta that a decay of weights is for.
+    weights : slice
+        The stretch of theta that a decay of weights is for.
     factors : list of (slice, float)
         What the rate is multiplied by on some stretches of theta; elsewhere 1.
     by_epochs : bool
@@ -71,11 +72,9 @@ class Solver:
     options: ClassVar[tuple[str, ...]] = ()
     by_epochs: ClassVar[bool] = False
 
-    def __init__(
-        self, rate: float, weights: Sequence[slice], factors: Sequence[tuple[slice, float]]
-    ) -> None:
+    def __init__(self, rate: float, weights: slice, factors: Sequence[tuple[slice, float]]) -> None:
         self.rate, self.steps = float(rate), 0
-        self.weights, self.factors = list(weights), list(factors)
+        self.weights, self.factors = weights, list(factors)
 
     def bind(self, theta: np.ndarray, g: np.ndarray) -> Move:
         """Return the move: it steps by what then stands in g, and uses g up."""
@@ -132,7 +131,7 @@ class SGD(Solver):
         self,
         theta: np.ndarray,
         rate: float,
-        weights: Sequence[slice] = (),
+        weights: slice = NOWHERE,
         factors: Sequence[tuple[slice, float]] = (),
         *,
         momentum: float,
@@ -192,7 +191,7 @@ class Adam(Solver):
         self,
         theta: np.ndarray,
         rate: float,
-        weights: Sequence[slice] = (),
+        weights: slice = NOWHERE,
         factors: Sequence[tuple[slice, float]] = (),
         *,
         beta_1: float,
@@ -256,7 +255,7 @@ class AdamW(Adam):
         self,
         theta: np.ndarray,
         rate: float,
-        weights: Sequence[slice] = (),
+        weights: slice = NOWHERE,
         factors: Sequence[tuple[slice, float]] = (),
         *,
         weight_decay: float,
@@ -270,14 +269,13 @@ class AdamW(Adam):
         adam, scal = super().bind(theta, g), blas(theta.dtype).scal
 
         def decayed(move: Callable[[], None], chunk: slice) -> Callable[[], None]:
-            weights = [theta[stretch] for stretch in stretches_in(chunk, self.weights)]
+            weights = theta[common(chunk, self.weights)]
 
             def decay_and_move() -> None:
-                for W in weights:
-                    scal(1 - self.rate * self.weight_decay, W)
+                scal(1 - self.rate * self.weight_decay, weights)
                 move()
 
-            return decay_and_move
+            return decay_and_move if weights.size else move
 
         chunks = zip(adam.chunks, chunks_of(theta), strict=True)
         return Move(adam.begin, [decayed(move, chunk) for move, chunk in chunks])

@@ -24,14 +24,14 @@ def chunks_of(vector: np.ndarray) -> list[slice]:
     return [slice(start, min(start + CHUNK, length)) for start in range(0, length, CHUNK)]
 
 
-def stretches_in(chunk: slice, stretches: Iterable[slice]) -> list[slice]:
-    """Cut from stretches of a flat vector what is within a chunk.
+def common(chunk: slice, stretch: slice) -> slice:
+    """Return what two stretches of a flat vector have in common, an empty one where nothing is.
 
-    >>> stretches_in(slice(10, 20), [slice(0, 12), slice(15, 17), slice(20, 30)])
-    [slice(10, 12, None), slice(15, 17, None)]
+    >>> common(slice(10, 20), slice(0, 12)), common(slice(10, 20), slice(25, 30))
+    (slice(10, 12, None), slice(25, 25, None))
     """
-    cut = (slice(max(s.start, chunk.start), min(s.stop, chunk.stop)) for s in stretches)
-    return [s for s in cut if s.start < s.stop]
+    start = max(chunk.start, stretch.start)
+    return slice(start, max(start, min(chunk.stop, stretch.stop)))
 
 
 class BLAS(NamedTuple):
@@ -85,7 +85,8 @@ def descending(
     def of_chunk(chunk: slice) -> Callable[[float], None]:
         parts, at = [], chunk.start
         for stretch, factor in by_place:
-            for cut in stretches_in(chunk, [stretch]):
+            cut = common(chunk, stretch)
+            if cut.start < cut.stop:
                 parts += [(at, cut.start, 1.0), (cut.start, cut.stop, factor)]
                 at = cut.stop
         parts.append((at, chunk.stop, 1.0))
