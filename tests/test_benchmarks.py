@@ -2,8 +2,10 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
+from argparse import Namespace
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,6 +24,7 @@ import contest  # noqa: E402
 import networks  # noqa: E402
 import step  # noqa: E402
 import stream  # noqa: E402
+import trees  # noqa: E402
 
 from skmlp.engine import running  # noqa: E402
 
@@ -210,3 +213,12 @@ def _check(arguments):
         text=True,
         check=False,
     )
+
+
+@pytest.mark.long
+def test_another_checkout_is_timed_by_its_own_package(tmp_path):
+    shutil.copytree(ROOT / "skmlp", tmp_path / "skmlp")
+    with open(tmp_path / "skmlp" / "__init__.py", "a") as file:
+        file.write(SLOWED.partition("sys.path")[0])
+    options = Namespace(rounds=5, threads=1)
+    assert trees.ratio(tmp_path, "default", "float64", options) < 0.7
