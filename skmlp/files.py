@@ -5,6 +5,8 @@ from .estimators import MLPClassifier, MLPRegressor
 from .heads import HEADS
 from .network import LAYERS
 
+__all__ = ["trusted_types"]
+
 
 def trusted_types() -> list[str]:
     """Return the names of all types of skmlp that a skops file may hold, for its reader.

@@ -15,7 +15,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import log_loss
 from sklearn.preprocessing import StandardScaler
 
-from skmlp import MLPClassifier, MLPRegressor
+from skmlp import Learned, MLPClassifier, MLPRegressor
 from skmlp.callbacks import TimeLimit
 from skmlp.heads import HEADS, Head
 
@@ -225,7 +225,14 @@ class Own(Head):
         return np.sum(np.abs(raw - y) ** 1.5, axis=1)
 
 
-@pytest.mark.parametrize("head", [Broken(), Endless()])
+class Traced(HEADS["linear"]):
+    def loss(self, raw, y):
+        if isinstance(raw, np.ndarray):
+            raise TypeError("of expressions alone")
+        return super().loss(raw, y)
+
+
+@pytest.mark.parametrize("head", [Broken(), Endless(), Traced()])
 def test_a_head_without_a_constant_is_not_compared(head):
     assert "hasn't converged" in told(quick(max_iter=2, head=head), X, y + 2)
 
@@ -233,6 +240,18 @@ def test_a_head_without_a_constant_is_not_compared(head):
 def test_a_head_of_ones_own_is_compared():
     assert "worse than a constant" in told(quick(max_iter=2, head=Own()), X, y + 2)
     assert "constant" not in told(quick(head=Own(), learning_rate_init=0.02), X, y)
+
+
+def zeroing(z, s=Learned(1.0)):  # noqa: B008
+    if isinstance(z, np.ndarray):
+        s *= 0
+    return np.tanh(z * s)
+
+
+def test_a_comparison_gives_published_arrays_to_no_function_of_the_users():
+    model = quick(activation=zeroing, max_iter=2)
+    told(model, X, y)
+    assert np.all(model.activation_parameters_[0] != 0)
 
 
 def test_a_stream_is_not_compared_call_by_call():

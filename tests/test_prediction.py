@@ -142,6 +142,28 @@ def test_an_idle_estimator_keeps_little_beside_its_parameters(rows):
 
 
 @unconverged
+@pytest.mark.parametrize("batch_size", ["auto", 5000])
+def test_a_stream_that_answers_keeps_little_beside_its_state(batch_size):
+    X = np.random.default_rng(0).normal(size=(6000, 20))
+    models = [MLPRegressor(batch_size=batch_size, random_state=i) for i in range(4)]
+    models[0].partial_fit(X, X[:, 0]).predict(X)  # what is made once, for all of them
+    tracemalloc.start()
+    before = tracemalloc.get_traced_memory()[0]
+    for model in models[1:]:
+        model.partial_fit(X, X[:, 0]).predict(X)
+    gc.collect()
+    held = tracemalloc.get_traced_memory()[0] - before
+    tracemalloc.stop()
+    of_state = 8 * 8 * sum(part.size for part in [*model.coefs_, *model.intercepts_])
+    assert held / len(models[1:]) < 64_000 + of_state  # theta, its gradient, marks and moments
+    again = MLPRegressor(batch_size=batch_size, random_state=3)
+    for _ in range(2):  # and goes on as if it had not answered
+        again.partial_fit(X, X[:, 0])
+    model.partial_fit(X, X[:, 0])
+    np.testing.assert_array_equal(model.coefs_[0], again.coefs_[0])
+
+
+@unconverged
 def test_a_pickle_and_a_copy_have_no_buffers():
     X = np.random.default_rng(0).normal(size=(40, 3))
     model = MLPRegressor((5,), max_iter=1, random_state=0).fit(X, X[:, 0])

@@ -1,8 +1,10 @@
 """Schedules and solvers: rates of every step, decay, clipping and averages, against references."""
 
+import copy
 import inspect
 import math
 import pickle
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -10,7 +12,7 @@ from sklearn.datasets import make_classification, make_regression
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPRegressor as TheirRegressor
 
-from skmlp import MLPClassifier, MLPRegressor
+from skmlp import Layer, MLPClassifier, MLPRegressor
 from skmlp.estimators.settings import Settings
 from skmlp.training.schedules import SCHEDULES
 from skmlp.training.solvers import (
@@ -236,6 +238,41 @@ def test_another_rate_starts_a_streams_solver_anew():
     stream.partial_fit(X, y)
     assert stream.history_["learning_rate"] == [0.5, 0.5]
     assert len(stream.loss_curve_) == 3
+
+
+@dataclass(frozen=True)
+class Said(Layer):
+    """A layer that says what is penalized, and at which rates."""
+
+    penalized: tuple = ("W", "c")
+    factors: tuple = ()
+
+    def parts(self, inputs, units):
+        return {"g": (units,), "W": (inputs, units), "c": (inputs,)}
+
+    def rates(self, inputs, units):  # noqa: ARG002
+        return dict(self.factors)
+
+    def initial(self, rng, x, units):
+        W = rng.standard_normal((x.shape[1], units))
+        return {"g": np.ones(units), "W": W, "c": np.zeros(x.shape[1])}
+
+    def outputs(self, x, W, g, c):
+        return np.tanh((x - c) @ W) * g
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+@pytest.mark.parametrize("changed", [Said(()), Said(("g",)), Said(factors=(("W", np.float64(0)),))])
+def test_another_layout_starts_a_streams_solver_anew(changed, solver):
+    X, y = data(MLPRegressor)
+    stream = quick(activation=Said(), solver=solver, alpha=0.0)
+    for _ in range(3):
+        stream.partial_fit(X, y)
+    before = copy.deepcopy(stream).set_params(warm_start=True, activation=changed, max_iter=1)
+    stream.set_params(activation=changed).partial_fit(X, y)
+    with pytest.warns(ConvergenceWarning):
+        before.fit(X, y)
+    np.testing.assert_array_equal(stream.predict(X), before.predict(X))
 
 
 def spent(progress):

@@ -23,7 +23,7 @@ from typing import Any, ClassVar, NamedTuple, NoReturn
 
 import numpy as np
 
-FORMAT = 3  # of what is stored; another one is refused
+FORMAT = 4  # of what is stored; another one is refused
 
 _WORD = "__kind__"  # of an entry that says what a dict stands for
 _LONG = 16  # entries, from which a list of numbers or words is one array or one text

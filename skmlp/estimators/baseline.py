@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..engine.threads import threads_for
+from ..network.layers import Dense
 from ..training.state import State
 from .data import evenly_spaced
 from .prediction import Fitted
@@ -38,8 +39,8 @@ def compared_rows(rows: Any, n_epochs: int) -> Any:
 def why_worse_than_constant(problem: Problem, fitted: Fitted, state: State) -> str | None:
     """Say that a fit is worse than a constant, why, and what to do; None where it is not.
 
-    A head whose `initial_raw` fails, or has a loss that is not finite, has no constant to compare
-    with; a target that is the same in all rows leaves nothing to learn.
+    A head of the user's that fails on arrays, or has a loss of its constant that is not finite, has
+    nothing to compare; a target that is the same in all rows leaves nothing to learn.
     """
     head, smoothing = fitted.answering.head, problem.settings.label_smoothing
     rows = compared_rows(state.training_rows, state.progress.n_iter)
@@ -48,15 +49,15 @@ def why_worse_than_constant(problem: Problem, fitted: Fitted, state: State) -> s
     if not np.any(Y[0] != Y):
         return None
     with np.errstate(all="ignore"):
-        try:
+        try:  # a comparison never costs a fit
             constant = np.asarray(head.initial_raw(Y, sample.weights), np.float64)
-        except Exception:  # a head of the user's; a comparison never costs a fit
+            losses = np.asarray(head.loss(np.tile(constant, (len(Y), 1)), Y))
+            raw = np.asarray(_raw_outputs(fitted, sample.X), np.float64)
+            found = np.average(head.loss(raw, Y), weights=sample.weights)
+        except Exception:
             return None
-        losses = np.asarray(head.loss(np.tile(constant, (len(Y), 1)), Y))
         least = np.average(losses, weights=sample.weights)
         spread = np.sqrt(np.average(np.square(losses - least), weights=sample.weights))
-        raw = np.asarray(_raw_outputs(fitted, sample.X), np.float64)
-        found = np.average(head.loss(raw, Y), weights=sample.weights)
     is_sample = len(rows) < len(state.training_rows)
     chance = spread / np.sqrt(len(rows)) if is_sample else 0.0
     if not np.isfinite(least) or found <= least + _SPREAD * spread + _LEVEL * abs(least) + chance:
@@ -75,20 +76,17 @@ def why_worse_than_constant(problem: Problem, fitted: Fitted, state: State) -> s
 
 
 def _raw_outputs(fitted: Fitted, X: Any) -> np.ndarray:
-    """Compute raw outputs by NumPy, since making a program would be a tenth of a small fit.
+    """Compute raw outputs, by NumPy where all is skmlp's own: to make a program takes longer.
 
-    A program may compute what fails or overflows there.
+    What the user wrote may write to the arrays that it is given, and a layer that is not dense may
+    take much memory for many rows.
     """
     network = fitted.network
+    if not (network.is_ours and all(type(layer) is Dense for layer in network.sequence)):
+        return fitted.layer(X, -1)
     largest = X.shape[0] * max(n * units for n, units in pairwise(network.layer_units))
-    try:
-        with threads_for(largest):
-            raw = network.layers(X, fitted.parts)[-1]
-        if np.all(np.isfinite(raw)):
-            return raw
-    except Exception:
-        pass
-    return fitted.layer(X, -1)
+    with threads_for(largest):
+        return network.layers(X, fitted.parts)[-1]
 
 
 def _scales(

@@ -216,6 +216,10 @@ class Fitted:
         if found.is_of_published:
             found.program.release(KEPT_BYTES)
             self.spares.give(key, found)
+        objective = self.spares.take("objective")  # of a stream, which has come to rest
+        if objective is not None:
+            objective.program.release(KEPT_BYTES)
+            self.spares.give("objective", objective)
 
     def layer(self, X: Any, layer: int) -> np.ndarray:
         """Compute a layer's outputs (-1: raw outputs) for checked inputs."""

@@ -170,9 +170,20 @@ def continued(problem: Problem, earlier: Fitted) -> Start:
 
 
 def streamed(problem: Problem, earlier: Fitted) -> Start:
-    """Go on where the stream was; where the solver's parameters have changed, with a new one."""
+    """Go on where the stream was; where the solver's parameters have changed, with a new one.
+
+    So it is where a layer has changed what is penalized, or its rates.
+    """
     theta, state, settings = packed(problem, earlier), earlier.state, problem.settings
-    if state.solver is None or not are_same(state.settings, settings.stream):
+    was, network = earlier.network, problem.network
+    is_laid_out_alike = was is network or (
+        (was.places, was.rates) == (network.places, network.rates)
+    )
+    if (
+        state.solver is None
+        or not is_laid_out_alike
+        or not are_same(state.settings, settings.stream)
+    ):
         return continued(problem, earlier)
     if state.raw is not None and state.average is not None:
         # Who edits coefs_ edits the model; who does not goes on behind their average.

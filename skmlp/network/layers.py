@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from types import MappingProxyType
 from typing import Any, Self
 
@@ -329,14 +330,16 @@ def checked_parts(layer: Layer, inputs: int, units: int) -> dict[str, Shape]:
 
 def checked_rates(layer: Layer, inputs: int, units: int) -> Mapping[str, float]:
     """Return the factors of a layer's rates, or say in a sentence what is wrong with them."""
-    said, names = layer.rates(inputs, units), layer.parts(inputs, units)
+    names = layer.parts(inputs, units)
+    said: Any = layer.rates(inputs, units)
     if not isinstance(said, Mapping) or not set(said) <= set(names):
         raise ValueError(
             f"{layer!r} must give in rates(inputs, units) a dict of some of its parts "
             f"({', '.join(map(repr, names))}) to factors, got {said!r}."
         )
     for name, factor in said.items():
-        if type(factor) not in (int, float) or not 0 <= factor < np.inf:
+        is_number = isinstance(factor, Real) and not isinstance(factor, bool)
+        if not is_number or not 0 <= factor < np.inf:
             raise ValueError(
                 f"{layer!r} must give {name!r} a finite factor >= 0 of the rate, got {factor!r}."
             )

@@ -25,7 +25,7 @@ from .objective import OutputScale
 from .solvers import Average, Solver
 from .state import History, Marks, Progress, State
 
-FORMAT = "skmlp checkpoint 4"
+FORMAT = "skmlp checkpoint 5"
 
 _ARRAYS = ("order", "train", "held_out")  # of a State
 _PLAIN = ("history", "earlier_losses", "earlier_scores", "rate", "generators", "identity")
