@@ -33,11 +33,12 @@ PRIMITIVES: dict[str, Primitive] = {}
 REGISTERED: list[str] = []  # the names of those that are users' own
 
 
-def _register(primitive: Primitive) -> Primitive:
-    if primitive.name in PRIMITIVES:
-        raise ValueError(f"primitive {primitive.name} is defined twice")
-    PRIMITIVES[primitive.name] = primitive
-    return primitive
+def _register(name: str, *parts: Any, **facts: Any) -> Primitive:
+    """Make a row of the table, of what a `Primitive` is made of."""
+    if name in PRIMITIVES:
+        raise ValueError(f"primitive {name} is defined twice")
+    PRIMITIVES[name] = Primitive(name, *parts, **facts)
+    return PRIMITIVES[name]
 
 
 # == elementwise functions =========================================================================
@@ -49,14 +50,12 @@ def _elementwise(
     **facts: Any,
 ) -> Primitive:
     primitive = _register(
-        Primitive(
-            name=ufunc.__name__,
-            function=ufunc,
-            shape=broadcast,
-            pullbacks=pullbacks or (None,) * ufunc.nin,
-            in_place=True,
-            **facts,
-        )
+        name=ufunc.__name__,
+        function=ufunc,
+        shape=broadcast,
+        pullbacks=pullbacks or (None,) * ufunc.nin,
+        in_place=True,
+        **facts,
     )
     FUNCTIONS[ufunc] = partial(_combine, primitive)
     return primitive
@@ -230,13 +229,11 @@ for _test in (
 
 
 WHERE = _register(
-    Primitive(
-        name="where",
-        function=np.where,
-        shape=broadcast,
-        pullbacks=(None, lambda g, y, c, a, b: g * c, lambda g, y, c, a, b: g * ~c),
-        keeps_boolean=True,
-    )
+    name="where",
+    function=np.where,
+    shape=broadcast,
+    pullbacks=(None, lambda g, y, c, a, b: g * c, lambda g, y, c, a, b: g * ~c),
+    keeps_boolean=True,
 )
 
 
@@ -252,17 +249,15 @@ def _where(condition: Any, *choices: Any) -> Expression:
 FUNCTIONS[np.where] = _where
 
 CLIP = _register(
-    Primitive(
-        name="clip",
-        function=np.clip,
-        shape=broadcast,
-        pullbacks=(
-            lambda g, y, a, low, high: g * ((a >= low) & (a <= high)),
-            lambda g, y, a, low, high: g * (a < low),
-            lambda g, y, a, low, high: g * (a > high),
-        ),
-        keeps_boolean=True,
-    )
+    name="clip",
+    function=np.clip,
+    shape=broadcast,
+    pullbacks=(
+        lambda g, y, a, low, high: g * ((a >= low) & (a <= high)),
+        lambda g, y, a, low, high: g * (a < low),
+        lambda g, y, a, low, high: g * (a > high),
+    ),
+    keeps_boolean=True,
 )
 
 
@@ -277,12 +272,10 @@ FUNCTIONS[np.clip] = _clip
 
 
 NAN_TO_NUM = _register(  # what stands for infinities depends on the precision
-    Primitive(
-        name="nan_to_num",
-        function=np.nan_to_num,
-        shape=lambda a, **_: a,
-        pullbacks=(lambda g, y, a, **_: g * np.isfinite(a),),
-    )
+    name="nan_to_num",
+    function=np.nan_to_num,
+    shape=lambda a, **_: a,
+    pullbacks=(lambda g, y, a, **_: g * np.isfinite(a),),
 )
 
 
@@ -304,7 +297,7 @@ def _slope_of_sinc(g: Expression, y: Expression, a: Expression) -> Any:
     return g * np.where(is_small, series, (np.cos(math.pi * a) - y) / np.where(is_small, 1.0, a))
 
 
-SINC = _register(Primitive("sinc", np.sinc, shape=broadcast, pullbacks=(_slope_of_sinc,)))
+SINC = _register("sinc", np.sinc, shape=broadcast, pullbacks=(_slope_of_sinc,))
 FUNCTIONS[np.sinc] = partial(apply, SINC)
 
 
@@ -358,13 +351,11 @@ _elementwise(
 )
 
 ZETA = _register(  # Hurwitz zeta, the sum over k of (a + k) ** -order; digamma' is order 2
-    Primitive(
-        name="zeta",
-        function=lambda a, order: special.zeta(order, a),
-        shape=lambda a, order: a,
-        pullbacks=(lambda g, y, a, order: g * (-order) * _zeta(a, order + 1),),
-        in_place=True,
-    )
+    name="zeta",
+    function=lambda a, order: special.zeta(order, a),
+    shape=lambda a, order: a,
+    pullbacks=(lambda g, y, a, order: g * (-order) * _zeta(a, order + 1),),
+    in_place=True,
 )
 
 
@@ -375,21 +366,17 @@ def _zeta(a: Any, order: float) -> Expression:
 # == functions that choose their gradient ==========================================================
 
 STRAIGHT_THROUGH = _register(
-    Primitive(
-        name="straight_through",
-        function=lambda value, surrogate: value,
-        shape=broadcast,
-        pullbacks=(None, lambda g, y, value, surrogate: g),
-    )
+    name="straight_through",
+    function=lambda value, surrogate: value,
+    shape=broadcast,
+    pullbacks=(None, lambda g, y, value, surrogate: g),
 )
 STOP_GRADIENT = _register(
-    Primitive(
-        name="stop_gradient",
-        function=lambda value: value,
-        shape=lambda value: value,
-        pullbacks=(None,),
-        keeps_boolean=True,
-    )
+    name="stop_gradient",
+    function=lambda value: value,
+    shape=lambda value: value,
+    pullbacks=(None,),
+    keeps_boolean=True,
 )
 
 
@@ -484,13 +471,11 @@ def _reduction(
     **facts: bool | str,
 ) -> Primitive:
     primitive = _register(
-        Primitive(
-            name=name,
-            function=function,
-            shape=_reduced,
-            pullbacks=(pullback,),
-            **facts,  # type: ignore[arg-type]
-        )
+        name=name,
+        function=function,
+        shape=_reduced,
+        pullbacks=(pullback,),
+        **facts,
     )
 
     def reduce(a: Any, axis: Any = None, *, keepdims: bool = False, **options: Any) -> Expression:
@@ -539,9 +524,8 @@ for _name, _function in (("max", np.max), ("min", np.min)):
 _reduction("prod", np.prod, _pull_product)
 FUNCTIONS[np.amax], FUNCTIONS[np.amin] = FUNCTIONS[np.max], FUNCTIONS[np.min]
 
-ROWS = _register(  # how many rows the program runs with; filled in when it is bound
-    Primitive(name="rows", function=lambda: 1, shape=lambda: ())
-)
+# How many rows the program runs with; filled in when it is bound.
+ROWS = _register("rows", function=lambda: 1, shape=lambda: ())
 
 
 # == matrix products ===============================================================================
@@ -564,18 +548,16 @@ def _matmul_shape(a: Shape, b: Shape) -> Shape:
 
 
 MATMUL = _register(
-    Primitive(
-        name="matmul",
-        function=np.matmul,
-        shape=_matmul_shape,
-        pullbacks=(
-            lambda g, y, a, b: g @ _last_two_swapped(b),
-            lambda g, y, a, b: _last_two_swapped(a) @ g,
-        ),
-        takes=frozenset({"sparse"}),
-        adds_rows=True,
-        linear_in="each",
-    )
+    name="matmul",
+    function=np.matmul,
+    shape=_matmul_shape,
+    pullbacks=(
+        lambda g, y, a, b: g @ _last_two_swapped(b),
+        lambda g, y, a, b: _last_two_swapped(a) @ g,
+    ),
+    takes=frozenset({"sparse"}),
+    adds_rows=True,
+    linear_in="each",
 )
 
 
@@ -608,34 +590,28 @@ FUNCTIONS[np.matmul], FUNCTIONS[np.dot] = _matmul, _dot
 
 
 TRANSPOSE = _register(
-    Primitive(
-        name="transpose",
-        function=np.transpose,
-        shape=lambda a: (a[1], a[0]),
-        pullbacks=(lambda g, y, a: g.T,),
-        view=lambda a: a.T,
-        keeps_boolean=True,
-        takes=frozenset({"sparse", "integers"}),
-        keeps=frozenset({"sparse", "integers"}),
-        linear_in="all",
-    )
+    name="transpose",
+    function=np.transpose,
+    shape=lambda a: (a[1], a[0]),
+    pullbacks=(lambda g, y, a: g.T,),
+    view=lambda a: a.T,
+    keeps_boolean=True,
+    takes=frozenset({"sparse", "integers"}),
+    keeps=frozenset({"sparse", "integers"}),
+    linear_in="all",
 )
 
 
 PERMUTE: Primitive = _register(  # of more axes than two
-    Primitive(
-        name="permute",
-        function=np.transpose,
-        shape=lambda a, axes: tuple(a[i] for i in axes),
-        pullbacks=(
-            lambda g, y, a, axes: np.transpose(g, tuple(axes.index(i) for i in range(a.ndim))),
-        ),
-        view=np.transpose,
-        keeps_boolean=True,
-        takes=frozenset({"integers"}),
-        keeps=frozenset({"integers"}),
-        linear_in="all",
-    )
+    name="permute",
+    function=np.transpose,
+    shape=lambda a, axes: tuple(a[i] for i in axes),
+    pullbacks=(lambda g, y, a, axes: np.transpose(g, tuple(axes.index(i) for i in range(a.ndim))),),
+    view=np.transpose,
+    keeps_boolean=True,
+    takes=frozenset({"integers"}),
+    keeps=frozenset({"integers"}),
+    linear_in="all",
 )
 
 
@@ -685,17 +661,15 @@ def _indexed(a: Shape, key: tuple[Any, ...]) -> Shape:
 
 
 INDEX = _register(
-    Primitive(
-        name="index",
-        function=lambda a, key: a[key],
-        shape=_indexed,
-        pullbacks=(lambda g, y, a, key: _embed(g, a.shape, key),),
-        view=lambda a, key: a[(*key, ...)],  # with ... even one number is a view
-        keeps_boolean=True,
-        takes=frozenset({"integers"}),
-        keeps=frozenset({"integers"}),
-        linear_in="all",
-    )
+    name="index",
+    function=lambda a, key: a[key],
+    shape=_indexed,
+    pullbacks=(lambda g, y, a, key: _embed(g, a.shape, key),),
+    view=lambda a, key: a[(*key, ...)],  # with ... even one number is a view
+    keeps_boolean=True,
+    takes=frozenset({"integers"}),
+    keeps=frozenset({"integers"}),
+    linear_in="all",
 )
 
 
@@ -752,13 +726,11 @@ def _embedded(g: np.ndarray, shape: tuple[int, ...], key: tuple[Any, ...]) -> np
 
 
 EMBED = _register(  # the pullback of index: g among zeros
-    Primitive(
-        name="embed",
-        function=_embedded,
-        shape=lambda g, shape, key: shape,
-        pullbacks=(lambda gg, y, g, shape, key: gg[key],),
-        linear_in="all",
-    )
+    name="embed",
+    function=_embedded,
+    shape=lambda g, shape, key: shape,
+    pullbacks=(lambda gg, y, g, shape, key: gg[key],),
+    linear_in="all",
 )
 
 
@@ -774,14 +746,12 @@ def _embed(g: Expression, shape: Shape, key: tuple[Any, ...]) -> Expression:
 
 
 BROADCAST_TO = _register(
-    Primitive(
-        name="broadcast_to",
-        function=lambda a, shape: np.broadcast_to(a, concrete(shape, 1)),
-        shape=lambda a, shape: shape,
-        pullbacks=(lambda g, y, a, shape: sum_to(g, a.shape),),
-        keeps_boolean=True,
-        linear_in="all",
-    )
+    name="broadcast_to",
+    function=lambda a, shape: np.broadcast_to(a, concrete(shape, 1)),
+    shape=lambda a, shape: shape,
+    pullbacks=(lambda g, y, a, shape: sum_to(g, a.shape),),
+    keeps_boolean=True,
+    linear_in="all",
 )
 
 
@@ -814,16 +784,14 @@ def _reshaped(a: Shape, shape: Shape) -> Shape:  # noqa: ARG001
 
 
 RESHAPE: Primitive = _register(
-    Primitive(
-        name="reshape",
-        function=lambda a, shape: a.reshape(concrete(shape, len(a) if a.ndim else 1)),
-        shape=_reshaped,
-        pullbacks=(lambda g, y, a, shape: apply(RESHAPE, g, shape=a.shape),),
-        keeps_boolean=True,
-        takes=frozenset({"integers"}),
-        keeps=frozenset({"integers"}),
-        linear_in="all",
-    )
+    name="reshape",
+    function=lambda a, shape: a.reshape(concrete(shape, len(a) if a.ndim else 1)),
+    shape=_reshaped,
+    pullbacks=(lambda g, y, a, shape: apply(RESHAPE, g, shape=a.shape),),
+    keeps_boolean=True,
+    takes=frozenset({"integers"}),
+    keeps=frozenset({"integers"}),
+    linear_in="all",
 )
 
 
@@ -855,14 +823,12 @@ def _reshape(a: Expression, shape: Any, **options: Any) -> Expression:
 FUNCTIONS[np.reshape] = _reshape
 
 CONCATENATE = _register(
-    Primitive(
-        name="concatenate",
-        function=lambda *parts, axis: np.concatenate(parts, axis=axis),
-        shape=lambda *shapes, axis: _concatenated(shapes, axis),
-        pullbacks=lambda position: partial(_pull_concatenate, position),
-        keeps_boolean=True,
-        linear_in="all",
-    )
+    name="concatenate",
+    function=lambda *parts, axis: np.concatenate(parts, axis=axis),
+    shape=lambda *shapes, axis: _concatenated(shapes, axis),
+    pullbacks=lambda position: partial(_pull_concatenate, position),
+    keeps_boolean=True,
+    linear_in="all",
 )
 
 
@@ -935,28 +901,24 @@ def _take_rows(table: np.ndarray, index: np.ndarray) -> np.ndarray:
 
 
 ADD_ROWS: Primitive = _register(  # the pullback of take
-    Primitive(
-        name="add_rows",
-        function=added_rows,
-        shape=lambda g, index, length: (length, *g[len(index) :]),
-        pullbacks=(lambda gg, y, g, index, length: apply(TAKE, gg, index), None),
-        takes=frozenset({"integers"}),
-        adds_rows=True,
-        linear_in="first",
-    )
+    name="add_rows",
+    function=added_rows,
+    shape=lambda g, index, length: (length, *g[len(index) :]),
+    pullbacks=(lambda gg, y, g, index, length: apply(TAKE, gg, index), None),
+    takes=frozenset({"integers"}),
+    adds_rows=True,
+    linear_in="first",
 )
 TAKE: Primitive = _register(
-    Primitive(
-        name="take",
-        function=_take_rows,
-        shape=_taken_shape,
-        pullbacks=(
-            lambda g, y, table, index: apply(ADD_ROWS, g, index, length=table.shape[0]),
-            None,
-        ),
-        takes=frozenset({"integers"}),
-        linear_in="first",
-    )
+    name="take",
+    function=_take_rows,
+    shape=_taken_shape,
+    pullbacks=(
+        lambda g, y, table, index: apply(ADD_ROWS, g, index, length=table.shape[0]),
+        None,
+    ),
+    takes=frozenset({"integers"}),
+    linear_in="first",
 )
 
 
@@ -970,14 +932,12 @@ def _whole(numbers: np.ndarray) -> np.ndarray:
 
 
 _ROW_NUMBERS = _register(
-    Primitive(
-        name="row_numbers",
-        function=_whole,
-        shape=lambda a: a,
-        pullbacks=(None,),
-        takes=frozenset({"integers"}),
-        is_integer=True,
-    )
+    name="row_numbers",
+    function=_whole,
+    shape=lambda a: a,
+    pullbacks=(None,),
+    takes=frozenset({"integers"}),
+    is_integer=True,
 )
 
 
@@ -1096,22 +1056,18 @@ def _out_of_order(values: np.ndarray, keys: np.ndarray, axis: int) -> np.ndarray
 
 
 IN_ORDER: Primitive = _register(  # values, as keys are sorted along an axis
-    Primitive(
-        name="in_order",
-        function=_in_order,
-        shape=lambda a, keys, axis: a,
-        pullbacks=(lambda g, y, a, keys, axis: apply(OUT_OF_ORDER, g, keys, axis=axis), None),
-        linear_in="first",
-    )
+    name="in_order",
+    function=_in_order,
+    shape=lambda a, keys, axis: a,
+    pullbacks=(lambda g, y, a, keys, axis: apply(OUT_OF_ORDER, g, keys, axis=axis), None),
+    linear_in="first",
 )
 OUT_OF_ORDER: Primitive = _register(  # undoes it
-    Primitive(
-        name="out_of_order",
-        function=_out_of_order,
-        shape=lambda a, keys, axis: a,
-        pullbacks=(lambda g, y, a, keys, axis: apply(IN_ORDER, g, keys, axis=axis), None),
-        linear_in="first",
-    )
+    name="out_of_order",
+    function=_out_of_order,
+    shape=lambda a, keys, axis: a,
+    pullbacks=(lambda g, y, a, keys, axis: apply(IN_ORDER, g, keys, axis=axis), None),
+    linear_in="first",
 )
 
 
@@ -1204,9 +1160,7 @@ def register(
     if isinstance(function, np.ufunc) and shape is None and name is None:
         _elementwise(function, *pullbacks, operator=operator)
         return function
-    primitive = _register(
-        Primitive(label, function, shape or broadcast, pullbacks, operator=operator)
-    )
+    primitive = _register(label, function, shape or broadcast, pullbacks, operator=operator)
 
     def registered(*inputs: Any) -> Any:
         if any(isinstance(x, Expression) for x in inputs):
