@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial, update_wrapper
 from typing import Any
 
@@ -44,11 +44,7 @@ def _register(name: str, *parts: Any, **facts: Any) -> Primitive:
 # == elementwise functions =========================================================================
 
 
-def _elementwise(
-    ufunc: np.ufunc,
-    *pullbacks: Callable[..., Any] | None,
-    **facts: Any,
-) -> Primitive:
+def _elementwise(ufunc: np.ufunc, *pullbacks: Callable[..., Any] | None, **facts: Any) -> None:
     primitive = _register(
         name=ufunc.__name__,
         function=ufunc,
@@ -58,7 +54,6 @@ def _elementwise(
         **facts,
     )
     FUNCTIONS[ufunc] = partial(_combine, primitive)
-    return primitive
 
 
 def _combine(primitive: Primitive, *inputs: Any) -> Expression:
@@ -97,7 +92,7 @@ def _where_zero(a: Any, instead: float) -> Any:
 
 def _power_less_one(a: Any, b: Expression) -> Any:
     """Return a ** (b - 1), for the slope; of no power 1, as its slope is 0, of a root of 0 0."""
-    known = None if b.value is None else b.value
+    known = b.value
     if known is None or np.any((known > 0) & (known < 1)):
         a = np.where((a == 0) & (b > 0) & (b < 1), np.inf, a)
     if known is None or np.any(known == 0):
@@ -151,23 +146,14 @@ def grown(z: Expression) -> Any:
     return np.exp(np.minimum(z, 80))  # beyond 80 the softplus is z, in float64 too
 
 
-def _pull_logaddexp(
-    g: Expression,
-    y: Expression,  # noqa: ARG001
-    a: Expression,
-    b: Expression,
-) -> Any:
+def _pull_logaddexp(g: Expression, y: Expression, a: Expression, b: Expression) -> Any:  # noqa: ARG001
     if not is_number(b, 0):
         return g * special.expit(np.where(a == b, 0.0, a - b))  # of equal infinities too
     # Computed once, for the softplus too; the node itself, since a rule would make it expit.
     return g * apply(PRIMITIVES["divide"], grown(a), 1 + grown(a))
 
 
-_elementwise(
-    np.logaddexp,
-    _pull_logaddexp,
-    lambda g, y, a, b: _pull_logaddexp(g, y, b, a),
-)
+_elementwise(np.logaddexp, _pull_logaddexp, lambda g, y, a, b: _pull_logaddexp(g, y, b, a))
 
 # -- circular and hyperbolic functions -------------------------------------------------------------
 _elementwise(np.sin, lambda g, y, a: g * np.cos(a))
@@ -306,14 +292,8 @@ def _where_both_zero(a: Any, b: Any, instead: float) -> Any:
 
 
 # -- scipy.special ---------------------------------------------------------------------------------
-_elementwise(
-    special.expit,
-    lambda g, y, a: g * (y * (1 - y)),
-)
-_elementwise(
-    special.log_expit,
-    lambda g, y, a: g * special.expit(-a),
-)
+_elementwise(special.expit, lambda g, y, a: g * (y * (1 - y)))
+_elementwise(special.log_expit, lambda g, y, a: g * special.expit(-a))
 _elementwise(special.logit, lambda g, y, a: g / (a * (1 - a)))
 _elementwise(special.erf, lambda g, y, a: g * (2 / math.sqrt(math.pi)) * np.exp(-a * a))
 _elementwise(special.erfc, lambda g, y, a: g * (-2 / math.sqrt(math.pi)) * np.exp(-a * a))
@@ -465,18 +445,9 @@ def _expand(y: Expression, x: Expression, axis: tuple[int, ...], keepdims: bool)
 
 
 def _reduction(
-    name: str,
-    function: Callable[..., Any],
-    pullback: Callable[..., Any],
-    **facts: bool | str,
+    name: str, function: Callable[..., Any], pullback: Callable[..., Any], **facts: Any
 ) -> Primitive:
-    primitive = _register(
-        name=name,
-        function=function,
-        shape=_reduced,
-        pullbacks=(pullback,),
-        **facts,
-    )
+    primitive = _register(name, function, _reduced, (pullback,), **facts)
 
     def reduce(a: Any, axis: Any = None, *, keepdims: bool = False, **options: Any) -> Expression:
         if any(option is not None for option in options.values()):
@@ -492,13 +463,7 @@ def _reduction(
     return primitive
 
 
-def _pull_product(
-    g: Any,
-    y: Any,  # noqa: ARG001
-    a: Any,
-    axis: tuple[int, ...],
-    keepdims: bool,
-) -> Any:
+def _pull_product(g: Any, y: Any, a: Any, axis: tuple[int, ...], keepdims: bool) -> Any:  # noqa: ARG001
     """Multiply by the product of the others, which of zeros is not y / a."""
     factors = _where_zero(a, 1.0)
     zeros = np.sum(a == 0, axis=axis, keepdims=True)
@@ -552,8 +517,8 @@ MATMUL = _register(
     function=np.matmul,
     shape=_matmul_shape,
     pullbacks=(
-        lambda g, y, a, b: g @ _last_two_swapped(b),
-        lambda g, y, a, b: _last_two_swapped(a) @ g,
+        lambda g, y, a, b: g @ _swapaxes(b, -1, -2),
+        lambda g, y, a, b: _swapaxes(a, -1, -2) @ g,
     ),
     takes=frozenset({"sparse"}),
     adds_rows=True,
@@ -636,10 +601,6 @@ def _swapaxes(a: Expression, axis1: int, axis2: int) -> Expression:
     return _transpose(a, order)
 
 
-def _last_two_swapped(a: Expression) -> Expression:
-    return _swapaxes(a, -1, -2)
-
-
 FUNCTIONS[np.transpose], FUNCTIONS[np.swapaxes] = _transpose, _swapaxes
 
 
@@ -682,8 +643,7 @@ def _index(a: Expression, key: Any) -> Expression:
         return take(a, key)
     items = list(key) if isinstance(key, tuple) else [key]
     axes = sum(item is not None and item is not Ellipsis for item in items)
-    dots = [at for at, item in enumerate(items) if item is Ellipsis] or [len(items)]
-    at = dots[0]
+    at = next((at for at, item in enumerate(items) if item is Ellipsis), len(items))
     items[at : at + 1] = [slice(None)] * (a.ndim - axes)
     lists = [at for at, item in enumerate(items) if _is_list(item)]
     are_columns = len(lists) == 1 and all(isinstance(x, slice) or _is_list(x) for x in items)
@@ -779,14 +739,10 @@ def sum_to(g: Expression, shape: Shape) -> Expression:
 FUNCTIONS[np.broadcast_to] = lambda a, shape, subok=False: broadcast_to(a, shape)
 
 
-def _reshaped(a: Shape, shape: Shape) -> Shape:  # noqa: ARG001
-    return shape
-
-
 RESHAPE: Primitive = _register(
     name="reshape",
     function=lambda a, shape: a.reshape(concrete(shape, len(a) if a.ndim else 1)),
-    shape=_reshaped,
+    shape=lambda a, shape: shape,
     pullbacks=(lambda g, y, a, shape: apply(RESHAPE, g, shape=a.shape),),
     keeps_boolean=True,
     takes=frozenset({"integers"}),
@@ -822,17 +778,8 @@ def _reshape(a: Expression, shape: Any, **options: Any) -> Expression:
 
 FUNCTIONS[np.reshape] = _reshape
 
-CONCATENATE = _register(
-    name="concatenate",
-    function=lambda *parts, axis: np.concatenate(parts, axis=axis),
-    shape=lambda *shapes, axis: _concatenated(shapes, axis),
-    pullbacks=lambda position: partial(_pull_concatenate, position),
-    keeps_boolean=True,
-    linear_in="all",
-)
 
-
-def _concatenated(shapes: Sequence[Shape], axis: int) -> Shape:
+def _concatenated(*shapes: Shape, axis: int) -> Shape:
     rests = {(len(s), s[:axis] + s[axis + 1 :]) for s in shapes}
     are_rows = any(s[axis : axis + 1] == (BATCH,) for s in shapes)
     if len(rests) > 1 or are_rows:
@@ -841,6 +788,16 @@ def _concatenated(shapes: Sequence[Shape], axis: int) -> Shape:
         raise ValueError(f"shapes {texts} cannot be joined along axis {axis}{hint}")
     length = sum(int(s[axis]) for s in shapes)
     return (*shapes[0][:axis], length, *shapes[0][axis + 1 :])
+
+
+CONCATENATE = _register(
+    name="concatenate",
+    function=lambda *parts, axis: np.concatenate(parts, axis=axis),
+    shape=_concatenated,
+    pullbacks=lambda position: partial(_pull_concatenate, position),
+    keeps_boolean=True,
+    linear_in="all",
+)
 
 
 def _pull_concatenate(position: int, g: Any, y: Any, *parts: Any, axis: int) -> Any:  # noqa: ARG001
@@ -1008,17 +965,15 @@ def take(table: Any, index: Any) -> Any:
            [0., 0.],
            [2., 2.]])
     """
-    are_numbers = isinstance(index, Expression) and index.is_integer
-    if not isinstance(index, Expression):
-        index = np.asarray(index)
-        are_numbers = index.dtype.kind in "iu"
-    if not are_numbers:
+    is_traced = isinstance(index, Expression)
+    index = index if is_traced else np.asarray(index)
+    if not (index.is_integer if is_traced else index.dtype.kind in "iu"):
         raise TypeError(
             f"rows are taken by whole numbers, got {index!r}: make the variable with dtype=int"
         )
-    if not isinstance(table, Expression) and not isinstance(index, Expression):
+    if not (is_traced or isinstance(table, Expression)):
         return _take_rows(np.asarray(table), index)
-    if not isinstance(index, Expression):
+    if not is_traced:
         index = Expression(None, (), {}, index.shape, value=index.astype(np.int64), is_integer=True)
     taken = apply(TAKE, table, index)
     if index.value is not None and taken.inputs:
