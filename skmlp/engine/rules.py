@@ -276,17 +276,14 @@ SIMPLER |= {
 # == while planning ================================================================================
 
 
-def _softplus(z: Expression) -> Any:
-    return np.maximum(z, np.log1p(grown(z)))
-
-
 # Nodes as they are: rules of tracing would make these what they stand for.
 _reciprocal, _log1p = (partial(apply, PRIMITIVES[name]) for name in ("reciprocal", "log1p"))
 
 
 def _lower_logaddexp(a: Expression, b: Expression) -> Any:
-    if is_number(a, 0) or is_number(b, 0):
-        return _softplus(b if is_number(a, 0) else a)
+    for zero, z in ((a, b), (b, a)):
+        if is_number(zero, 0):
+            return np.maximum(z, np.log1p(grown(z)))
     apart = np.where(a == b, 0.0, -np.abs(a - b))  # equal infinities are not apart
     return np.maximum(a, b) + _log1p(np.exp(apart))
 
