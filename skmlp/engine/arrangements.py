@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -30,22 +31,10 @@ def _axis_within_rows(name: str, a: Expression, axis: Any) -> int:
     return at
 
 
-def _rearranged(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Make what a function does along an axis: it is asked where the numbers 0, 1, ... go."""
-
-    def rearrange(a: Any, *arguments: Any, axis: Any = None, **options: Any) -> Any:
-        at = _axis_within_rows(function.__name__, a, axis)
-        return taken(a, function(np.arange(a.shape[at]), *arguments, **options), at)
-
-    return rearrange
-
-
-def _repeat(a: Any, repeats: Any, axis: Any = None) -> Any:
-    return _rearranged(np.repeat)(a, repeats, axis=axis)
-
-
-def _roll(a: Any, shift: Any, axis: Any = None) -> Any:
-    return _rearranged(np.roll)(a, shift, axis=axis)
+def _rearranged(function: Callable[..., Any], a: Any, how: Any, axis: Any) -> Any:
+    """Do what a function does along an axis: it is asked where the numbers 0, 1, ... go."""
+    at = _axis_within_rows(function.__name__, a, axis)
+    return taken(a, function(np.arange(a.shape[at]), how), at)
 
 
 def _flip(m: Any, axis: Any = None) -> Any:
@@ -60,18 +49,17 @@ def _tile(a: Any, reps: Any) -> Any:
     a = a[(None,) * max(0, len(counts) - a.ndim)]
     for at, count in enumerate(counts, a.ndim - len(counts)):
         if count != 1:
-            a = _rearranged(np.tile)(a, count, axis=at)
+            a = _rearranged(np.tile, a, count, at)
     return a
 
 
-def _split(function: Callable[..., Any]) -> Callable[..., Any]:
-    def split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
-        at = _axis_within_rows(function.__name__, ary, axis)
-        parts = function(np.arange(ary.shape[at]), indices_or_sections)
-        ends = [(int(p[0]), int(p[-1]) + 1) if len(p) else (0, 0) for p in parts]
-        return [ary[(slice(None),) * at + (slice(*end),)] for end in ends]
-
-    return split
+def _split(
+    function: Callable[..., Any], ary: Any, indices_or_sections: Any, axis: int = 0
+) -> list[Any]:
+    at = _axis_within_rows(function.__name__, ary, axis)
+    parts = function(np.arange(ary.shape[at]), indices_or_sections)
+    ends = [(int(p[0]), int(p[-1]) + 1) if len(p) else (0, 0) for p in parts]
+    return [ary[(slice(None),) * at + (slice(*end),)] for end in ends]
 
 
 def _diff(a: Any, n: int = 1, axis: int = -1, **options: Any) -> Any:
@@ -116,10 +104,6 @@ def _vstack(parts: Any, **options: Any) -> Any:
     return np.concatenate([_atleast_2d(part) for part in parts], axis=0, **options)
 
 
-def _append(arr: Any, values: Any, axis: Any = None) -> Any:
-    return np.concatenate([arr, values], axis=axis)
-
-
 # -- sums of products ------------------------------------------------------------------------------
 
 
@@ -143,7 +127,8 @@ def _einsum(subscripts: Any, *operands: Any, **options: Any) -> Any:
     for i, (node, term) in enumerate(zip(nodes[1:], terms[1:], strict=True), 2):
         kept = set(result).union(*terms[i:])
         total, labels = _product(total, labels, node, term, kept)
-    return _summed(total, labels, set(result), result)
+    total, labels = _summed_out(total, labels, set(result))
+    return _placed(total, labels, result)
 
 
 def _labels(subscripts: str, nodes: Sequence[Expression]) -> tuple[list[str], str]:
@@ -201,27 +186,22 @@ def _summed_out(a: Expression, labels: str, kept: set[str]) -> tuple[Expression,
     return (np.sum(a, axis=axes) if axes else a), "".join(x for x in labels if x in kept)
 
 
-def _summed(a: Expression, labels: str, kept: set[str], order: str) -> Any:
-    a, labels = _summed_out(a, labels, kept)
-    return _placed(a, labels, order)
-
-
 FUNCTIONS |= {
-    np.repeat: _repeat,
-    np.roll: _roll,
+    np.repeat: lambda a, repeats, axis=None: _rearranged(np.repeat, a, repeats, axis),
+    np.roll: lambda a, shift, axis=None: _rearranged(np.roll, a, shift, axis),
     np.flip: _flip,
     np.fliplr: lambda m: _flip(m, 1),
     np.tile: _tile,
-    np.split: _split(np.split),
-    np.array_split: _split(np.array_split),
-    np.hsplit: lambda ary, indices_or_sections: _split(np.split)(ary, indices_or_sections, 1),
+    np.split: partial(_split, np.split),
+    np.array_split: partial(_split, np.array_split),
+    np.hsplit: partial(_split, np.split, axis=1),
     np.diff: _diff,
     np.sort: _sort,
     np.median: _median,
     np.ravel: _ravel,
     np.atleast_2d: _atleast_2d,
     np.vstack: _vstack,
-    np.append: _append,
+    np.append: lambda arr, values, axis=None: np.concatenate([arr, values], axis=axis),
     np.outer: _outer,
     np.inner: _inner,
     np.einsum: _einsum,
