@@ -269,15 +269,7 @@ class Mixture(Frozen):
         """Compute the quantile of level q, by bisection between those of the components."""
         q = np.asarray(q, np.float64)
         each = self.means + self.scales * special.ndtri(q)[..., None]
-        low, high = np.min(each, axis=-1), np.max(each, axis=-1)
-        for _ in range(100):
-            with np.errstate(invalid="ignore"):
-                middle = np.where(np.isfinite(low), low + 0.5 * (high - low), low)
-            if np.all((middle == low) | (middle == high) | np.isnan(middle)):
-                break
-            is_low = self.cdf(middle) < q
-            low, high = np.where(is_low, middle, low), np.where(is_low, high, middle)
-        return high
+        return _bisected(lambda x: self.cdf(x) < q, np.min(each, axis=-1), np.max(each, axis=-1))
 
     def mean(self) -> np.ndarray:
         """Compute the mean."""
@@ -459,10 +451,10 @@ class PoissonGamma(Frozen):
 
 def _bisected(is_low: Callable[[np.ndarray], Any], low: Any, high: Any) -> np.ndarray:
     """Return where a condition that holds below some number, and not above, ends."""
-    low, high = np.array(low, np.float64), np.array(high, np.float64)
     for _ in range(100):
-        middle = low + 0.5 * (high - low)
-        if np.all((middle == low) | (middle == high)):
+        with np.errstate(invalid="ignore"):  # infinite ends are the same
+            middle = np.where(np.isfinite(low), low + 0.5 * (high - low), low)
+        if np.all((middle == low) | (middle == high) | np.isnan(middle)):
             break
         below = is_low(middle)
         low, high = np.where(below, middle, low), np.where(below, high, middle)
