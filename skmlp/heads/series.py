@@ -29,10 +29,12 @@ def stirling(x: Any) -> Any:
     """Compute gammaln(x) - (x - 1/2) log(x) + x - log(2 pi) / 2, without cancellation for large x.
 
     By Stirling's series from 8 on: what is left after its first neglected term is below 1e-12.
+    Of a Python number it is one too, as `exp`.
     """
     if isinstance(x, Expression):
         return apply(_STIRLING, x, order=0)
-    return _stirling(x, order=0).reshape(np.shape(x))[()]
+    found = _stirling(x, order=0)
+    return float(found[0]) if isinstance(x, float) else found.reshape(np.shape(x))[()]
 
 
 _STIRLING_SERIES = np.array([1 / 12, -1 / 360, 1 / 1260, -1 / 1680, 1 / 1188])
@@ -352,9 +354,7 @@ def log_density_at_mean(y: Any, log_dispersion: Any, power: float) -> Any:
         return -HALF_LOG_2PI - 0.5 * log_dispersion
     log_y = np.log(np.where(y > 0, y, 1.0))
     if power == 2:
-        rest = stirling(exp(-log_dispersion))
-        rest = float(rest) if isinstance(log_dispersion, float) else rest
-        return -HALF_LOG_2PI - rest - 0.5 * log_dispersion - log_y
+        return -HALF_LOG_2PI - stirling(exp(-log_dispersion)) - 0.5 * log_dispersion - log_y
     if power == 3:
         return -HALF_LOG_2PI - 0.5 * log_dispersion - 1.5 * log_y
     log_rate = (2 - power) * log_y - log_dispersion - math.log(2 - power)
