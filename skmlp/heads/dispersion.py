@@ -9,17 +9,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ..engine.words import shown
-from .domains import (
-    is_number,
-)
-from .head import (
-    LIMIT,
-    Head,
-    Unit,
-    blocks,
-    bounded,
-    mean,
-)
+from .domains import is_number
+from .head import LIMIT, Head, Unit, blocks, bounded, mean
 
 
 @dataclass(frozen=True)

@@ -333,9 +333,9 @@ def bounded(raw: Any, limit: float = LIMIT, center: Any = 0.0) -> Any:
         if isinstance(raw, np.ndarray):
             center = np.asarray(center, raw.dtype)
         return center + bounded(raw - center, limit)
-    return (
-        apply(_BOUNDED, raw, limit=limit) if isinstance(raw, Expression) else _bounded(raw, limit)
-    )
+    if isinstance(raw, Expression):
+        return apply(_BOUNDED, raw, limit=limit)
+    return _bounded(raw, limit)
 
 
 def _bounded(raw: Any, limit: float) -> Any:
@@ -455,11 +455,8 @@ def best_constant(
     if bounds is not None:
         start = np.clip(start, *np.transpose(bounds))
     at = np.array(start, np.float64)
-    raw, target, w = (
-        variable("raw", at.shape),
-        variable("y", (BATCH, y.shape[1])),
-        variable("w", (BATCH,)),
-    )
+    raw, target = variable("raw", at.shape), variable("y", (BATCH, y.shape[1]))
+    w = variable("w", (BATCH,))
     objective = np.sum(w * head.loss(broadcast_to(raw, (BATCH, len(at))), target))
     program = Program([objective, *gradient(objective, [raw])], {raw: at})
     shares = np.ones(len(y)) if weights is None else np.asarray(weights, np.float64)
