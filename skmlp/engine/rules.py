@@ -400,16 +400,9 @@ def stacked(outputs: list[Expression]) -> list[Expression]:
         are_plain = all(
             v.primitive is None and v.value is None and not v.is_sparse for v in (x, W, b)
         )
-        if not are_plain or users[W] != 1 or users[b] != 1 or users[product] != 1:
-            continue
-        if (
-            node.ndim != 2
-            or x.shape[0] != BATCH
-            or BATCH in W.shape
-            or int(x.shape[1]) > int(W.shape[1])
-        ):
-            continue
-        if b.shape != W.shape[1:] or node.shape != (BATCH, *b.shape):
+        are_read_once = users[W] == users[b] == users[product] == 1
+        is_layer = W.ndim == 2 and b.shape == W.shape[1:] and node.shape == (BATCH, *b.shape)
+        if not (are_plain and are_read_once and is_layer) or int(x.shape[1]) > int(W.shape[1]):
             continue
         for dW, db in _gradient_pairs(outputs, x):
             with_ones: Any = np.concatenate([x, np.ones((1, 1))], axis=1)
