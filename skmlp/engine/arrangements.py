@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from .expression import FUNCTIONS, Expression, apply, constant
-from .primitives import IN_ORDER, normalized_axes, taken
+from .primitives import IN_ORDER, normalized_axes, refuse_options, taken
 from .shapes import BATCH, shape_text
 
 
@@ -73,14 +73,12 @@ def _diff(a: Any, n: int = 1, axis: int = -1, **options: Any) -> Any:
 
 
 def _sort(a: Any, axis: Any = -1, kind: Any = None, **options: Any) -> Any:  # noqa: ARG001
-    if any(option is not None for option in options.values()):
-        raise TypeError(f"np.sort of an expression does not take {sorted(options)}")
+    refuse_options("sort", options)
     return apply(IN_ORDER, a, a, axis=_axis_within_rows("sort", a, axis))
 
 
 def _median(a: Any, axis: Any = None, keepdims: bool = False, **options: Any) -> Any:
-    if any(options.values()):
-        raise TypeError(f"np.median of an expression does not take {sorted(options)}")
+    refuse_options("median", options, False)
     at = _axis_within_rows("median", a, axis)
     length = int(a.shape[at])
     middle = slice((length - 1) // 2, length // 2 + 1)

@@ -230,11 +230,7 @@ class Expression(NDArrayOperatorsMixin):
         return _lookup(ufunc)(*inputs)
 
     def __array_function__(
-        self,
-        func: Callable[..., Any],
-        types: Any,
-        args: Any,
-        kwargs: Any,
+        self, func: Callable[..., Any], types: Any, args: Any, kwargs: Any
     ) -> Any:
         return _lookup(func)(*args, **kwargs)
 

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial, update_wrapper
 from typing import Any
 
@@ -432,6 +432,12 @@ def normalized_axes(axis: Any, ndim: int) -> tuple[int, ...]:
     return tuple(normalized)
 
 
+def refuse_options(name: str, options: Mapping[str, Any], *plain: Any) -> None:
+    """Refuse options of a NumPy function, unless they are None or what it does anyway."""
+    if any(not (option is None or option in plain) for option in options.values()):
+        raise TypeError(f"np.{name} of an expression does not take {sorted(options)}")
+
+
 def _reduced(shape: Shape, axis: tuple[int, ...], keepdims: bool) -> Shape:
     kept = (1 if i in axis else d for i, d in enumerate(shape))
     return tuple(d for i, d in enumerate(kept) if keepdims or i not in axis)
@@ -450,8 +456,7 @@ def _reduction(
     primitive = _register(name, function, _reduced, (pullback,), **facts)
 
     def reduce(a: Any, axis: Any = None, *, keepdims: bool = False, **options: Any) -> Expression:
-        if any(option is not None for option in options.values()):
-            raise TypeError(f"np.{name} of an expression does not take {sorted(options)}")
+        refuse_options(name, options)
         axes = normalized_axes(axis, a.ndim)
         counts = a.is_boolean and not primitive.keeps_boolean
         if not counts and all(a.shape[i] == 1 for i in axes):  # of one number, each is that number
@@ -752,8 +757,7 @@ RESHAPE: Primitive = _register(
 
 
 def _reshape(a: Expression, shape: Any, **options: Any) -> Expression:
-    if any(value not in (None, "C") for value in options.values()):
-        raise TypeError(f"np.reshape of an expression does not take {sorted(options)}")
+    refuse_options("reshape", options, "C")
     if BATCH in a.shape[1:]:
         raise ValueError(
             f"an expression of shape {shape_text(a.shape)} cannot be reshaped: transpose it first"
