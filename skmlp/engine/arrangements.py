@@ -141,10 +141,8 @@ def _labels(subscripts: str, nodes: Sequence[Expression]) -> tuple[list[str], st
     if not arrow:
         once = (x for x in sorted(set(written) - set(".,")) if written.count(x) == 1)
         result = ("..." if "..." in written else "") + "".join(once)
-    fits = len(nodes) == len(written.split(","))
-    if not (
-        fits and all(len(set(t)) == len(t) == x.ndim for t, x in zip(terms, nodes, strict=True))
-    ):
+    fit = [len(set(t)) == len(t) == x.ndim for t, x in zip(terms, nodes, strict=False)]
+    if len(nodes) != written.count(",") + 1 or not all(fit):
         shapes = ", ".join(shape_text(x.shape) for x in nodes)
         raise ValueError(
             f"np.einsum({subscripts!r}) needs a letter for each axis of shapes {shapes}, no letter "

@@ -443,11 +443,9 @@ def _reduced(shape: Shape, axis: tuple[int, ...], keepdims: bool) -> Shape:
     return tuple(d for i, d in enumerate(kept) if keepdims or i not in axis)
 
 
-def _expand(y: Expression, x: Expression, axis: tuple[int, ...], keepdims: bool) -> Expression:
-    """Give a reduced value the axes of `x` back, of length 1."""
-    if keepdims:
-        return y
-    return y[tuple(None if i in axis else slice(None) for i in range(x.ndim))]
+def _expand(y: Any, axis: tuple[int, ...], keepdims: bool) -> Any:
+    """Give a reduced value its axes back, of length 1."""
+    return y if keepdims else np.expand_dims(y, axis)
 
 
 def _reduction(
@@ -474,18 +472,18 @@ def _pull_product(g: Any, y: Any, a: Any, axis: tuple[int, ...], keepdims: bool)
     zeros = np.sum(a == 0, axis=axis, keepdims=True)
     product = np.prod(factors, axis=axis, keepdims=True)
     others = np.where(a == 0, zeros == 1, zeros == 0) * (product / factors)
-    return others * _expand(g, a, axis, keepdims)
+    return others * _expand(g, axis, keepdims)
 
 
 def _pull_extremum(g: Any, y: Any, a: Any, axis: tuple[int, ...], keepdims: bool) -> Any:
-    ties = np.where(a == _expand(y, a, axis, keepdims), 1.0, 0.0)
-    return ties * _expand(g, a, axis, keepdims) / np.sum(ties, axis=axis, keepdims=True)
+    ties = np.where(a == _expand(y, axis, keepdims), 1.0, 0.0)
+    return ties * _expand(g, axis, keepdims) / np.sum(ties, axis=axis, keepdims=True)
 
 
 SUM = _reduction(
     "sum",
     np.sum,
-    lambda g, y, a, axis, keepdims: broadcast_to(_expand(g, a, axis, keepdims), a.shape),
+    lambda g, y, a, axis, keepdims: broadcast_to(_expand(g, axis, keepdims), a.shape),
     adds_rows=True,
     linear_in="all",
 )
