@@ -324,16 +324,9 @@ class Unnamed:
     def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
         return _itself, (self._thing,)
 
-    def __getstate__(self) -> NoReturn:
-        self._refuse()
-
-    def __reduce__(self) -> NoReturn:
-        self._refuse()
-
     def _refuse(self) -> NoReturn:
         thing = self._thing
-        is_function = isinstance(thing, (FunctionType, type))
-        found = thing if is_function else type(thing)
+        found = thing if isinstance(thing, (FunctionType, type)) else type(thing)
         what = "function" if isinstance(thing, FunctionType) else "class"
         where = f"{self._name}={found.__qualname__}" if self._name else found.__qualname__
         raise ValueError(
@@ -341,6 +334,8 @@ class Unnamed:
             f"one of that name: define it at the top level of a module that can be imported, or "
             "take a registered name, such as activation='relu' or head='huber'."
         )
+
+    __getstate__ = __reduce__ = _refuse
 
 
 def _itself(thing: Any) -> Any:
