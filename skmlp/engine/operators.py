@@ -44,10 +44,6 @@ def _copysign(w: Any, a: Any, b: Any) -> Any:
     return w.add("Where", _is_negative(w, b), -size, size)
 
 
-def _trunc(w: Any, a: Any) -> Any:
-    return w.add("Sign", a) * w.add("Floor", w.add("Abs", a))
-
-
 def _remainder(w: Any, a: Any, b: Any) -> Any:
     """Take the sign of b, as NumPy and Python do; ONNX has C's fmod alone, with that of a."""
     rest = w.add("Mod", a, b, fmod=1)
@@ -81,10 +77,6 @@ def _log1p(w: Any, a: Any) -> Any:
 def _logaddexp(w: Any, a: Any, b: Any) -> Any:
     apart = w.add("Where", w.add("Equal", a, b), 0.0, -w.add("Abs", a - b))
     return w.add("Max", a, b) + _log1p(w, w.add("Exp", apart))
-
-
-def _log_expit(w: Any, a: Any) -> Any:
-    return w.add("Min", a, 0.0) - _log1p(w, w.add("Exp", -w.add("Abs", a)))
 
 
 # -- circular and hyperbolic functions, whose double kernels ONNX Runtime lacks --------------------
@@ -398,7 +390,7 @@ OPERATORS: Mapping[str, Operator] = {
     "sign": "Sign",
     "floor": "Floor",
     "ceil": "Ceil",
-    "trunc": _trunc,
+    "trunc": lambda w, a: _odd(w, a, lambda size: w.add("Floor", size)),
     "rint": "Round",
     "heaviside": _heaviside,
     "floor_divide": _floor_divide,
@@ -429,7 +421,7 @@ OPERATORS: Mapping[str, Operator] = {
     "nan_to_num": _nan_to_num,
     "sinc": _sinc,
     "expit": lambda w, a: w.add("Reciprocal", 1.0 + w.add("Exp", -a)),
-    "log_expit": _log_expit,
+    "log_expit": lambda w, a: w.add("Min", a, 0.0) - _log1p(w, w.add("Exp", -w.add("Abs", a))),
     "logit": lambda w, a: w.add("Log", a) - _log1p(w, -a),
     "erf": _erf,
     "erfc": _erfc,
