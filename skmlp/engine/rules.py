@@ -353,8 +353,7 @@ def factored(outputs: list[Expression]) -> list[Expression]:
     users.update(outputs)
     instead = {}
     for node in order:
-        is_flat = node.ndim == 2 and all(x.ndim == 2 for x in node.inputs)
-        if is_flat and node.primitive is MATMUL and node.inputs[0].primitive is TRANSPOSE:
+        if node.primitive is MATMUL and node.ndim == 2 and node.inputs[0].primitive is TRANSPOSE:
             (x,), scaled = node.inputs[0].inputs, node.inputs[1]
             found = _outer_product(scaled, users)
             columns = [x.shape[1], node.shape[1]]
