@@ -467,6 +467,13 @@ def apply(primitive: Primitive, *inputs: Any, **attributes: Any) -> Expression:
     )
 
 
+def compute_or_trace(primitive: Primitive, *inputs: Any, **attributes: Any) -> Any:
+    """Compute a primitive of arrays, or make its node where one of them is an expression."""
+    if any(isinstance(x, Expression) for x in inputs):
+        return apply(primitive, *inputs, **attributes)
+    return primitive.function(*inputs, **attributes)
+
+
 def topological(
     outputs: Sequence[Expression],
     instead: Mapping[Expression, Expression] | None = None,

@@ -26,7 +26,7 @@ import numpy as np
 from scipy import special
 from scipy.sparse import csr_matrix
 
-from .expression import FUNCTIONS, SIMPLER, Expression, Primitive, apply, constant
+from .expression import FUNCTIONS, SIMPLER, Expression, Primitive, apply, compute_or_trace, constant
 from .shapes import BATCH, Shape, broadcast, concrete, shape_text
 
 PRIMITIVES: dict[str, Primitive] = {}
@@ -414,7 +414,7 @@ def stop_gradient(value: Any) -> Any:
     array or Expression
         `value`.
     """
-    return apply(STOP_GRADIENT, value) if isinstance(value, Expression) else value
+    return compute_or_trace(STOP_GRADIENT, value)
 
 
 # == reductions ====================================================================================
@@ -929,9 +929,7 @@ def row_numbers(numbers: Any) -> Any:
     array([[0., 0., 1.],
            [1., 0., 0.]])
     """
-    if isinstance(numbers, Expression):
-        return apply(_ROW_NUMBERS, numbers)
-    return _whole(numbers)
+    return compute_or_trace(_ROW_NUMBERS, numbers)
 
 
 def take(table: Any, index: Any) -> Any:
@@ -1120,10 +1118,9 @@ def register(
     primitive = _register(label, function, shape or broadcast, pullbacks, operator=operator)
 
     def registered(*inputs: Any) -> Any:
-        if any(isinstance(x, Expression) for x in inputs):
-            if len(inputs) != len(pullbacks):
-                raise TypeError(f"{label} takes {len(pullbacks)} inputs, got {len(inputs)}")
-            return apply(primitive, *inputs)
-        return function(*inputs)
+        is_traced = any(isinstance(x, Expression) for x in inputs)
+        if is_traced and len(inputs) != len(pullbacks):
+            raise TypeError(f"{label} takes {len(pullbacks)} inputs, got {len(inputs)}")
+        return apply(primitive, *inputs) if is_traced else function(*inputs)
 
     return update_wrapper(registered, function)

@@ -13,7 +13,7 @@ import numpy as np
 from scipy import special
 
 from ..engine import Expression, logsumexp, stop_gradient
-from ..engine.expression import Primitive, apply
+from ..engine.expression import Primitive, apply, compute_or_trace
 from ..engine.shapes import broadcast
 
 HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
@@ -80,9 +80,7 @@ def log_rising(y: Any, r: Any) -> Any:
     >>> log_rising(3.0, np.array([2.0, 1e12])).round(9) + 0.0  # log(2 * 3 * 4 / 2**3) is 1.0986
     array([1.09861229, 0.        ])
     """
-    if isinstance(y, Expression) or isinstance(r, Expression):
-        return apply(_RISING, y, r, order=0)
-    return _rising(y, r, order=0)
+    return compute_or_trace(_RISING, y, r, order=0)
 
 
 def _rising(y: Any, r: Any, *, order: int) -> Any:
@@ -127,9 +125,7 @@ def half_deviance(log_mean: Any, y: Any, power: float) -> Any:
     >>> half_deviance(np.log([2.0, 2.0]), np.array([2.0, 0.0]), 1.5).round(3)
     array([0.   , 2.828])
     """
-    if isinstance(log_mean, Expression) or isinstance(y, Expression):
-        return apply(_HALF_DEVIANCE, log_mean, y, power=float(power))
-    return _half_deviance(log_mean, y, power=float(power))
+    return compute_or_trace(_HALF_DEVIANCE, log_mean, y, power=float(power))
 
 
 def _half_deviance(log_mean: Any, y: Any, *, power: float) -> Any:
@@ -295,7 +291,7 @@ def _largest_log_rate(power: float) -> float:
     return math.log(1e8 / (power - 1) / (2 - power))
 
 
-def _tabulated(log_rate: np.ndarray, *, power: float, order: int = 0) -> np.ndarray:
+def _tabulated(log_rate: np.ndarray, *, power: float, order: int) -> np.ndarray:
     """Evaluate a derivative of the series by its table."""
     low, high, steepness, stretches, coefficients = _table(power)
     t = np.asarray(log_rate, np.float64).reshape(-1)
@@ -335,9 +331,7 @@ def log_series(log_rate: Any, power: float) -> Any:
     """
     if (2 - power) / (power - 1) > _STEEPEST:
         return _log_series(log_rate, power)
-    if isinstance(log_rate, Expression):
-        return apply(_SERIES, log_rate, power=float(power), order=0)
-    return _tabulated(log_rate, power=float(power))
+    return compute_or_trace(_SERIES, log_rate, power=float(power), order=0)
 
 
 def log_density_at_mean(y: Any, log_dispersion: Any, power: float) -> Any:
