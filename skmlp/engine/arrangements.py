@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from .expression import FUNCTIONS, Expression, apply, constant
-from .primitives import IN_ORDER, normalized_axes, taken
+from .primitives import IN_ORDER, normalized_axes, refuse_options, taken
 from .shapes import BATCH, shape_text
 
 
@@ -30,22 +31,10 @@ def _axis_within_rows(name: str, a: Expression, axis: Any) -> int:
     return at
 
 
-def _rearranged(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Make what a function does along an axis: it is asked where the numbers 0, 1, ... go."""
-
-    def rearrange(a: Any, *arguments: Any, axis: Any = None, **options: Any) -> Any:
-        at = _axis_within_rows(function.__name__, a, axis)
-        return taken(a, function(np.arange(a.shape[at]), *arguments, **options), at)
-
-    return rearrange
-
-
-def _repeat(a: Any, repeats: Any, axis: Any = None) -> Any:
-    return _rearranged(np.repeat)(a, repeats, axis=axis)
-
-
-def _roll(a: Any, shift: Any, axis: Any = None) -> Any:
-    return _rearranged(np.roll)(a, shift, axis=axis)
+def _rearranged(function: Callable[..., Any], a: Any, how: Any, axis: Any) -> Any:
+    """Do what a function does along an axis: it is asked where the numbers 0, 1, ... go."""
+    at = _axis_within_rows(function.__name__, a, axis)
+    return taken(a, function(np.arange(a.shape[at]), how), at)
 
 
 def _flip(m: Any, axis: Any = None) -> Any:
@@ -60,18 +49,17 @@ def _tile(a: Any, reps: Any) -> Any:
     a = a[(None,) * max(0, len(counts) - a.ndim)]
     for at, count in enumerate(counts, a.ndim - len(counts)):
         if count != 1:
-            a = _rearranged(np.tile)(a, count, axis=at)
+            a = _rearranged(np.tile, a, count, at)
     return a
 
 
-def _split(function: Callable[..., Any]) -> Callable[..., Any]:
-    def split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
-        at = _axis_within_rows(function.__name__, ary, axis)
-        parts = function(np.arange(ary.shape[at]), indices_or_sections)
-        ends = [(int(p[0]), int(p[-1]) + 1) if len(p) else (0, 0) for p in parts]
-        return [ary[(slice(None),) * at + (slice(*end),)] for end in ends]
-
-    return split
+def _split(
+    function: Callable[..., Any], ary: Any, indices_or_sections: Any, axis: int = 0
+) -> list[Any]:
+    at = _axis_within_rows(function.__name__, ary, axis)
+    parts = function(np.arange(ary.shape[at]), indices_or_sections)
+    ends = [(int(p[0]), int(p[-1]) + 1) if len(p) else (0, 0) for p in parts]
+    return [ary[(slice(None),) * at + (slice(*end),)] for end in ends]
 
 
 def _diff(a: Any, n: int = 1, axis: int = -1, **options: Any) -> Any:
@@ -85,14 +73,12 @@ def _diff(a: Any, n: int = 1, axis: int = -1, **options: Any) -> Any:
 
 
 def _sort(a: Any, axis: Any = -1, kind: Any = None, **options: Any) -> Any:  # noqa: ARG001
-    if any(option is not None for option in options.values()):
-        raise TypeError(f"np.sort of an expression does not take {sorted(options)}")
+    refuse_options("sort", options)
     return apply(IN_ORDER, a, a, axis=_axis_within_rows("sort", a, axis))
 
 
 def _median(a: Any, axis: Any = None, keepdims: bool = False, **options: Any) -> Any:
-    if any(options.values()):
-        raise TypeError(f"np.median of an expression does not take {sorted(options)}")
+    refuse_options("median", options, False)
     at = _axis_within_rows("median", a, axis)
     length = int(a.shape[at])
     middle = slice((length - 1) // 2, length // 2 + 1)
@@ -114,10 +100,6 @@ def _atleast_2d(a: Any) -> Any:
 
 def _vstack(parts: Any, **options: Any) -> Any:
     return np.concatenate([_atleast_2d(part) for part in parts], axis=0, **options)
-
-
-def _append(arr: Any, values: Any, axis: Any = None) -> Any:
-    return np.concatenate([arr, values], axis=axis)
 
 
 # -- sums of products ------------------------------------------------------------------------------
@@ -143,7 +125,8 @@ def _einsum(subscripts: Any, *operands: Any, **options: Any) -> Any:
     for i, (node, term) in enumerate(zip(nodes[1:], terms[1:], strict=True), 2):
         kept = set(result).union(*terms[i:])
         total, labels = _product(total, labels, node, term, kept)
-    return _summed(total, labels, set(result), result)
+    total, labels = _summed_out(total, labels, set(result))
+    return _placed(total, labels, result)
 
 
 def _labels(subscripts: str, nodes: Sequence[Expression]) -> tuple[list[str], str]:
@@ -158,10 +141,8 @@ def _labels(subscripts: str, nodes: Sequence[Expression]) -> tuple[list[str], st
     if not arrow:
         once = (x for x in sorted(set(written) - set(".,")) if written.count(x) == 1)
         result = ("..." if "..." in written else "") + "".join(once)
-    fits = len(nodes) == len(written.split(","))
-    if not (
-        fits and all(len(set(t)) == len(t) == x.ndim for t, x in zip(terms, nodes, strict=True))
-    ):
+    fit = [len(set(t)) == len(t) == x.ndim for t, x in zip(terms, nodes, strict=False)]
+    if len(nodes) != written.count(",") + 1 or not all(fit):
         shapes = ", ".join(shape_text(x.shape) for x in nodes)
         raise ValueError(
             f"np.einsum({subscripts!r}) needs a letter for each axis of shapes {shapes}, no letter "
@@ -201,27 +182,22 @@ def _summed_out(a: Expression, labels: str, kept: set[str]) -> tuple[Expression,
     return (np.sum(a, axis=axes) if axes else a), "".join(x for x in labels if x in kept)
 
 
-def _summed(a: Expression, labels: str, kept: set[str], order: str) -> Any:
-    a, labels = _summed_out(a, labels, kept)
-    return _placed(a, labels, order)
-
-
 FUNCTIONS |= {
-    np.repeat: _repeat,
-    np.roll: _roll,
+    np.repeat: lambda a, repeats, axis=None: _rearranged(np.repeat, a, repeats, axis),
+    np.roll: lambda a, shift, axis=None: _rearranged(np.roll, a, shift, axis),
     np.flip: _flip,
     np.fliplr: lambda m: _flip(m, 1),
     np.tile: _tile,
-    np.split: _split(np.split),
-    np.array_split: _split(np.array_split),
-    np.hsplit: lambda ary, indices_or_sections: _split(np.split)(ary, indices_or_sections, 1),
+    np.split: partial(_split, np.split),
+    np.array_split: partial(_split, np.array_split),
+    np.hsplit: partial(_split, np.split, axis=1),
     np.diff: _diff,
     np.sort: _sort,
     np.median: _median,
     np.ravel: _ravel,
     np.atleast_2d: _atleast_2d,
     np.vstack: _vstack,
-    np.append: _append,
+    np.append: lambda arr, values, axis=None: np.concatenate([arr, values], axis=axis),
     np.outer: _outer,
     np.inner: _inner,
     np.einsum: _einsum,

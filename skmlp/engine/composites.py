@@ -13,7 +13,7 @@ import numpy as np
 from scipy import special
 
 from .expression import FUNCTIONS, INSTEAD, Expression, constant
-from .primitives import ROWS, broadcast_to, normalized_axes, stop_gradient
+from .primitives import ROWS, broadcast_to, normalized_axes, refuse_options, stop_gradient
 from .shapes import BATCH, shape_text
 
 
@@ -28,16 +28,14 @@ def _size(a: Expression) -> Any:
 
 
 def _mean(a: Any, axis: Any = None, *, keepdims: bool = False, **options: Any) -> Any:
-    if any(option is not None for option in options.values()):
-        raise TypeError(f"np.mean of an expression does not take {sorted(options)}")
+    refuse_options("mean", options)
     return np.sum(a, axis=axis, keepdims=keepdims) / _length(a, axis)
 
 
 def _var(
     a: Any, axis: Any = None, *, keepdims: bool = False, ddof: float = 0, **options: Any
 ) -> Any:
-    if any(option is not None for option in options.values()):
-        raise TypeError(f"np.var of an expression does not take {sorted(options)}")
+    refuse_options("var", options)
     squares = np.square(a - np.mean(a, axis=axis, keepdims=True))
     return np.sum(squares, axis=axis, keepdims=keepdims) / (_length(a, axis) - ddof)
 
@@ -172,10 +170,8 @@ def _pseudo_huber(delta: Any, r: Any) -> Any:
 FUNCTIONS |= {
     np.fabs: lambda a: np.absolute(1.0 * constant(a)),
     np.fix: np.trunc,
-    np.deg2rad: lambda a: a * (math.pi / 180),
-    np.radians: lambda a: a * (math.pi / 180),
-    np.rad2deg: lambda a: a * (180 / math.pi),
-    np.degrees: lambda a: a * (180 / math.pi),
+    **dict.fromkeys((np.deg2rad, np.radians), lambda a: a * (math.pi / 180)),
+    **dict.fromkeys((np.rad2deg, np.degrees), lambda a: a * (180 / math.pi)),
     np.copy: lambda a, **_: a,
     np.size: _size,
     np.any: lambda a, *args, **options: np.max(_is_true(a), *args, **options),

@@ -230,11 +230,7 @@ class Expression(NDArrayOperatorsMixin):
         return _lookup(ufunc)(*inputs)
 
     def __array_function__(
-        self,
-        func: Callable[..., Any],
-        types: Any,
-        args: Any,
-        kwargs: Any,
+        self, func: Callable[..., Any], types: Any, args: Any, kwargs: Any
     ) -> Any:
         return _lookup(func)(*args, **kwargs)
 
@@ -469,6 +465,13 @@ def apply(primitive: Primitive, *inputs: Any, **attributes: Any) -> Expression:
         is_sparse=is_sparse,
         is_integer=is_integer,
     )
+
+
+def compute_or_trace(primitive: Primitive, *inputs: Any, **attributes: Any) -> Any:
+    """Compute a primitive of arrays, or make its node where one of them is an expression."""
+    if any(isinstance(x, Expression) for x in inputs):
+        return apply(primitive, *inputs, **attributes)
+    return primitive.function(*inputs, **attributes)
 
 
 def topological(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 
@@ -112,8 +112,7 @@ class ComputationGraph:
             )
             for x in order
         ]
-        self._texts = {names[x]: _number(x) for x in order if _is_number(x)}
-        self._texts |= {names[x]: _listed(x) for x in order if _is_short_list(x)}
+        self._texts = {names[x]: _written(x.value) for x in order if _is_short(x.value)}
         self._keys = {names[x]: _key(x) for x in order if "key" in x.attributes}
         self._axes = {names[x]: _axes(x) for x in order if "axis" in x.attributes}
         self.edges = [(source, node.name) for node in self.nodes for source in node.inputs]
@@ -126,10 +125,10 @@ class ComputationGraph:
             [self._call(node) for node in shown],
             [node.shape for node in shown],
         ]
-        if any(node.value is not None for node in shown):
-            columns.append([_numbers("value", node.value) for node in shown])
-        if any(node.gradient is not None for node in shown):
-            columns.append([_numbers("gradient", node.gradient) for node in shown])
+        for title in ("value", "gradient"):
+            numbers = [_titled(title, getattr(node, title)) for node in shown]
+            if any(numbers):
+                columns.append(numbers)
         widths = [max(map(len, column), default=0) for column in columns]
         rows = zip(*columns, strict=True)
         return "\n".join(
@@ -186,16 +185,13 @@ class ComputationGraph:
         return f"{node.operation}{key}({inside})" if inputs else node.operation
 
     def _caption(self, node: Node) -> list[str]:
-        is_computed = node.operation not in ("variable", "constant")
+        if node.operation == "constant":
+            return [self._text(node.name)]
         key, axes = self._keys.get(node.name, ""), self._axes.get(node.name, "")
         operation = node.operation + key + (f"({axes})" if axes else "")
-        head = f"{node.name} = {operation}" if is_computed else self._text(node.name)
-        lines = [head if node.operation == "constant" else f"{head} {node.shape}"]
-        if node.operation != "constant" and node.value is not None:
-            lines.append(_numbers("value", node.value))
-        if node.gradient is not None:
-            lines.append(_numbers("gradient", node.gradient))
-        return lines
+        head = node.name if node.operation == "variable" else f"{node.name} = {operation}"
+        numbers = [_titled("value", node.value), _titled("gradient", node.gradient)]
+        return [f"{head} {node.shape}", *filter(None, numbers)]
 
     def _numbered_edges(self) -> list[tuple[int, int]]:
         number = {node.name: i for i, node in enumerate(self.nodes)}
@@ -218,7 +214,7 @@ def _names(order: list[Expression]) -> dict[Expression, str]:
     computed = 0
     for x in order:
         if x.value is not None:
-            name = _number(x) if _is_number(x) else "constant"
+            name = _written(x.value) if x.value.size == 1 else "constant"
         elif x.name is not None:
             name = x.name
         elif x.primitive is INDEX and x.inputs[0].name is not None:
@@ -271,32 +267,24 @@ def _key(x: Expression) -> str:
     return f"[{', '.join(items)}]"
 
 
-def _is_number(x: Expression) -> bool:
-    return x.value is not None and x.value.size == 1
+def _is_short(value: np.ndarray | None) -> TypeGuard[np.ndarray]:
+    """Tell whether a constant, which has a value, is one number or a short list."""
+    if value is None:
+        return False
+    return value.size == 1 or (value.ndim == 1 and 1 < value.size <= _SHOWN_NUMBERS)
 
 
-def _is_short_list(x: Expression) -> bool:
-    return x.value is not None and x.ndim == 1 and 1 < x.value.size <= _SHOWN_NUMBERS
-
-
-def _listed(x: Expression) -> str:
-    assert x.value is not None
-    return f"[{', '.join(f'{number:.4g}' for number in x.value)}]"
-
-
-def _number(x: Expression) -> str:
-    assert x.value is not None
-    return f"{x.value.item():.6g}"
-
-
-def _numbers(title: str, array: np.ndarray | None) -> str:
-    if array is None:
-        return ""
+def _written(array: np.ndarray) -> str:
+    """Write one number, a few, or the ends of many."""
     if array.size == 1:
-        return f"{title} {array.item():.6g}"
+        return f"{array.item():.6g}"
     if array.size <= _SHOWN_NUMBERS:
-        return f"{title} [{', '.join(f'{number:.4g}' for number in array.ravel())}]"
-    return f"{title} {array.min():.3g} to {array.max():.3g}"
+        return f"[{', '.join(f'{number:.4g}' for number in array.ravel())}]"
+    return f"{array.min():.3g} to {array.max():.3g}"
+
+
+def _titled(title: str, array: np.ndarray | None) -> str:
+    return "" if array is None else f"{title} {_written(array)}"
 
 
 def _escape(text: str) -> str:

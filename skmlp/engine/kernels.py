@@ -16,7 +16,6 @@ from scipy import special
 
 from .expression import Primitive
 from .memory import aligned, filled
-from .shapes import Shape
 
 
 def _bind_ufunc(ufunc: np.ufunc, out: np.ndarray, *arrays: np.ndarray) -> Callable[[], Any]:
@@ -25,9 +24,7 @@ def _bind_ufunc(ufunc: np.ufunc, out: np.ndarray, *arrays: np.ndarray) -> Callab
     return partial(ufunc, *inputs, out)  # a third faster than out=out for a few numbers
 
 
-def _bind_multiply(
-    ufunc: np.ufunc, out: np.ndarray, a: np.ndarray, b: np.ndarray
-) -> Callable[[], Any]:
+def _bind_multiply(out: np.ndarray, a: np.ndarray, b: np.ndarray) -> Callable[[], Any]:
     # Truth values are sooner written as numbers first, but where they are multiplied in place.
     if a.dtype != b.dtype:
         mask, other = (a, b) if a.dtype == bool else (b, a)
@@ -35,7 +32,7 @@ def _bind_multiply(
             return partial(np.copyto, out, mask)
         if not np.may_share_memory(out, other):
             return partial(_multiply_masked, out, mask, other)
-    return _bind_ufunc(ufunc, out, a, b)
+    return _bind_ufunc(np.multiply, out, a, b)
 
 
 def _multiply_masked(out: np.ndarray, mask: np.ndarray, other: np.ndarray) -> None:
@@ -106,26 +103,9 @@ def _sparse_product(out: np.ndarray, a: Any, b: Any) -> None:
     np.copyto(out, getattr(a, "matrix", a) @ getattr(b, "matrix", b))
 
 
-def _bind_embed(
-    out: np.ndarray,
-    g: np.ndarray,
-    shape: Shape,  # noqa: ARG001
-    key: tuple[Any, ...],
-) -> Callable[[], Any]:
-    return partial(_write, out, out[(*key, ...)], g)
-
-
 def _write(out: np.ndarray, part: np.ndarray, g: np.ndarray) -> None:
     out.fill(0)
     np.copyto(part, g)
-
-
-def _bind_copy(out: np.ndarray, a: np.ndarray, shape: Shape) -> Callable[[], Any]:  # noqa: ARG001
-    return partial(np.copyto, out, a)
-
-
-def _bind_reshape(out: np.ndarray, a: np.ndarray, shape: Shape) -> Callable[[], Any]:  # noqa: ARG001
-    return partial(np.copyto, out.reshape(a.shape), a)
 
 
 def _choose(out: np.ndarray, condition: np.ndarray, a: np.ndarray, b: np.ndarray) -> None:
@@ -161,7 +141,7 @@ def bind(
 
 
 KERNELS: dict[str, Callable[..., Callable[[], Any]]] = {
-    "multiply": partial(_bind_multiply, np.multiply),
+    "multiply": _bind_multiply,
     "maximum": partial(_bind_extremum, np.maximum),
     "minimum": partial(_bind_extremum, np.minimum),
     "where": lambda out, c, a, b: partial(_choose, out, c, a, b),
@@ -170,8 +150,8 @@ KERNELS: dict[str, Callable[..., Callable[[], Any]]] = {
     "max": partial(_bind_reduce, np.maximum),
     "min": partial(_bind_reduce, np.minimum),
     "matmul": _bind_matmul,
-    "embed": _bind_embed,
-    "broadcast_to": _bind_copy,
-    "reshape": _bind_reshape,
+    "embed": lambda out, g, shape, key: partial(_write, out, out[(*key, ...)], g),
+    "broadcast_to": lambda out, a, shape: partial(np.copyto, out, a),
+    "reshape": lambda out, a, shape: partial(np.copyto, out.reshape(a.shape), a),
     "concatenate": lambda out, *parts, axis: partial(np.concatenate, parts, axis=axis, out=out),
 }

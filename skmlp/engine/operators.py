@@ -44,10 +44,6 @@ def _copysign(w: Any, a: Any, b: Any) -> Any:
     return w.add("Where", _is_negative(w, b), -size, size)
 
 
-def _trunc(w: Any, a: Any) -> Any:
-    return w.add("Sign", a) * w.add("Floor", w.add("Abs", a))
-
-
 def _remainder(w: Any, a: Any, b: Any) -> Any:
     """Take the sign of b, as NumPy and Python do; ONNX has C's fmod alone, with that of a."""
     rest = w.add("Mod", a, b, fmod=1)
@@ -78,17 +74,9 @@ def _log1p(w: Any, a: Any) -> Any:
     return w.add("Where", is_lost, a, product)
 
 
-def _expm1(w: Any, a: Any) -> Any:
-    return w.add("Tanh", a * 0.5) * (w.add("Exp", a) + 1.0)
-
-
 def _logaddexp(w: Any, a: Any, b: Any) -> Any:
     apart = w.add("Where", w.add("Equal", a, b), 0.0, -w.add("Abs", a - b))
     return w.add("Max", a, b) + _log1p(w, w.add("Exp", apart))
-
-
-def _log_expit(w: Any, a: Any) -> Any:
-    return w.add("Min", a, 0.0) - _log1p(w, w.add("Exp", -w.add("Abs", a)))
 
 
 # -- circular and hyperbolic functions, whose double kernels ONNX Runtime lacks --------------------
@@ -153,18 +141,15 @@ def _far_logarithm(w: Any, size: Any, near: Any) -> Any:
     return w.add("Where", size > 1e8, far, near)
 
 
-def _arcsinh(w: Any, a: Any) -> Any:
-    return _odd(w, a, lambda size: _far_logarithm(w, size, _near_arcsinh(w, size)))
-
-
 def _odd(w: Any, a: Any, of_size: Callable[[Any], Any]) -> Any:
     return w.add("Sign", a) * of_size(w.add("Abs", a))
 
 
-def _near_arcsinh(w: Any, size: Any) -> Any:
-    size = w.add("Min", size, 1e8)
+def _arcsinh_of_size(w: Any, a: Any) -> Any:
+    size = w.add("Min", a, 1e8)
     square = size * size
-    return _log1p(w, size + square / (1.0 + w.add("Sqrt", 1.0 + square)))
+    near = _log1p(w, size + square / (1.0 + w.add("Sqrt", 1.0 + square)))
+    return _far_logarithm(w, a, near)
 
 
 def _arccosh(w: Any, a: Any) -> Any:
@@ -172,10 +157,6 @@ def _arccosh(w: Any, a: Any) -> Any:
     root = w.add("Sqrt", size - 1.0) * w.add("Sqrt", size + 1.0)
     near = _log1p(w, (size - 1.0) + root)
     return _far_logarithm(w, a, near)
-
-
-def _arctanh(w: Any, a: Any) -> Any:
-    return 0.5 * (_log1p(w, a) - _log1p(w, -a))
 
 
 # -- the normal distribution -----------------------------------------------------------------------
@@ -287,10 +268,6 @@ def _heaviside(w: Any, a: Any, b: Any) -> Any:
     return w.add("Where", w.add("Equal", a, 0.0), b, step)
 
 
-def _is_finite(w: Any, a: Any) -> Any:
-    return ~(w.add("IsNaN", a) | w.add("IsInf", a))
-
-
 def _nan_to_num(w: Any, a: Any, *, nan: float, posinf: Any, neginf: Any) -> Any:
     limits = np.finfo(w.dtype)
     high = float(limits.max) if posinf is None else posinf
@@ -333,10 +310,6 @@ def _ends(item: slice, length: Any) -> tuple[int, int, int]:
 def _reshape(w: Any, a: Any, *, shape: Any) -> Any:
     # 0 is the length that the input has there: rows stay first.
     return w.add("Reshape", a, np.array([0 if d == BATCH else d for d in shape], np.int64))
-
-
-def _concatenate(w: Any, *parts: Any, axis: int) -> Any:
-    return w.add("Concat", *parts, axis=axis)
 
 
 def _ranks(w: Any, keys: Any, axis: int, length: Any) -> Any:
@@ -391,7 +364,7 @@ OPERATORS: Mapping[str, Operator] = {
     "hypot": _hypot,
     "exp": "Exp",
     "exp2": lambda w, a: w.add("Pow", 2.0, a),
-    "expm1": _expm1,
+    "expm1": lambda w, a: w.add("Tanh", a * 0.5) * (w.add("Exp", a) + 1.0),
     "log": "Log",
     "log2": lambda w, a: w.add("Log", a) * (1 / math.log(2)),
     "log10": lambda w, a: w.add("Log", a) * (1 / math.log(10)),
@@ -407,9 +380,9 @@ OPERATORS: Mapping[str, Operator] = {
     "sinh": _sinh,
     "cosh": _cosh,
     "tanh": "Tanh",
-    "arcsinh": _arcsinh,
+    "arcsinh": lambda w, a: _odd(w, a, lambda size: _arcsinh_of_size(w, size)),
     "arccosh": _arccosh,
-    "arctanh": _arctanh,
+    "arctanh": lambda w, a: 0.5 * (_log1p(w, a) - _log1p(w, -a)),
     "absolute": "Abs",
     "maximum": _maximum,
     "minimum": "Min",
@@ -417,7 +390,7 @@ OPERATORS: Mapping[str, Operator] = {
     "sign": "Sign",
     "floor": "Floor",
     "ceil": "Ceil",
-    "trunc": _trunc,
+    "trunc": lambda w, a: _odd(w, a, lambda size: w.add("Floor", size)),
     "rint": "Round",
     "heaviside": _heaviside,
     "floor_divide": _floor_divide,
@@ -439,7 +412,7 @@ OPERATORS: Mapping[str, Operator] = {
     "bitwise_or": "Or",
     "bitwise_xor": "Xor",
     "invert": "Not",
-    "isfinite": _is_finite,
+    "isfinite": lambda w, a: ~(w.add("IsNaN", a) | w.add("IsInf", a)),
     "isnan": "IsNaN",
     "isinf": "IsInf",
     "signbit": _is_negative,
@@ -448,7 +421,7 @@ OPERATORS: Mapping[str, Operator] = {
     "nan_to_num": _nan_to_num,
     "sinc": _sinc,
     "expit": lambda w, a: w.add("Reciprocal", 1.0 + w.add("Exp", -a)),
-    "log_expit": _log_expit,
+    "log_expit": lambda w, a: w.add("Min", a, 0.0) - _log1p(w, w.add("Exp", -w.add("Abs", a))),
     "logit": lambda w, a: w.add("Log", a) - _log1p(w, -a),
     "erf": _erf,
     "erfc": _erfc,
@@ -472,7 +445,7 @@ OPERATORS: Mapping[str, Operator] = {
     "index": _index,
     "broadcast_to": lambda w, a, shape: w.add("Expand", a, w.lengths(shape)),
     "reshape": _reshape,
-    "concatenate": _concatenate,
+    "concatenate": lambda w, *parts, axis: w.add("Concat", *parts, axis=axis),
     "take": lambda w, table, index: w.add("Gather", table, index, axis=0),
     "row_numbers": _row_numbers,
     "in_order": _in_order,

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from functools import partial, update_wrapper
 from typing import Any
 
@@ -26,40 +26,34 @@ import numpy as np
 from scipy import special
 from scipy.sparse import csr_matrix
 
-from .expression import FUNCTIONS, SIMPLER, Expression, Primitive, apply, constant
+from .expression import FUNCTIONS, SIMPLER, Expression, Primitive, apply, compute_or_trace, constant
 from .shapes import BATCH, Shape, broadcast, concrete, shape_text
 
 PRIMITIVES: dict[str, Primitive] = {}
 REGISTERED: list[str] = []  # the names of those that are users' own
 
 
-def _register(primitive: Primitive) -> Primitive:
-    if primitive.name in PRIMITIVES:
-        raise ValueError(f"primitive {primitive.name} is defined twice")
-    PRIMITIVES[primitive.name] = primitive
-    return primitive
+def _register(name: str, *parts: Any, **facts: Any) -> Primitive:
+    """Make a row of the table, of what a `Primitive` is made of."""
+    if name in PRIMITIVES:
+        raise ValueError(f"primitive {name} is defined twice")
+    PRIMITIVES[name] = Primitive(name, *parts, **facts)
+    return PRIMITIVES[name]
 
 
 # == elementwise functions =========================================================================
 
 
-def _elementwise(
-    ufunc: np.ufunc,
-    *pullbacks: Callable[..., Any] | None,
-    **facts: Any,
-) -> Primitive:
+def _elementwise(ufunc: np.ufunc, *pullbacks: Callable[..., Any] | None, **facts: Any) -> None:
     primitive = _register(
-        Primitive(
-            name=ufunc.__name__,
-            function=ufunc,
-            shape=broadcast,
-            pullbacks=pullbacks or (None,) * ufunc.nin,
-            in_place=True,
-            **facts,
-        )
+        name=ufunc.__name__,
+        function=ufunc,
+        shape=broadcast,
+        pullbacks=pullbacks or (None,) * ufunc.nin,
+        in_place=True,
+        **facts,
     )
     FUNCTIONS[ufunc] = partial(_combine, primitive)
-    return primitive
 
 
 def _combine(primitive: Primitive, *inputs: Any) -> Expression:
@@ -98,7 +92,7 @@ def _where_zero(a: Any, instead: float) -> Any:
 
 def _power_less_one(a: Any, b: Expression) -> Any:
     """Return a ** (b - 1), for the slope; of no power 1, as its slope is 0, of a root of 0 0."""
-    known = None if b.value is None else b.value
+    known = b.value
     if known is None or np.any((known > 0) & (known < 1)):
         a = np.where((a == 0) & (b > 0) & (b < 1), np.inf, a)
     if known is None or np.any(known == 0):
@@ -152,23 +146,14 @@ def grown(z: Expression) -> Any:
     return np.exp(np.minimum(z, 80))  # beyond 80 the softplus is z, in float64 too
 
 
-def _pull_logaddexp(
-    g: Expression,
-    y: Expression,  # noqa: ARG001
-    a: Expression,
-    b: Expression,
-) -> Any:
+def _pull_logaddexp(g: Expression, y: Expression, a: Expression, b: Expression) -> Any:  # noqa: ARG001
     if not is_number(b, 0):
         return g * special.expit(np.where(a == b, 0.0, a - b))  # of equal infinities too
     # Computed once, for the softplus too; the node itself, since a rule would make it expit.
     return g * apply(PRIMITIVES["divide"], grown(a), 1 + grown(a))
 
 
-_elementwise(
-    np.logaddexp,
-    _pull_logaddexp,
-    lambda g, y, a, b: _pull_logaddexp(g, y, b, a),
-)
+_elementwise(np.logaddexp, _pull_logaddexp, lambda g, y, a, b: _pull_logaddexp(g, y, b, a))
 
 # -- circular and hyperbolic functions -------------------------------------------------------------
 _elementwise(np.sin, lambda g, y, a: g * np.cos(a))
@@ -230,13 +215,11 @@ for _test in (
 
 
 WHERE = _register(
-    Primitive(
-        name="where",
-        function=np.where,
-        shape=broadcast,
-        pullbacks=(None, lambda g, y, c, a, b: g * c, lambda g, y, c, a, b: g * ~c),
-        keeps_boolean=True,
-    )
+    name="where",
+    function=np.where,
+    shape=broadcast,
+    pullbacks=(None, lambda g, y, c, a, b: g * c, lambda g, y, c, a, b: g * ~c),
+    keeps_boolean=True,
 )
 
 
@@ -252,17 +235,15 @@ def _where(condition: Any, *choices: Any) -> Expression:
 FUNCTIONS[np.where] = _where
 
 CLIP = _register(
-    Primitive(
-        name="clip",
-        function=np.clip,
-        shape=broadcast,
-        pullbacks=(
-            lambda g, y, a, low, high: g * ((a >= low) & (a <= high)),
-            lambda g, y, a, low, high: g * (a < low),
-            lambda g, y, a, low, high: g * (a > high),
-        ),
-        keeps_boolean=True,
-    )
+    name="clip",
+    function=np.clip,
+    shape=broadcast,
+    pullbacks=(
+        lambda g, y, a, low, high: g * ((a >= low) & (a <= high)),
+        lambda g, y, a, low, high: g * (a < low),
+        lambda g, y, a, low, high: g * (a > high),
+    ),
+    keeps_boolean=True,
 )
 
 
@@ -277,12 +258,10 @@ FUNCTIONS[np.clip] = _clip
 
 
 NAN_TO_NUM = _register(  # what stands for infinities depends on the precision
-    Primitive(
-        name="nan_to_num",
-        function=np.nan_to_num,
-        shape=lambda a, **_: a,
-        pullbacks=(lambda g, y, a, **_: g * np.isfinite(a),),
-    )
+    name="nan_to_num",
+    function=np.nan_to_num,
+    shape=lambda a, **_: a,
+    pullbacks=(lambda g, y, a, **_: g * np.isfinite(a),),
 )
 
 
@@ -304,7 +283,7 @@ def _slope_of_sinc(g: Expression, y: Expression, a: Expression) -> Any:
     return g * np.where(is_small, series, (np.cos(math.pi * a) - y) / np.where(is_small, 1.0, a))
 
 
-SINC = _register(Primitive("sinc", np.sinc, shape=broadcast, pullbacks=(_slope_of_sinc,)))
+SINC = _register("sinc", np.sinc, shape=broadcast, pullbacks=(_slope_of_sinc,))
 FUNCTIONS[np.sinc] = partial(apply, SINC)
 
 
@@ -313,14 +292,8 @@ def _where_both_zero(a: Any, b: Any, instead: float) -> Any:
 
 
 # -- scipy.special ---------------------------------------------------------------------------------
-_elementwise(
-    special.expit,
-    lambda g, y, a: g * (y * (1 - y)),
-)
-_elementwise(
-    special.log_expit,
-    lambda g, y, a: g * special.expit(-a),
-)
+_elementwise(special.expit, lambda g, y, a: g * (y * (1 - y)))
+_elementwise(special.log_expit, lambda g, y, a: g * special.expit(-a))
 _elementwise(special.logit, lambda g, y, a: g / (a * (1 - a)))
 _elementwise(special.erf, lambda g, y, a: g * (2 / math.sqrt(math.pi)) * np.exp(-a * a))
 _elementwise(special.erfc, lambda g, y, a: g * (-2 / math.sqrt(math.pi)) * np.exp(-a * a))
@@ -358,13 +331,11 @@ _elementwise(
 )
 
 ZETA = _register(  # Hurwitz zeta, the sum over k of (a + k) ** -order; digamma' is order 2
-    Primitive(
-        name="zeta",
-        function=lambda a, order: special.zeta(order, a),
-        shape=lambda a, order: a,
-        pullbacks=(lambda g, y, a, order: g * (-order) * _zeta(a, order + 1),),
-        in_place=True,
-    )
+    name="zeta",
+    function=lambda a, order: special.zeta(order, a),
+    shape=lambda a, order: a,
+    pullbacks=(lambda g, y, a, order: g * (-order) * _zeta(a, order + 1),),
+    in_place=True,
 )
 
 
@@ -375,21 +346,17 @@ def _zeta(a: Any, order: float) -> Expression:
 # == functions that choose their gradient ==========================================================
 
 STRAIGHT_THROUGH = _register(
-    Primitive(
-        name="straight_through",
-        function=lambda value, surrogate: value,
-        shape=broadcast,
-        pullbacks=(None, lambda g, y, value, surrogate: g),
-    )
+    name="straight_through",
+    function=lambda value, surrogate: value,
+    shape=broadcast,
+    pullbacks=(None, lambda g, y, value, surrogate: g),
 )
 STOP_GRADIENT = _register(
-    Primitive(
-        name="stop_gradient",
-        function=lambda value: value,
-        shape=lambda value: value,
-        pullbacks=(None,),
-        keeps_boolean=True,
-    )
+    name="stop_gradient",
+    function=lambda value: value,
+    shape=lambda value: value,
+    pullbacks=(None,),
+    keeps_boolean=True,
 )
 
 
@@ -447,7 +414,7 @@ def stop_gradient(value: Any) -> Any:
     array or Expression
         `value`.
     """
-    return apply(STOP_GRADIENT, value) if isinstance(value, Expression) else value
+    return compute_or_trace(STOP_GRADIENT, value)
 
 
 # == reductions ====================================================================================
@@ -465,37 +432,29 @@ def normalized_axes(axis: Any, ndim: int) -> tuple[int, ...]:
     return tuple(normalized)
 
 
+def refuse_options(name: str, options: Mapping[str, Any], *plain: Any) -> None:
+    """Refuse options of a NumPy function, unless they are None or what it does anyway."""
+    if any(not (option is None or option in plain) for option in options.values()):
+        raise TypeError(f"np.{name} of an expression does not take {sorted(options)}")
+
+
 def _reduced(shape: Shape, axis: tuple[int, ...], keepdims: bool) -> Shape:
     kept = (1 if i in axis else d for i, d in enumerate(shape))
     return tuple(d for i, d in enumerate(kept) if keepdims or i not in axis)
 
 
-def _expand(y: Expression, x: Expression, axis: tuple[int, ...], keepdims: bool) -> Expression:
-    """Give a reduced value the axes of `x` back, of length 1."""
-    if keepdims:
-        return y
-    return y[tuple(None if i in axis else slice(None) for i in range(x.ndim))]
+def _expand(y: Any, axis: tuple[int, ...], keepdims: bool) -> Any:
+    """Give a reduced value its axes back, of length 1."""
+    return y if keepdims else np.expand_dims(y, axis)
 
 
 def _reduction(
-    name: str,
-    function: Callable[..., Any],
-    pullback: Callable[..., Any],
-    **facts: bool | str,
+    name: str, function: Callable[..., Any], pullback: Callable[..., Any], **facts: Any
 ) -> Primitive:
-    primitive = _register(
-        Primitive(
-            name=name,
-            function=function,
-            shape=_reduced,
-            pullbacks=(pullback,),
-            **facts,  # type: ignore[arg-type]
-        )
-    )
+    primitive = _register(name, function, _reduced, (pullback,), **facts)
 
     def reduce(a: Any, axis: Any = None, *, keepdims: bool = False, **options: Any) -> Expression:
-        if any(option is not None for option in options.values()):
-            raise TypeError(f"np.{name} of an expression does not take {sorted(options)}")
+        refuse_options(name, options)
         axes = normalized_axes(axis, a.ndim)
         counts = a.is_boolean and not primitive.keeps_boolean
         if not counts and all(a.shape[i] == 1 for i in axes):  # of one number, each is that number
@@ -507,30 +466,24 @@ def _reduction(
     return primitive
 
 
-def _pull_product(
-    g: Any,
-    y: Any,  # noqa: ARG001
-    a: Any,
-    axis: tuple[int, ...],
-    keepdims: bool,
-) -> Any:
+def _pull_product(g: Any, y: Any, a: Any, axis: tuple[int, ...], keepdims: bool) -> Any:  # noqa: ARG001
     """Multiply by the product of the others, which of zeros is not y / a."""
     factors = _where_zero(a, 1.0)
     zeros = np.sum(a == 0, axis=axis, keepdims=True)
     product = np.prod(factors, axis=axis, keepdims=True)
     others = np.where(a == 0, zeros == 1, zeros == 0) * (product / factors)
-    return others * _expand(g, a, axis, keepdims)
+    return others * _expand(g, axis, keepdims)
 
 
 def _pull_extremum(g: Any, y: Any, a: Any, axis: tuple[int, ...], keepdims: bool) -> Any:
-    ties = np.where(a == _expand(y, a, axis, keepdims), 1.0, 0.0)
-    return ties * _expand(g, a, axis, keepdims) / np.sum(ties, axis=axis, keepdims=True)
+    ties = np.where(a == _expand(y, axis, keepdims), 1.0, 0.0)
+    return ties * _expand(g, axis, keepdims) / np.sum(ties, axis=axis, keepdims=True)
 
 
 SUM = _reduction(
     "sum",
     np.sum,
-    lambda g, y, a, axis, keepdims: broadcast_to(_expand(g, a, axis, keepdims), a.shape),
+    lambda g, y, a, axis, keepdims: broadcast_to(_expand(g, axis, keepdims), a.shape),
     adds_rows=True,
     linear_in="all",
 )
@@ -539,9 +492,8 @@ for _name, _function in (("max", np.max), ("min", np.min)):
 _reduction("prod", np.prod, _pull_product)
 FUNCTIONS[np.amax], FUNCTIONS[np.amin] = FUNCTIONS[np.max], FUNCTIONS[np.min]
 
-ROWS = _register(  # how many rows the program runs with; filled in when it is bound
-    Primitive(name="rows", function=lambda: 1, shape=lambda: ())
-)
+# How many rows the program runs with; filled in when it is bound.
+ROWS = _register("rows", function=lambda: 1, shape=lambda: ())
 
 
 # == matrix products ===============================================================================
@@ -564,18 +516,16 @@ def _matmul_shape(a: Shape, b: Shape) -> Shape:
 
 
 MATMUL = _register(
-    Primitive(
-        name="matmul",
-        function=np.matmul,
-        shape=_matmul_shape,
-        pullbacks=(
-            lambda g, y, a, b: g @ _last_two_swapped(b),
-            lambda g, y, a, b: _last_two_swapped(a) @ g,
-        ),
-        takes=frozenset({"sparse"}),
-        adds_rows=True,
-        linear_in="each",
-    )
+    name="matmul",
+    function=np.matmul,
+    shape=_matmul_shape,
+    pullbacks=(
+        lambda g, y, a, b: g @ _swapaxes(b, -1, -2),
+        lambda g, y, a, b: _swapaxes(a, -1, -2) @ g,
+    ),
+    takes=frozenset({"sparse"}),
+    adds_rows=True,
+    linear_in="each",
 )
 
 
@@ -608,34 +558,28 @@ FUNCTIONS[np.matmul], FUNCTIONS[np.dot] = _matmul, _dot
 
 
 TRANSPOSE = _register(
-    Primitive(
-        name="transpose",
-        function=np.transpose,
-        shape=lambda a: (a[1], a[0]),
-        pullbacks=(lambda g, y, a: g.T,),
-        view=lambda a: a.T,
-        keeps_boolean=True,
-        takes=frozenset({"sparse", "integers"}),
-        keeps=frozenset({"sparse", "integers"}),
-        linear_in="all",
-    )
+    name="transpose",
+    function=np.transpose,
+    shape=lambda a: (a[1], a[0]),
+    pullbacks=(lambda g, y, a: g.T,),
+    view=lambda a: a.T,
+    keeps_boolean=True,
+    takes=frozenset({"sparse", "integers"}),
+    keeps=frozenset({"sparse", "integers"}),
+    linear_in="all",
 )
 
 
 PERMUTE: Primitive = _register(  # of more axes than two
-    Primitive(
-        name="permute",
-        function=np.transpose,
-        shape=lambda a, axes: tuple(a[i] for i in axes),
-        pullbacks=(
-            lambda g, y, a, axes: np.transpose(g, tuple(axes.index(i) for i in range(a.ndim))),
-        ),
-        view=np.transpose,
-        keeps_boolean=True,
-        takes=frozenset({"integers"}),
-        keeps=frozenset({"integers"}),
-        linear_in="all",
-    )
+    name="permute",
+    function=np.transpose,
+    shape=lambda a, axes: tuple(a[i] for i in axes),
+    pullbacks=(lambda g, y, a, axes: np.transpose(g, tuple(axes.index(i) for i in range(a.ndim))),),
+    view=np.transpose,
+    keeps_boolean=True,
+    takes=frozenset({"integers"}),
+    keeps=frozenset({"integers"}),
+    linear_in="all",
 )
 
 
@@ -660,10 +604,6 @@ def _swapaxes(a: Expression, axis1: int, axis2: int) -> Expression:
     return _transpose(a, order)
 
 
-def _last_two_swapped(a: Expression) -> Expression:
-    return _swapaxes(a, -1, -2)
-
-
 FUNCTIONS[np.transpose], FUNCTIONS[np.swapaxes] = _transpose, _swapaxes
 
 
@@ -685,17 +625,15 @@ def _indexed(a: Shape, key: tuple[Any, ...]) -> Shape:
 
 
 INDEX = _register(
-    Primitive(
-        name="index",
-        function=lambda a, key: a[key],
-        shape=_indexed,
-        pullbacks=(lambda g, y, a, key: _embed(g, a.shape, key),),
-        view=lambda a, key: a[(*key, ...)],  # with ... even one number is a view
-        keeps_boolean=True,
-        takes=frozenset({"integers"}),
-        keeps=frozenset({"integers"}),
-        linear_in="all",
-    )
+    name="index",
+    function=lambda a, key: a[key],
+    shape=_indexed,
+    pullbacks=(lambda g, y, a, key: _embed(g, a.shape, key),),
+    view=lambda a, key: a[(*key, ...)],  # with ... even one number is a view
+    keeps_boolean=True,
+    takes=frozenset({"integers"}),
+    keeps=frozenset({"integers"}),
+    linear_in="all",
 )
 
 
@@ -708,8 +646,7 @@ def _index(a: Expression, key: Any) -> Expression:
         return take(a, key)
     items = list(key) if isinstance(key, tuple) else [key]
     axes = sum(item is not None and item is not Ellipsis for item in items)
-    dots = [at for at, item in enumerate(items) if item is Ellipsis] or [len(items)]
-    at = dots[0]
+    at = next((at for at, item in enumerate(items) if item is Ellipsis), len(items))
     items[at : at + 1] = [slice(None)] * (a.ndim - axes)
     lists = [at for at, item in enumerate(items) if _is_list(item)]
     are_columns = len(lists) == 1 and all(isinstance(x, slice) or _is_list(x) for x in items)
@@ -752,13 +689,11 @@ def _embedded(g: np.ndarray, shape: tuple[int, ...], key: tuple[Any, ...]) -> np
 
 
 EMBED = _register(  # the pullback of index: g among zeros
-    Primitive(
-        name="embed",
-        function=_embedded,
-        shape=lambda g, shape, key: shape,
-        pullbacks=(lambda gg, y, g, shape, key: gg[key],),
-        linear_in="all",
-    )
+    name="embed",
+    function=_embedded,
+    shape=lambda g, shape, key: shape,
+    pullbacks=(lambda gg, y, g, shape, key: gg[key],),
+    linear_in="all",
 )
 
 
@@ -774,14 +709,12 @@ def _embed(g: Expression, shape: Shape, key: tuple[Any, ...]) -> Expression:
 
 
 BROADCAST_TO = _register(
-    Primitive(
-        name="broadcast_to",
-        function=lambda a, shape: np.broadcast_to(a, concrete(shape, 1)),
-        shape=lambda a, shape: shape,
-        pullbacks=(lambda g, y, a, shape: sum_to(g, a.shape),),
-        keeps_boolean=True,
-        linear_in="all",
-    )
+    name="broadcast_to",
+    function=lambda a, shape: np.broadcast_to(a, concrete(shape, 1)),
+    shape=lambda a, shape: shape,
+    pullbacks=(lambda g, y, a, shape: sum_to(g, a.shape),),
+    keeps_boolean=True,
+    linear_in="all",
 )
 
 
@@ -809,27 +742,20 @@ def sum_to(g: Expression, shape: Shape) -> Expression:
 FUNCTIONS[np.broadcast_to] = lambda a, shape, subok=False: broadcast_to(a, shape)
 
 
-def _reshaped(a: Shape, shape: Shape) -> Shape:  # noqa: ARG001
-    return shape
-
-
 RESHAPE: Primitive = _register(
-    Primitive(
-        name="reshape",
-        function=lambda a, shape: a.reshape(concrete(shape, len(a) if a.ndim else 1)),
-        shape=_reshaped,
-        pullbacks=(lambda g, y, a, shape: apply(RESHAPE, g, shape=a.shape),),
-        keeps_boolean=True,
-        takes=frozenset({"integers"}),
-        keeps=frozenset({"integers"}),
-        linear_in="all",
-    )
+    name="reshape",
+    function=lambda a, shape: a.reshape(concrete(shape, len(a) if a.ndim else 1)),
+    shape=lambda a, shape: shape,
+    pullbacks=(lambda g, y, a, shape: apply(RESHAPE, g, shape=a.shape),),
+    keeps_boolean=True,
+    takes=frozenset({"integers"}),
+    keeps=frozenset({"integers"}),
+    linear_in="all",
 )
 
 
 def _reshape(a: Expression, shape: Any, **options: Any) -> Expression:
-    if any(value not in (None, "C") for value in options.values()):
-        raise TypeError(f"np.reshape of an expression does not take {sorted(options)}")
+    refuse_options("reshape", options, "C")
     if BATCH in a.shape[1:]:
         raise ValueError(
             f"an expression of shape {shape_text(a.shape)} cannot be reshaped: transpose it first"
@@ -854,19 +780,8 @@ def _reshape(a: Expression, shape: Any, **options: Any) -> Expression:
 
 FUNCTIONS[np.reshape] = _reshape
 
-CONCATENATE = _register(
-    Primitive(
-        name="concatenate",
-        function=lambda *parts, axis: np.concatenate(parts, axis=axis),
-        shape=lambda *shapes, axis: _concatenated(shapes, axis),
-        pullbacks=lambda position: partial(_pull_concatenate, position),
-        keeps_boolean=True,
-        linear_in="all",
-    )
-)
 
-
-def _concatenated(shapes: Sequence[Shape], axis: int) -> Shape:
+def _concatenated(*shapes: Shape, axis: int) -> Shape:
     rests = {(len(s), s[:axis] + s[axis + 1 :]) for s in shapes}
     are_rows = any(s[axis : axis + 1] == (BATCH,) for s in shapes)
     if len(rests) > 1 or are_rows:
@@ -875,6 +790,16 @@ def _concatenated(shapes: Sequence[Shape], axis: int) -> Shape:
         raise ValueError(f"shapes {texts} cannot be joined along axis {axis}{hint}")
     length = sum(int(s[axis]) for s in shapes)
     return (*shapes[0][:axis], length, *shapes[0][axis + 1 :])
+
+
+CONCATENATE = _register(
+    name="concatenate",
+    function=lambda *parts, axis: np.concatenate(parts, axis=axis),
+    shape=_concatenated,
+    pullbacks=lambda position: partial(_pull_concatenate, position),
+    keeps_boolean=True,
+    linear_in="all",
+)
 
 
 def _pull_concatenate(position: int, g: Any, y: Any, *parts: Any, axis: int) -> Any:  # noqa: ARG001
@@ -935,28 +860,24 @@ def _take_rows(table: np.ndarray, index: np.ndarray) -> np.ndarray:
 
 
 ADD_ROWS: Primitive = _register(  # the pullback of take
-    Primitive(
-        name="add_rows",
-        function=added_rows,
-        shape=lambda g, index, length: (length, *g[len(index) :]),
-        pullbacks=(lambda gg, y, g, index, length: apply(TAKE, gg, index), None),
-        takes=frozenset({"integers"}),
-        adds_rows=True,
-        linear_in="first",
-    )
+    name="add_rows",
+    function=added_rows,
+    shape=lambda g, index, length: (length, *g[len(index) :]),
+    pullbacks=(lambda gg, y, g, index, length: apply(TAKE, gg, index), None),
+    takes=frozenset({"integers"}),
+    adds_rows=True,
+    linear_in="first",
 )
 TAKE: Primitive = _register(
-    Primitive(
-        name="take",
-        function=_take_rows,
-        shape=_taken_shape,
-        pullbacks=(
-            lambda g, y, table, index: apply(ADD_ROWS, g, index, length=table.shape[0]),
-            None,
-        ),
-        takes=frozenset({"integers"}),
-        linear_in="first",
-    )
+    name="take",
+    function=_take_rows,
+    shape=_taken_shape,
+    pullbacks=(
+        lambda g, y, table, index: apply(ADD_ROWS, g, index, length=table.shape[0]),
+        None,
+    ),
+    takes=frozenset({"integers"}),
+    linear_in="first",
 )
 
 
@@ -970,14 +891,12 @@ def _whole(numbers: np.ndarray) -> np.ndarray:
 
 
 _ROW_NUMBERS = _register(
-    Primitive(
-        name="row_numbers",
-        function=_whole,
-        shape=lambda a: a,
-        pullbacks=(None,),
-        takes=frozenset({"integers"}),
-        is_integer=True,
-    )
+    name="row_numbers",
+    function=_whole,
+    shape=lambda a: a,
+    pullbacks=(None,),
+    takes=frozenset({"integers"}),
+    is_integer=True,
 )
 
 
@@ -1010,9 +929,7 @@ def row_numbers(numbers: Any) -> Any:
     array([[0., 0., 1.],
            [1., 0., 0.]])
     """
-    if isinstance(numbers, Expression):
-        return apply(_ROW_NUMBERS, numbers)
-    return _whole(numbers)
+    return compute_or_trace(_ROW_NUMBERS, numbers)
 
 
 def take(table: Any, index: Any) -> Any:
@@ -1048,17 +965,15 @@ def take(table: Any, index: Any) -> Any:
            [0., 0.],
            [2., 2.]])
     """
-    are_numbers = isinstance(index, Expression) and index.is_integer
-    if not isinstance(index, Expression):
-        index = np.asarray(index)
-        are_numbers = index.dtype.kind in "iu"
-    if not are_numbers:
+    is_traced = isinstance(index, Expression)
+    index = index if is_traced else np.asarray(index)
+    if not (index.is_integer if is_traced else index.dtype.kind in "iu"):
         raise TypeError(
             f"rows are taken by whole numbers, got {index!r}: make the variable with dtype=int"
         )
-    if not isinstance(table, Expression) and not isinstance(index, Expression):
+    if not (is_traced or isinstance(table, Expression)):
         return _take_rows(np.asarray(table), index)
-    if not isinstance(index, Expression):
+    if not is_traced:
         index = Expression(None, (), {}, index.shape, value=index.astype(np.int64), is_integer=True)
     taken = apply(TAKE, table, index)
     if index.value is not None and taken.inputs:
@@ -1096,22 +1011,18 @@ def _out_of_order(values: np.ndarray, keys: np.ndarray, axis: int) -> np.ndarray
 
 
 IN_ORDER: Primitive = _register(  # values, as keys are sorted along an axis
-    Primitive(
-        name="in_order",
-        function=_in_order,
-        shape=lambda a, keys, axis: a,
-        pullbacks=(lambda g, y, a, keys, axis: apply(OUT_OF_ORDER, g, keys, axis=axis), None),
-        linear_in="first",
-    )
+    name="in_order",
+    function=_in_order,
+    shape=lambda a, keys, axis: a,
+    pullbacks=(lambda g, y, a, keys, axis: apply(OUT_OF_ORDER, g, keys, axis=axis), None),
+    linear_in="first",
 )
 OUT_OF_ORDER: Primitive = _register(  # undoes it
-    Primitive(
-        name="out_of_order",
-        function=_out_of_order,
-        shape=lambda a, keys, axis: a,
-        pullbacks=(lambda g, y, a, keys, axis: apply(IN_ORDER, g, keys, axis=axis), None),
-        linear_in="first",
-    )
+    name="out_of_order",
+    function=_out_of_order,
+    shape=lambda a, keys, axis: a,
+    pullbacks=(lambda g, y, a, keys, axis: apply(IN_ORDER, g, keys, axis=axis), None),
+    linear_in="first",
 )
 
 
@@ -1204,15 +1115,12 @@ def register(
     if isinstance(function, np.ufunc) and shape is None and name is None:
         _elementwise(function, *pullbacks, operator=operator)
         return function
-    primitive = _register(
-        Primitive(label, function, shape or broadcast, pullbacks, operator=operator)
-    )
+    primitive = _register(label, function, shape or broadcast, pullbacks, operator=operator)
 
     def registered(*inputs: Any) -> Any:
-        if any(isinstance(x, Expression) for x in inputs):
-            if len(inputs) != len(pullbacks):
-                raise TypeError(f"{label} takes {len(pullbacks)} inputs, got {len(inputs)}")
-            return apply(primitive, *inputs)
-        return function(*inputs)
+        is_traced = any(isinstance(x, Expression) for x in inputs)
+        if is_traced and len(inputs) != len(pullbacks):
+            raise TypeError(f"{label} takes {len(pullbacks)} inputs, got {len(inputs)}")
+        return apply(primitive, *inputs) if is_traced else function(*inputs)
 
     return update_wrapper(registered, function)

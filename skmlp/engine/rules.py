@@ -276,17 +276,14 @@ SIMPLER |= {
 # == while planning ================================================================================
 
 
-def _softplus(z: Expression) -> Any:
-    return np.maximum(z, np.log1p(grown(z)))
-
-
 # Nodes as they are: rules of tracing would make these what they stand for.
 _reciprocal, _log1p = (partial(apply, PRIMITIVES[name]) for name in ("reciprocal", "log1p"))
 
 
 def _lower_logaddexp(a: Expression, b: Expression) -> Any:
-    if is_number(a, 0) or is_number(b, 0):
-        return _softplus(b if is_number(a, 0) else a)
+    for zero, z in ((a, b), (b, a)):
+        if is_number(zero, 0):
+            return np.maximum(z, np.log1p(grown(z)))
     apart = np.where(a == b, 0.0, -np.abs(a - b))  # equal infinities are not apart
     return np.maximum(a, b) + _log1p(np.exp(apart))
 
@@ -356,8 +353,7 @@ def factored(outputs: list[Expression]) -> list[Expression]:
     users.update(outputs)
     instead = {}
     for node in order:
-        is_flat = node.ndim == 2 and all(x.ndim == 2 for x in node.inputs)
-        if is_flat and node.primitive is MATMUL and node.inputs[0].primitive is TRANSPOSE:
+        if node.primitive is MATMUL and node.ndim == 2 and node.inputs[0].primitive is TRANSPOSE:
             (x,), scaled = node.inputs[0].inputs, node.inputs[1]
             found = _outer_product(scaled, users)
             columns = [x.shape[1], node.shape[1]]
@@ -403,16 +399,9 @@ def stacked(outputs: list[Expression]) -> list[Expression]:
         are_plain = all(
             v.primitive is None and v.value is None and not v.is_sparse for v in (x, W, b)
         )
-        if not are_plain or users[W] != 1 or users[b] != 1 or users[product] != 1:
-            continue
-        if (
-            node.ndim != 2
-            or x.shape[0] != BATCH
-            or BATCH in W.shape
-            or int(x.shape[1]) > int(W.shape[1])
-        ):
-            continue
-        if b.shape != W.shape[1:] or node.shape != (BATCH, *b.shape):
+        are_read_once = users[W] == users[b] == users[product] == 1
+        is_layer = W.ndim == 2 and b.shape == W.shape[1:] and node.shape == (BATCH, *b.shape)
+        if not (are_plain and are_read_once and is_layer) or int(x.shape[1]) > int(W.shape[1]):
             continue
         for dW, db in _gradient_pairs(outputs, x):
             with_ones: Any = np.concatenate([x, np.ones((1, 1))], axis=1)

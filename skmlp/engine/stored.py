@@ -96,7 +96,7 @@ class Table:
     def __init__(self, kinds: Mapping[type, Kind], things: Mapping[str, Any]) -> None:
         self.kinds = {**_KINDS, **kinds}
         self.things = dict(things)
-        self.by_word = {cls.__name__: kind for cls, kind in self.kinds.items()}
+        self.by_word = {cls.__name__: kind for cls, kind in self.kinds.items()} | _SPECIAL
         self.words: dict[int, str] = {}
         for word, thing in self.things.items():
             self.words.setdefault(id(thing), word)
@@ -107,14 +107,6 @@ class Table:
 
 
 # -- what Python and NumPy bring -------------------------------------------------------------------
-
-
-def _partial_parts(value: partial[Any]) -> dict[str, Any]:
-    return {"function": value.func, "arguments": value.args, "keywords": value.keywords}
-
-
-def _partial_made(function: Any, arguments: Any, keywords: Any) -> partial[Any]:
-    return partial(function, *arguments, **keywords)
 
 
 def _dtype_made(name: str) -> np.dtype[Any]:
@@ -138,7 +130,11 @@ _KINDS: dict[type, Kind] = {
         lambda value: {"entries": list(value)},
         lambda entries: frozenset({*entries}),
     ),
-    partial: Kind(frozenset({"function", "arguments", "keywords"}), _partial_parts, _partial_made),
+    partial: Kind(
+        frozenset({"function", "arguments", "keywords"}),
+        lambda value: {"function": value.func, "arguments": value.args, "keywords": value.keywords},
+        lambda function, arguments, keywords: partial(function, *arguments, **keywords),
+    ),
     np.dtype: Kind(frozenset({"name"}), lambda value: {"name": value.str}, _dtype_made),
 }
 
@@ -182,25 +178,24 @@ class _Packing:
 
     def _container(self, value: Any) -> Any:
         cls = type(value)
+        if (word := _special_word(value)) is not None:
+            return self._parts(word, _SPECIAL[word].take(value))
         if cls in (list, tuple):
-            return _long(value) or cls(self.of(entry) for entry in value)
+            return cls(self.of(entry) for entry in value)
         if cls is dict and _WORD not in value and all(type(key) is str for key in value):
             return {key: self.of(entry) for key, entry in value.items()}
-        if cls is np.ndarray and value.dtype == object:
-            entries = value.ravel().tolist()
-            return self._parts("objects", {"shape": value.shape, "entries": entries})
         return None
 
 
-def _long(value: list[Any] | tuple[Any, ...]) -> dict[str, Any] | None:
-    """Return many numbers as one array, and many plain things as one text; None for others."""
-    if len(value) < _LONG:
-        return None
-    kinds, word = set(map(type, value)), type(value).__name__
-    if kinds == {float}:
-        return {_WORD: f"{word} of numbers", "numbers": np.array(value)}
-    if kinds <= {*_PLAIN}:
-        return {_WORD: f"{word} of words", "text": json.dumps(value)}
+def _special_word(value: Any) -> str | None:
+    """Return the word of arrays of objects, and of many numbers, or plain things, in a row."""
+    cls = type(value)
+    if cls is np.ndarray and value.dtype == object:
+        return "objects"
+    if cls in (list, tuple) and len(value) >= _LONG:
+        kinds = set(map(type, value))
+        if kinds <= {*_PLAIN}:
+            return f"{cls.__name__} of {'numbers' if kinds == {float} else 'words'}"
     return None
 
 
@@ -243,13 +238,12 @@ class _Unpacking:
 
     def _object(self, plain: dict[str, Any]) -> Any:
         word = plain[_WORD]
-        kind = _SPECIAL.get(word) if isinstance(word, str) else None
         if word == "named" and plain.keys() == {_WORD, "name"}:
             name = plain["name"]
             if not isinstance(name, str) or name not in self._table.things:
                 raise UnreadableError(f"it names {name!r}, which this version does not know")
             return self._table.things[name]
-        kind = kind or (self._table.by_word.get(word) if isinstance(word, str) else None)
+        kind = self._table.by_word.get(word) if isinstance(word, str) else None
         if kind is None:
             raise UnreadableError(f"it holds a {word!r}, which this version does not know")
         if plain.keys() - {_WORD} != kind.names:
@@ -286,17 +280,18 @@ def _objects_made(shape: tuple[int, ...], entries: list[Any]) -> np.ndarray:
     return found.reshape(shape)
 
 
-def _no_parts(value: Any) -> NoReturn:
-    raise AssertionError(value)
-
-
-_NUMBERS, _TEXT = frozenset({"numbers"}), frozenset({"text"})
+_NUMBERS = frozenset({"numbers"}), lambda value: {"numbers": np.array(value)}
+_TEXT = frozenset({"text"}), lambda value: {"text": json.dumps(value)}
 _SPECIAL: dict[str, Kind] = {
-    "list of numbers": Kind(_NUMBERS, _no_parts, lambda numbers: numbers.tolist()),
-    "tuple of numbers": Kind(_NUMBERS, _no_parts, lambda numbers: tuple(numbers.tolist())),
-    "list of words": Kind(_TEXT, _no_parts, _entries_of),
-    "tuple of words": Kind(_TEXT, _no_parts, lambda text: tuple(_entries_of(text))),
-    "objects": Kind(frozenset({"shape", "entries"}), _no_parts, _objects_made),
+    "list of numbers": Kind(*_NUMBERS, lambda numbers: numbers.tolist()),
+    "tuple of numbers": Kind(*_NUMBERS, lambda numbers: tuple(numbers.tolist())),
+    "list of words": Kind(*_TEXT, _entries_of),
+    "tuple of words": Kind(*_TEXT, lambda text: tuple(_entries_of(text))),
+    "objects": Kind(
+        frozenset({"shape", "entries"}),
+        lambda value: {"shape": value.shape, "entries": value.ravel().tolist()},
+        _objects_made,
+    ),
 }
 
 
@@ -329,16 +324,9 @@ class Unnamed:
     def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
         return _itself, (self._thing,)
 
-    def __getstate__(self) -> NoReturn:
-        self._refuse()
-
-    def __reduce__(self) -> NoReturn:
-        self._refuse()
-
     def _refuse(self) -> NoReturn:
         thing = self._thing
-        is_function = isinstance(thing, (FunctionType, type))
-        found = thing if is_function else type(thing)
+        found = thing if isinstance(thing, (FunctionType, type)) else type(thing)
         what = "function" if isinstance(thing, FunctionType) else "class"
         where = f"{self._name}={found.__qualname__}" if self._name else found.__qualname__
         raise ValueError(
@@ -346,6 +334,8 @@ class Unnamed:
             f"one of that name: define it at the top level of a module that can be imported, or "
             "take a registered name, such as activation='relu' or head='huber'."
         )
+
+    __getstate__ = __reduce__ = _refuse
 
 
 def _itself(thing: Any) -> Any:
@@ -377,26 +367,23 @@ class Stored:
     _table: ClassVar[Table] = Table({}, {})
 
     def __getstate__(self) -> dict[str, Any]:
-        attributes = _attributes_of(self)
+        in_slots = {x: getattr(self, x) for x in _names_of_fields(self) if hasattr(self, x)}
+        attributes = {**in_slots, **getattr(self, "__dict__", {})}
         state = {name: packed(x, self._table, name) for name, x in attributes.items()}
         return {"_format": FORMAT, **state}
 
     def __setstate__(self, state: Any) -> None:
         name = type(self).__name__
         attributes = read_state(name, state, self._table)
-        known: Iterable[Any] = fields(self) if is_dataclass(self) else ()
-        missing = {field.name for field in known} - attributes.keys()
+        missing = set(_names_of_fields(self)) - attributes.keys()
         if missing:
             raise ValueError(f"this {name} cannot be read: it lacks {_listed(missing)}.")
         for attribute, value in attributes.items():
             object.__setattr__(self, attribute, value)
 
 
-def _attributes_of(value: Any) -> dict[str, Any]:
-    """Return what an object keeps, in slots too."""
-    names = [field.name for field in fields(value)] if is_dataclass(value) else []
-    in_slots = {name: getattr(value, name) for name in names if hasattr(value, name)}
-    return {**in_slots, **getattr(value, "__dict__", {})}
+def _names_of_fields(value: Any) -> list[str]:
+    return [field.name for field in fields(value)] if is_dataclass(value) else []
 
 
 def read_state(name: str, state: Any, table: Table) -> dict[str, Any]:
@@ -406,13 +393,9 @@ def read_state(name: str, state: Any, table: Table) -> dict[str, Any]:
     check_format(name, state.get("_format"))
     plain = {key: value for key, value in state.items() if key != "_format"}
     try:
-        return _read_all(plain, table)
+        found = unpacked(plain, table)
     except UnreadableError as error:
         raise ValueError(f"this {name} cannot be read: {error}.") from None
-
-
-def _read_all(plain: dict[str, Any], table: Table) -> dict[str, Any]:
-    found = unpacked({"attributes": plain}, table)["attributes"]
     if type(found) is not dict:
-        raise UnreadableError("its state stands for something else")
+        raise ValueError(f"this {name} cannot be read: its state stands for something else.")
     return found

@@ -49,8 +49,7 @@ class _Hold:
 
     def _limit(self, thread: int) -> None:
         """Set what has several threads to one, and note how many it had."""
-        found = {library: library.get_num_threads() for library in _libraries()}
-        several = {library: number for library, number in found.items() if number > 1}
+        several = {x: number for x in _libraries() if (number := x.get_num_threads()) > 1}
         for library, number in several.items():
             has_own = getattr(library, "threading_layer", None) == "openmp"
             self._before[library, thread if has_own else None] = number

@@ -12,15 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..engine import (
-    BATCH,
-    Expression,
-    Program,
-    check_gradient,
-    evaluate,
-    gradient,
-    variable,
-)
+from ..engine import BATCH, Expression, Program, check_gradient, evaluate, gradient, variable
 from .domains import is_count
 from .head import Head, best_constant
 
@@ -112,9 +104,7 @@ def _case(head: Head, kind: str, y: Any, rng: np.random.Generator) -> Case:
         y = _classes(head, kind, rng)
     n_raw: Any = head.n_raw(y.shape[1])
     _require(
-        is_count(n_raw),
-        head,
-        f"n_raw({y.shape[1]}) must be a whole number >= 1, got {n_raw!r}",
+        is_count(n_raw), head, f"n_raw({y.shape[1]}) must be a whole number >= 1, got {n_raw!r}"
     )
     return Case(kind, y, rng.normal(size=(len(y), int(n_raw))))
 

@@ -96,18 +96,18 @@ def _negative_binomial(head: Any, raw: Any, constant: np.ndarray) -> ClosedForm:
     return ClosedForm(mean, np.sqrt(mean / share))
 
 
-def _gamma(mean: Any, log_shape: Any, constant: Any) -> ClosedForm:
-    """Return that of a gamma distribution; `constant` is the shape where it is known, or None."""
+def _gamma(mean: Any, log_shape: Any, known: Any) -> ClosedForm:
+    """Return that of a gamma distribution; `known` is the log of its shape where that is known."""
     std = mean * np.exp(-0.5 * log_shape)
-    if constant is None:
+    if known is None:
         return ClosedForm(mean, std)
-    return ClosedForm(mean, std, lambda level: mean * (stats.gamma.ppf(level, constant) / constant))
+    shape = np.exp(known)
+    return ClosedForm(mean, std, lambda level: mean * (stats.gamma.ppf(level, shape) / shape))
 
 
 def _of_gamma(head: Any, raw: Any, constant: np.ndarray) -> ClosedForm:
     log_mean, log_shape = head._logarithms(raw)
-    known = _second(head, raw, constant)
-    return _gamma(np.exp(log_mean), log_shape, None if known is None else np.exp(known))
+    return _gamma(np.exp(log_mean), log_shape, _second(head, raw, constant))
 
 
 def _second(head: Any, raw: Any, constant: np.ndarray) -> Any:
@@ -132,7 +132,7 @@ def _tweedie(head: Any, raw: Any, constant: np.ndarray) -> ClosedForm:
     mean = np.exp(location)
     if p == 2:
         known = _second(head, raw, constant)
-        return _gamma(mean, -log_dispersion, None if known is None else np.exp(-known))
+        return _gamma(mean, -log_dispersion, None if known is None else -known)
     return ClosedForm(mean, np.exp(0.5 * (log_dispersion + p * location)))
 
 

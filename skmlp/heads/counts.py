@@ -14,19 +14,9 @@ import numpy as np
 from scipy import special, stats
 
 from .dispersion import Dispersed
-from .domains import (
-    ZERO_OR_POSITIVE,
-    Domain,
-)
+from .domains import ZERO_OR_POSITIVE, Domain
 from .frozen import poisson
-from .head import (
-    LIMIT,
-    Head,
-    best_constant,
-    log_above,
-    mean,
-    wide,
-)
+from .head import LIMIT, Head, best_constant, log_above, mean, wide
 from .series import log_rising
 
 
@@ -119,10 +109,8 @@ class NegativeBinomial(Dispersed):
     def loss(self, raw: Any, y: Any) -> Any:
         """Compute minus the log-likelihood."""
         log_mean, log_dispersion = self._logarithms(raw)
-        if isinstance(self.dispersion, str):
-            r = np.exp(-log_dispersion)
-        else:
-            r = 1.0 / float(self.dispersion)
+        is_learned = isinstance(self.dispersion, str)
+        r = np.exp(-log_dispersion) if is_learned else 1.0 / float(self.dispersion)
         rising = log_rising(y, r)
         normalizer = (r + y) * np.logaddexp(log_mean + log_dispersion, 0)
         return np.sum(normalizer - y * log_mean - rising + special.gammaln(y + 1), axis=1)

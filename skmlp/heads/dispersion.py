@@ -9,17 +9,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ..engine.words import shown
-from .domains import (
-    is_number,
-)
-from .head import (
-    LIMIT,
-    Head,
-    Unit,
-    blocks,
-    bounded,
-    mean,
-)
+from .domains import is_number
+from .head import LIMIT, Head, Unit, blocks, bounded, mean
 
 
 @dataclass(frozen=True)
@@ -48,8 +39,7 @@ class Dispersed(Head):
 
     def n_constant(self, n_targets: int) -> int:
         """Return one for each target where the second parameter is the same for all inputs."""
-        is_constant = isinstance(self._second, str) and self._second == "constant"
-        return n_targets if is_constant else 0
+        return n_targets if self._second == "constant" else 0
 
     @property
     def _limit(self) -> float:

@@ -39,10 +39,9 @@ def as_levels(values: Any) -> np.ndarray:
     >>> as_levels(np.float32(0.9)), as_levels([0.5, np.float32(0.1)])
     (array(0.9), array([0.5, 0.1]))
     """
-    given = np.asarray(values)
-    if given.dtype not in (np.float32, np.float16):
+    given, narrow = np.asarray(values), (np.float32, np.float16)
+    if given.dtype not in narrow:
         given = np.asarray(values, object)  # which a list may hold beside others
-    narrow = (np.float32, np.float16)
     each = [float(str(x)) if isinstance(x, narrow) else float(x) for x in np.ravel(given)]
     return np.reshape(np.array(each, np.float64), given.shape)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable
 from numbers import Integral
 from typing import Any, Self
@@ -12,11 +12,11 @@ import numpy as np
 from scipy import special, stats
 
 from .domains import is_count
-from .mixed import MixedDistribution
+from .mixed import Distribution, MixedDistribution
 from .series import HALF_LOG_2PI, half_deviance, log_density_at_mean, nodes, stirling
 
 
-class Frozen(ABC):
+class Frozen(Distribution):
     """What a distribution has that is made as a frozen one of `scipy.stats` is."""
 
     _is_positive = False
@@ -39,16 +39,8 @@ class Frozen(ABC):
         """Compute the probability of a value up to x."""
 
     @abstractmethod
-    def ppf(self, q: Any) -> np.ndarray:
-        """Compute the quantile of level q."""
-
-    @abstractmethod
     def mean(self) -> np.ndarray:
         """Compute the mean."""
-
-    @abstractmethod
-    def var(self) -> np.ndarray:
-        """Compute the variance."""
 
     @abstractmethod
     def rvs(self, size: Any = None, random_state: Any = None) -> np.ndarray:
@@ -148,19 +140,6 @@ class Frozen(ABC):
     def pdf(self, x: Any) -> np.ndarray:
         """Compute the density at x."""
         return np.exp(self.logpdf(x))
-
-    def std(self) -> np.ndarray:
-        """Compute the standard deviation."""
-        return np.sqrt(self.var())
-
-    def median(self) -> np.ndarray:
-        """Compute the quantile of level 1/2."""
-        return self.ppf(0.5)
-
-    def interval(self, confidence: Any) -> tuple[np.ndarray, np.ndarray]:
-        """Compute the two ends between which a value is with this probability."""
-        q = 0.5 * (1 - np.asarray(confidence, np.float64))
-        return self.ppf(q), self.ppf(1 - q)
 
 
 def _applied(func: Any, x: np.ndarray) -> np.ndarray:
@@ -269,15 +248,7 @@ class Mixture(Frozen):
         """Compute the quantile of level q, by bisection between those of the components."""
         q = np.asarray(q, np.float64)
         each = self.means + self.scales * special.ndtri(q)[..., None]
-        low, high = np.min(each, axis=-1), np.max(each, axis=-1)
-        for _ in range(100):
-            with np.errstate(invalid="ignore"):
-                middle = np.where(np.isfinite(low), low + 0.5 * (high - low), low)
-            if np.all((middle == low) | (middle == high) | np.isnan(middle)):
-                break
-            is_low = self.cdf(middle) < q
-            low, high = np.where(is_low, middle, low), np.where(is_low, high, middle)
-        return high
+        return _bisected(lambda x: self.cdf(x) < q, np.min(each, axis=-1), np.max(each, axis=-1))
 
     def mean(self) -> np.ndarray:
         """Compute the mean."""
@@ -459,10 +430,10 @@ class PoissonGamma(Frozen):
 
 def _bisected(is_low: Callable[[np.ndarray], Any], low: Any, high: Any) -> np.ndarray:
     """Return where a condition that holds below some number, and not above, ends."""
-    low, high = np.array(low, np.float64), np.array(high, np.float64)
     for _ in range(100):
-        middle = low + 0.5 * (high - low)
-        if np.all((middle == low) | (middle == high)):
+        with np.errstate(invalid="ignore"):  # infinite ends are the same
+            middle = np.where(np.isfinite(low), low + 0.5 * (high - low), low)
+        if np.all((middle == low) | (middle == high) | np.isnan(middle)):
             break
         below = is_low(middle)
         low, high = np.where(below, middle, low), np.where(below, high, middle)

@@ -22,8 +22,8 @@ from typing import Any, ClassVar, NamedTuple, Self
 import numpy as np
 from scipy.optimize import minimize, root
 
-from ..engine import BATCH, Expression, Program, gradient, variable
-from ..engine.expression import Primitive, apply
+from ..engine import BATCH, Program, gradient, variable
+from ..engine.expression import Primitive, compute_or_trace
 from ..engine.primitives import broadcast_to
 from ..engine.stored import Stored
 from ..engine.values import check_declared, check_made, plain
@@ -333,9 +333,7 @@ def bounded(raw: Any, limit: float = LIMIT, center: Any = 0.0) -> Any:
         if isinstance(raw, np.ndarray):
             center = np.asarray(center, raw.dtype)
         return center + bounded(raw - center, limit)
-    return (
-        apply(_BOUNDED, raw, limit=limit) if isinstance(raw, Expression) else _bounded(raw, limit)
-    )
+    return compute_or_trace(_BOUNDED, raw, limit=limit)
 
 
 def _bounded(raw: Any, limit: float) -> Any:
@@ -388,7 +386,7 @@ def number_of_largest(scores: Any) -> Any:
     >>> number_of_largest(np.array([[1.0, 3.0, 3.0]]))
     array([1])
     """
-    return apply(_LARGEST, scores) if isinstance(scores, Expression) else np.argmax(scores, axis=1)
+    return compute_or_trace(_LARGEST, scores)
 
 
 _LARGEST: Primitive = Primitive(  # np.argmax itself, which has no slope, is refused in losses
@@ -455,11 +453,8 @@ def best_constant(
     if bounds is not None:
         start = np.clip(start, *np.transpose(bounds))
     at = np.array(start, np.float64)
-    raw, target, w = (
-        variable("raw", at.shape),
-        variable("y", (BATCH, y.shape[1])),
-        variable("w", (BATCH,)),
-    )
+    raw, target = variable("raw", at.shape), variable("y", (BATCH, y.shape[1]))
+    w = variable("w", (BATCH,))
     objective = np.sum(w * head.loss(broadcast_to(raw, (BATCH, len(at))), target))
     program = Program([objective, *gradient(objective, [raw])], {raw: at})
     shares = np.ones(len(y)) if weights is None else np.asarray(weights, np.float64)

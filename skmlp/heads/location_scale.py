@@ -14,11 +14,7 @@ import numpy as np
 from scipy import stats
 
 from ..engine.words import shown
-from .domains import (
-    POSITIVE,
-    Domain,
-    is_number,
-)
+from .domains import POSITIVE, Domain, is_number
 from .head import (
     Head,
     Unit,
@@ -103,8 +99,7 @@ class Gaussian(LocationScale):
 
     def distribution(self, raw: np.ndarray) -> Any:
         """Return normal distributions."""
-        location, scale = self._location_scale(wide(raw))
-        return stats.norm(location, scale)
+        return stats.norm(*self._location_scale(wide(raw)))
 
     def initial_raw(self, y: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
         """Return the mean, and the logarithm of the standard deviation."""
@@ -135,8 +130,7 @@ class Laplace(LocationScale):
 
     def distribution(self, raw: np.ndarray) -> Any:
         """Return Laplace distributions."""
-        location, scale = self._location_scale(wide(raw))
-        return stats.laplace(location, scale)
+        return stats.laplace(*self._location_scale(wide(raw)))
 
     def initial_raw(self, y: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
         """Return the median, and the logarithm of the mean distance from it."""
@@ -191,8 +185,7 @@ class StudentT(LocationScale):
 
     def distribution(self, raw: np.ndarray) -> Any:
         """Return Student's t distributions."""
-        location, scale = self._location_scale(wide(raw))
-        return stats.t(float(self.df), location, scale)
+        return stats.t(float(self.df), *self._location_scale(wide(raw)))
 
     def initial_raw(self, y: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
         """Return the best location and scale, found from those of `Laplace`."""

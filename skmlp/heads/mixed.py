@@ -5,6 +5,7 @@ r"""Distributions of several models, mixed: what they disagree about adds to the
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -12,7 +13,32 @@ import numpy as np
 from scipy.special import logsumexp
 
 
-class MixedDistribution:
+class Distribution(ABC):
+    """What follows from the variance and the quantiles of a distribution."""
+
+    @abstractmethod
+    def var(self) -> np.ndarray:
+        """Compute the variance."""
+
+    @abstractmethod
+    def ppf(self, q: Any) -> np.ndarray:
+        """Compute the quantile of level q."""
+
+    def std(self) -> np.ndarray:
+        """Compute the standard deviation."""
+        return np.sqrt(self.var())
+
+    def median(self) -> np.ndarray:
+        """Compute the quantile of level 1/2."""
+        return self.ppf(0.5)
+
+    def interval(self, confidence: Any) -> tuple[np.ndarray, np.ndarray]:
+        """Compute the two ends between which a value is with this probability."""
+        tail = 0.5 * (1 - np.asarray(confidence, np.float64))
+        return self.ppf(tail), self.ppf(1 - tail)
+
+
+class MixedDistribution(Distribution):
     """A mixture of frozen distributions of one family, with their methods.
 
     Parameters
@@ -88,10 +114,6 @@ class MixedDistribution:
         between = sum(w * x for w, x in zip(self.shares, away, strict=True))
         return self._mean("var") + between
 
-    def std(self) -> np.ndarray:
-        """Compute the standard deviation."""
-        return np.sqrt(self.var())
-
     def ppf(self, q: Any) -> np.ndarray:
         """Compute the quantile of level q, by bisection between those of the components."""
         return self._bisected("ppf", q, lambda x: self.cdf(x) >= q)
@@ -116,15 +138,6 @@ class MixedDistribution:
             high = np.where(is_between & reached, middle, high)
             low = np.where(is_between & ~reached, middle, low)
         return np.where(is_reached(low), low, high)
-
-    def median(self) -> np.ndarray:
-        """Compute the quantile of level 1/2."""
-        return self.ppf(0.5)
-
-    def interval(self, confidence: Any) -> tuple[np.ndarray, np.ndarray]:
-        """Compute the two ends between which a value is with this probability."""
-        tail = 0.5 * (1 - np.asarray(confidence, np.float64))
-        return self.ppf(tail), self.ppf(1 - tail)
 
     def support(self) -> tuple[np.ndarray, np.ndarray]:
         """Return the ends between which values are."""

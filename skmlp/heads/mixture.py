@@ -14,9 +14,7 @@ import numpy as np
 
 from ..engine import log_softmax, logsumexp, softmax
 from ..engine.words import shown
-from .domains import (
-    is_count,
-)
+from .domains import is_count
 from .frozen import Mixture
 from .head import (
     LIMIT,
@@ -31,10 +29,8 @@ from .head import (
     weighted_quantile,
     wide,
 )
-from .location_scale import Gaussian
+from .location_scale import UNIT_OF_LOG_SCALES, Gaussian
 from .series import HALF_LOG_2PI
-
-UNIT_OF_LOG_SCALES = 0.5  # noise varies with the inputs less than the target does
 
 
 @dataclass(frozen=True)

@@ -9,13 +9,7 @@ import numpy as np
 
 from ..engine.words import shown
 from .domains import is_number
-from .head import (
-    Head,
-    Unit,
-    best_constant,
-    mean,
-    weighted_quantile,
-)
+from .head import Head, Unit, best_constant, mean, weighted_quantile
 
 
 @dataclass(frozen=True)

@@ -11,15 +11,7 @@ import numpy as np
 
 from ..engine.words import shown
 from .domains import as_levels
-from .head import (
-    LIMIT,
-    Head,
-    Unit,
-    blocks,
-    mean,
-    spread,
-    weighted_quantile,
-)
+from .head import LIMIT, Head, Unit, blocks, mean, spread, weighted_quantile
 
 _SAME_LEVEL = float(np.finfo(np.float32).eps)  # levels may have been computed in float32
 

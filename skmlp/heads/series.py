@@ -13,7 +13,7 @@ import numpy as np
 from scipy import special
 
 from ..engine import Expression, logsumexp, stop_gradient
-from ..engine.expression import Primitive, apply
+from ..engine.expression import Primitive, apply, compute_or_trace
 from ..engine.shapes import broadcast
 
 HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
@@ -29,10 +29,12 @@ def stirling(x: Any) -> Any:
     """Compute gammaln(x) - (x - 1/2) log(x) + x - log(2 pi) / 2, without cancellation for large x.
 
     By Stirling's series from 8 on: what is left after its first neglected term is below 1e-12.
+    Of a Python number it is one too, as `exp`.
     """
     if isinstance(x, Expression):
         return apply(_STIRLING, x, order=0)
-    return _stirling(x, order=0).reshape(np.shape(x))[()]
+    found = _stirling(x, order=0)
+    return float(found[0]) if isinstance(x, float) else found.reshape(np.shape(x))[()]
 
 
 _STIRLING_SERIES = np.array([1 / 12, -1 / 360, 1 / 1260, -1 / 1680, 1 / 1188])
@@ -78,9 +80,7 @@ def log_rising(y: Any, r: Any) -> Any:
     >>> log_rising(3.0, np.array([2.0, 1e12])).round(9) + 0.0  # log(2 * 3 * 4 / 2**3) is 1.0986
     array([1.09861229, 0.        ])
     """
-    if isinstance(y, Expression) or isinstance(r, Expression):
-        return apply(_RISING, y, r, order=0)
-    return _rising(y, r, order=0)
+    return compute_or_trace(_RISING, y, r, order=0)
 
 
 def _rising(y: Any, r: Any, *, order: int) -> Any:
@@ -125,9 +125,7 @@ def half_deviance(log_mean: Any, y: Any, power: float) -> Any:
     >>> half_deviance(np.log([2.0, 2.0]), np.array([2.0, 0.0]), 1.5).round(3)
     array([0.   , 2.828])
     """
-    if isinstance(log_mean, Expression) or isinstance(y, Expression):
-        return apply(_HALF_DEVIANCE, log_mean, y, power=float(power))
-    return _half_deviance(log_mean, y, power=float(power))
+    return compute_or_trace(_HALF_DEVIANCE, log_mean, y, power=float(power))
 
 
 def _half_deviance(log_mean: Any, y: Any, *, power: float) -> Any:
@@ -293,7 +291,7 @@ def _largest_log_rate(power: float) -> float:
     return math.log(1e8 / (power - 1) / (2 - power))
 
 
-def _tabulated(log_rate: np.ndarray, *, power: float, order: int = 0) -> np.ndarray:
+def _tabulated(log_rate: np.ndarray, *, power: float, order: int) -> np.ndarray:
     """Evaluate a derivative of the series by its table."""
     low, high, steepness, stretches, coefficients = _table(power)
     t = np.asarray(log_rate, np.float64).reshape(-1)
@@ -333,9 +331,7 @@ def log_series(log_rate: Any, power: float) -> Any:
     """
     if (2 - power) / (power - 1) > _STEEPEST:
         return _log_series(log_rate, power)
-    if isinstance(log_rate, Expression):
-        return apply(_SERIES, log_rate, power=float(power), order=0)
-    return _tabulated(log_rate, power=float(power))
+    return compute_or_trace(_SERIES, log_rate, power=float(power), order=0)
 
 
 def log_density_at_mean(y: Any, log_dispersion: Any, power: float) -> Any:
@@ -352,9 +348,7 @@ def log_density_at_mean(y: Any, log_dispersion: Any, power: float) -> Any:
         return -HALF_LOG_2PI - 0.5 * log_dispersion
     log_y = np.log(np.where(y > 0, y, 1.0))
     if power == 2:
-        rest = stirling(exp(-log_dispersion))
-        rest = float(rest) if isinstance(log_dispersion, float) else rest
-        return -HALF_LOG_2PI - rest - 0.5 * log_dispersion - log_y
+        return -HALF_LOG_2PI - stirling(exp(-log_dispersion)) - 0.5 * log_dispersion - log_y
     if power == 3:
         return -HALF_LOG_2PI - 0.5 * log_dispersion - 1.5 * log_y
     log_rate = (2 - power) * log_y - log_dispersion - math.log(2 - power)

@@ -14,24 +14,9 @@ from scipy import special, stats
 
 from ..engine.words import shown
 from .dispersion import Dispersed
-from .domains import (
-    NUMBERS,
-    POSITIVE,
-    ZERO_OR_POSITIVE,
-    Domain,
-    is_number,
-)
+from .domains import NUMBERS, POSITIVE, ZERO_OR_POSITIVE, Domain, is_number
 from .frozen import PoissonGamma, inverse_gaussian, poisson
-from .head import (
-    LIMIT,
-    Head,
-    Unit,
-    best_constant,
-    log_above,
-    mean,
-    spread,
-    wide,
-)
+from .head import LIMIT, Head, Unit, best_constant, log_above, mean, spread, wide
 from .location_scale import Gaussian
 from .numbers import Linear
 from .series import HALF_LOG_2PI, exp, half_deviance, log_density_at_mean, stirling
@@ -84,12 +69,8 @@ class Gamma(Dispersed):
         log_mean, log_shape = self._logarithms(raw)
         log_y = np.log(y)
         distance = log_y - log_mean
-        if isinstance(self.shape, str):
-            shape = np.exp(log_shape)
-            rest = stirling(shape) - 0.5 * log_shape
-        else:
-            shape = float(self.shape)
-            rest = float(stirling(shape)) - 0.5 * log_shape
+        shape = np.exp(log_shape) if isinstance(self.shape, str) else float(self.shape)
+        rest = stirling(shape) - 0.5 * log_shape
         deviance = shape * (np.expm1(distance) - distance)
         return np.sum(deviance + (log_y + (rest + HALF_LOG_2PI)), axis=1)
 
@@ -312,8 +293,7 @@ class Tweedie(Dispersed):
         """Return that of the normal distribution, its variance beside the mean if learned."""
         unit = Gaussian().target_unit(y, weights)
         if self._second is not None:
-            raw_shift = np.concatenate([unit.shift, 2 * np.log(unit.scale)])
-            return unit._replace(raw_shift=raw_shift)
+            return unit._replace(raw_shift=np.concatenate([unit.shift, 2 * np.log(unit.scale)]))
         return Linear().target_unit(y, weights)  # type: ignore[return-value]
 
 
