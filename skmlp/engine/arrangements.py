@@ -81,8 +81,14 @@ def _median(a: Any, axis: Any = None, keepdims: bool = False, **options: Any) ->
     refuse_options("median", options, False)
     at = _axis_within_rows("median", a, axis)
     length = int(a.shape[at])
-    middle = slice((length - 1) // 2, length // 2 + 1)
-    return np.mean(_sort(a, at)[(slice(None),) * at + (middle,)], axis=at, keepdims=keepdims)
+    ordered = _sort(a, at)
+
+    def mean_of(start: int, stop: int) -> Any:
+        some = ordered[(slice(None),) * at + (slice(start, stop),)]
+        return np.mean(some, axis=at, keepdims=keepdims)
+
+    middle, last = mean_of((length - 1) // 2, length // 2 + 1), mean_of(length - 1, length)
+    return np.where(np.isnan(last), np.nan, middle)  # NaN, which is sorted last, counts
 
 
 # -- one shape from others -------------------------------------------------------------------------

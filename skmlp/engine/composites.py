@@ -189,7 +189,7 @@ FUNCTIONS |= {
     special.cbrt: np.cbrt,
     np.logaddexp2: lambda a, b: np.logaddexp(a * math.log(2), b * math.log(2)) / math.log(2),
     np.divmod: lambda a, b: (np.floor_divide(a, b), np.remainder(a, b)),
-    np.modf: lambda a: (a - np.trunc(a), np.trunc(a)),
+    np.modf: lambda a: (np.where(np.isinf(a), 0.0, a - np.trunc(a)), np.trunc(a)),
     special.huber: _huber,
     special.pseudo_huber: _pseudo_huber,
     special.kl_div: lambda x, y: special.rel_entr(x, y) - x + y,

@@ -20,6 +20,7 @@ import math
 import operator
 from collections.abc import Callable, Mapping
 from functools import partial, update_wrapper
+from inspect import signature
 from typing import Any
 
 import numpy as np
@@ -117,7 +118,7 @@ _elementwise(np.negative, lambda g, y, a: -g, linear_in="all")
 _elementwise(np.reciprocal, lambda g, y, a: -g * y * y)
 _elementwise(np.square, lambda g, y, a: g * (2 * a))
 _elementwise(np.sqrt, lambda g, y, a: g * 0.5 / _where_zero(y, np.inf))
-_elementwise(np.cbrt, lambda g, y, a: g / (3 * y * y))
+_elementwise(np.cbrt, lambda g, y, a: g / (3 * np.square(_where_zero(y, np.inf))))
 _elementwise(
     np.power,
     lambda g, y, a, b: g * b * _power_less_one(a, b),
@@ -292,12 +293,19 @@ def _where_both_zero(a: Any, b: Any, instead: float) -> Any:
 
 
 # -- scipy.special ---------------------------------------------------------------------------------
+def _pull_erfcx(g: Expression, y: Expression, a: Expression) -> Any:
+    """Multiply by 2 a erfcx(a) - 2 / sqrt(pi), which far out is -1 / (sqrt(pi) a^2)."""
+    is_far = a > 1e5  # where the difference has no digit left
+    near = 2 * np.where(is_far, 0.0, a) * y - 2 / math.sqrt(math.pi)
+    return g * np.where(is_far, -1 / (math.sqrt(math.pi) * np.square(a)), near)
+
+
 _elementwise(special.expit, lambda g, y, a: g * (y * (1 - y)))
 _elementwise(special.log_expit, lambda g, y, a: g * special.expit(-a))
 _elementwise(special.logit, lambda g, y, a: g / (a * (1 - a)))
 _elementwise(special.erf, lambda g, y, a: g * (2 / math.sqrt(math.pi)) * np.exp(-a * a))
 _elementwise(special.erfc, lambda g, y, a: g * (-2 / math.sqrt(math.pi)) * np.exp(-a * a))
-_elementwise(special.erfcx, lambda g, y, a: g * (2 * a * y - 2 / math.sqrt(math.pi)))
+_elementwise(special.erfcx, _pull_erfcx)
 _elementwise(special.erfinv, lambda g, y, a: g * (math.sqrt(math.pi) / 2) * np.exp(y * y))
 _elementwise(special.ndtr, lambda g, y, a: g * (1 / math.sqrt(2 * math.pi)) * np.exp(a * a * -0.5))
 _elementwise(special.ndtri, lambda g, y, a: g * math.sqrt(2 * math.pi) * np.exp(y * y * 0.5))
@@ -471,7 +479,7 @@ def _pull_product(g: Any, y: Any, a: Any, axis: tuple[int, ...], keepdims: bool)
     factors = _where_zero(a, 1.0)
     zeros = np.sum(a == 0, axis=axis, keepdims=True)
     product = np.prod(factors, axis=axis, keepdims=True)
-    others = np.where(a == 0, zeros == 1, zeros == 0) * (product / factors)
+    others = np.where(np.where(a == 0, zeros == 1, zeros == 0), product / factors, 0.0)
     return others * _expand(g, axis, keepdims)
 
 
@@ -1029,6 +1037,17 @@ OUT_OF_ORDER: Primitive = _register(  # undoes it
 # == primitives of one's own =======================================================================
 
 
+def _may_be_called_with(function: Callable[..., Any], number: int) -> bool:
+    """Tell whether a function takes so many arguments, as far as its signature tells."""
+    try:
+        signature(function).bind(*[None] * number)
+    except TypeError:
+        return False
+    except ValueError:  # it has no signature
+        pass
+    return True
+
+
 def register(
     function: Callable[..., Any],
     *pullbacks: Callable[..., Any] | None,
@@ -1104,10 +1123,11 @@ def register(
         raise ValueError(f"{label} is a primitive already: give another name, or use what is there")
     if not label.isidentifier():
         raise ValueError(f"a primitive needs a name that is a word, got {label!r}: give name=")
-    takes = (len(pullbacks), 1)
     if isinstance(function, np.ufunc):
-        takes = (function.nin, function.nout)
-    if not pullbacks or takes != (len(pullbacks), 1):
+        fits = (function.nin, function.nout) == (len(pullbacks), 1)
+    else:
+        fits = _may_be_called_with(function, len(pullbacks))
+    if not (pullbacks and fits):
         raise ValueError(
             f"{label} needs a pullback, or None, for each of its arguments, got {len(pullbacks)}"
         )

@@ -125,6 +125,11 @@ def test_plans_made_before_stay():
 REFUSED = {
     "no function": (lambda: register(3.0, None), TypeError, "takes functions, got 3.0"),
     "no pullback": (lambda: register(special.k0), ValueError, "needs a pullback, or None"),
+    "one of two": (
+        lambda: register(lambda a, b: a * b, lambda g, y, a: g, name="of_two"),
+        ValueError,
+        "of_two needs a pullback, or None, for each of its arguments, got 1",
+    ),
     "a pullback too many": (lambda: register(special.k0, None, None), ValueError, "got 2"),
     "known already": (lambda: register(np.tanh, None), ValueError, "tanh is a primitive already"),
     "a name taken": (
