@@ -171,7 +171,7 @@ def pose(
         is_sparse=whole.is_sparse,
         has_scale=is_data if earlier is None else earlier.state.scale is not None,
     )
-    problem = brief.problem(_hollow(brief))
+    problem = brief.problem(brief.no_rows)
     validation = _validation(session, brief, given)
     datas = _encoded(session, brief, parts, "Partition")
     session.drop(part.future for part in parts)
@@ -181,12 +181,6 @@ def pose(
     spread = _dealt(session, brief, datas, shares, lengths, earlier, bool(validation))
     judge = _judge(spread, validation)
     return problem._replace(data=replace(spread, judge=judge))
-
-
-def _hollow(brief: Brief) -> Data:
-    X = np.empty((0, brief.inputs["n_features_in_"]), brief.precision)
-    Y = np.empty((0, brief.target.n_targets), brief.precision)
-    return Data(X, Y, None, Y, brief.precision)
 
 
 def _read(
@@ -314,7 +308,7 @@ def _dealt(
     busy = [i for i, (n_train, _) in enumerate(found.counts) if n_train]
     session.rounds = session.sent = session.received = 0
     return Spread(
-        **vars(_hollow(brief)),
+        **vars(brief.no_rows),
         session=session,
         brief=brief,
         begun=found,
@@ -384,15 +378,7 @@ def _judge(spread: Spread, validation: Sequence[Placed]) -> tuple[Any, list[Plac
 
 
 class Summed(Objective):
-    """The objective over all shares: what each says of its rows, added up in their order.
-
-    Parameters
-    ----------
-    spread : Spread
-        The rows.
-    graph, theta, alpha, scale
-        As of an `Objective`.
-    """
+    """The objective over all shares: what each says of its rows, added up in their order."""
 
     def __init__(
         self,

@@ -11,13 +11,12 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.sparse import vstack
 
 from ..engine.words import shown
 from ..estimators.data import Samples, check_weights
 from ..estimators.prediction import Fitted
 from ..training.warn import warn
-from .rows import n_rows_of
+from .rows import n_rows_of, stacked
 from .session import packages
 
 
@@ -177,8 +176,6 @@ def _said(local: Any, X: Any, y: Any, w: Any) -> Any:
 def _score(local: Any, parts: Sequence[Any]) -> float:
     """Score raw outputs, in the order of the partitions."""
     raws, targets, weights = zip(*(part for part in parts if part is not None), strict=True)
-    are_dense = isinstance(targets[0], np.ndarray)
-    stacked = np.concatenate if are_dense else partial(vstack, format="csr")
     ready = copy(local)
     vars(ready)["_answered"] = partial(_from_raw, Fitted(local).answering, np.concatenate(raws))
     has_weights = all(w is not None for w in weights)

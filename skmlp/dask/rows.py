@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from math import ceil
 from threading import RLock
 from typing import Any, NamedTuple
@@ -42,7 +42,7 @@ from ..estimators.scoring import (
 from ..estimators.settings import Settings
 from ..estimators.starts import Problem, Start, continued, fresh
 from ..training.loops import Descent, copied
-from ..training.objective import LossGraph, Objective, OutputScale
+from ..training.objective import LossGraph, Objective
 from ..training.orders import shuffled
 from ..training.solvers import Average, Solver
 from ..training.state import State
@@ -176,40 +176,26 @@ class Brief:
         """Whether some layer starts on inputs."""
         return any(layer.starts_on_data for layer in self.graph.network.sequence)
 
-    def objective(
-        self,
-        data: Data,
-        theta: np.ndarray,
-        weights: np.ndarray | None,
-        alpha: float,
-        scale: OutputScale | None,
-    ) -> Objective:
-        """Make the objective over some rows."""
-        graph, dtype = self.graph, self.precision
-        Y = data.Y.astype(dtype, copy=False) if scale is None else scale.targets(data.Y)
-        weights = None if weights is None else weights.astype(dtype)
-        noise = np.random.default_rng(0) if graph.draws else None
-        return Objective(graph, theta, data.X, Y, weights, alpha, scale, noise)
-
-    def encoded(self, part: Part) -> Data:
-        """Encode a partition for the target."""
-        assert part.samples is not None
-        return part.samples.encoded(self.target, self.precision, is_scaled=self.has_scale)
+    @property
+    def no_rows(self) -> Data:
+        """Rows as wide as those of the fit, of which there are none."""
+        X = np.empty((0, self.inputs["n_features_in_"]), self.precision)
+        Y = np.empty((0, self.target.n_targets), self.precision)
+        return Data(X, Y, None, Y, self.precision)
 
     def fitted(self, theta: np.ndarray, state: State) -> BaseEstimator:
         """Return the local estimator with these parameters."""
         estimator = stand_in(self.names)
-        nothing = np.empty((0, 0), self.precision)
-        problem = self.problem(Data(nothing, nothing, None, nothing, self.precision))
-        vars(estimator).update(published(problem, theta, state, state))
+        vars(estimator).update(published(self.problem(self.no_rows), theta, state, state))
         vars(estimator).pop("feature_names_in_", None)  # rows are arrays by now
         return estimator
 
 
 def encoded(brief: Brief, where: str, part: Part) -> Data | Exception:
-    """Encode a partition, or return what is wrong with it."""
+    """Encode a partition for the target, or return what is wrong with it."""
+    assert part.samples is not None
     try:
-        return brief.encoded(part)
+        return part.samples.encoded(brief.target, brief.precision, is_scaled=brief.has_scale)
     except (ValueError, TypeError) as error:
         return type(error)(f"{where}: {error}")
 
@@ -227,15 +213,16 @@ def joined(parts: Sequence[Data]) -> Data:
     are_weighted = any(w is not None for w in weights)
     known = [np.ones(len(p.Y)) if p.weights is None else p.weights for p in parts]
     return Data(
-        _stacked([part.X for part in parts]),
+        stacked([part.X for part in parts]),
         np.concatenate([part.Y for part in parts]),
         np.concatenate(known) if are_weighted else None,
-        _stacked([part.y for part in parts]),
+        stacked([part.y for part in parts]),
         parts[0].precision,
     )
 
 
-def _stacked(arrays: list[Any]) -> Any:
+def stacked(arrays: Sequence[Any]) -> Any:
+    """Put arrays, or sparse matrices, one below the other."""
     if isinstance(arrays[0], np.ndarray):
         return np.concatenate(arrays)
     return sparse.vstack(arrays, format="csr")
@@ -446,22 +433,11 @@ class Stretch(NamedTuple):
 
 
 class Share:
-    """The rows of one worker, and the objective over them.
-
-    Parameters
-    ----------
-    brief : Brief
-        What the fit is to do.
-    deal : Deal
-        What the share was dealt.
-    data : Data
-        Its rows.
-    """
+    """The rows of one worker, what they were dealt, and the objective over them."""
 
     def __init__(self, brief: Brief, deal: Deal, data: Data) -> None:
         self.brief, self.deal, self.data = brief, deal, data
         self._lock = RLock()  # a worker may have several threads
-        self._kept: Objective | None = None
         self._tour: tuple[int, np.ndarray, np.random.RandomState] | None = None
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -472,15 +448,16 @@ class Share:
         numbers = X.nbytes if isinstance(X, np.ndarray) else X.data.nbytes + X.indices.nbytes
         return int(numbers + self.data.Y.nbytes)
 
-    @property
+    @cached_property
     def _objective(self) -> Objective:
-        """The objective over its rows, made once."""
-        if self._kept is None:
-            brief, deal = self.brief, self.deal
-            theta = filled(brief.graph.network.n_parameters, 0, brief.precision)
-            given = theta, deal.weights, deal.alpha, deal.state.scale
-            self._kept = brief.objective(self.data, *given)
-        return self._kept
+        """The objective over its rows."""
+        graph, dtype = self.brief.graph, self.brief.precision
+        data, weights, scale = self.data, self.deal.weights, self.deal.state.scale
+        Y = data.Y.astype(dtype, copy=False) if scale is None else scale.targets(data.Y)
+        weights = None if weights is None else weights.astype(dtype)
+        theta = filled(graph.network.n_parameters, 0, dtype)
+        noise = np.random.default_rng(0) if graph.draws else None
+        return Objective(graph, theta, data.X, Y, weights, self.deal.alpha, scale, noise)
 
     def _at(self, theta: np.ndarray) -> Objective:
         self._objective.theta[...] = theta
@@ -605,17 +582,7 @@ def asked(rows: Any, method: str, common: tuple[Any, ...], own: tuple[Any, ...] 
 
 
 class Held:
-    """Rows that a network in training is scored on.
-
-    Parameters
-    ----------
-    brief : Brief
-        What the fit is to do.
-    state : State
-        Where it began.
-    data : Data
-        The rows.
-    """
+    """Rows that a network in training is scored on, and the state in which its fit began."""
 
     def __init__(self, brief: Brief, state: State, data: Data) -> None:
         self.brief, self.state, self.data = brief, state, data
@@ -652,16 +619,8 @@ def picked(share: Share, rows: str) -> Held:
 class Judge:
     """Scores raw outputs of rows that are elsewhere, or rows themselves where a scorer wants them.
 
-    Parameters
-    ----------
-    brief : Brief
-        What the fit is to do.
-    state : State
-        Where it began.
-    n_training : int
-        How many of the parts are training rows; the others are validation rows.
-    *parts : Data
-        The rows, with inputs for scorers of the user's.
+    The first `n_training` of the parts are training rows, the others validation rows; they have
+    inputs for scorers of the user's alone.
     """
 
     def __init__(self, brief: Brief, state: State, n_training: int, *parts: Data) -> None:
