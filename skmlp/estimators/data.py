@@ -31,7 +31,7 @@ from .containers import (
     read_numbers,
     with_names,
 )
-from .files import Computed, extremes, is_file, parts_of
+from .files import Computed, is_file, parts_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -208,7 +208,7 @@ def evenly_spaced(rows: Any, most: int) -> Any:
 
 
 def largest(numbers: Any) -> float:
-    """Return the largest absolute value in an array or sparse matrix."""
+    """Return the largest absolute value in an array or sparse matrix; NaN where there is one."""
     return max(float(numbers.max()), -float(numbers.min()))
 
 
@@ -285,30 +285,15 @@ def read_first_rows(
     reset: bool,
     is_scaled: bool = False,
 ) -> tuple[Data, Any]:
-    """Check samples, and make the target that they say; one to be scaled keeps its precision."""
-    if is_file(X):
-        return _read_file(
-            names, X, y, sample_weight, kind, target_of, precision, reset=reset, is_scaled=is_scaled
-        )
-    samples = read_samples(names, X, y, sample_weight, kind, reset=reset)
-    target = target_of(samples.read)
-    precision = np.dtype(precision or samples.X.dtype)
-    return samples.encoded(target, precision, given=(X, y), is_scaled=is_scaled), target
+    """Check samples, a file's part by part, and make the target that they say.
 
-
-def _read_file(
-    names: BaseEstimator,
-    X: Any,
-    y: Any,
-    sample_weight: Any,
-    kind: Any,
-    target_of: Callable[[Any], Any],
-    precision: np.dtype[Any] | None,
-    *,
-    reset: bool,
-    is_scaled: bool,
-) -> tuple[Data, Any]:
-    """Check a mapped file, part by part, and make the target that it says."""
+    A target that is to be scaled keeps its precision.
+    """
+    if not is_file(X):
+        samples = read_samples(names, X, y, sample_weight, kind, reset=reset)
+        target = target_of(samples.read)
+        precision = np.dtype(precision or samples.X.dtype)
+        return samples.encoded(target, precision, given=(X, y), is_scaled=is_scaled), target
     precision = np.dtype(precision or (X.dtype if X.dtype in FLOATS else np.float64))
     X, largest_input = _check_file(names, X, y=y, reset=reset, precision=precision)
     samples = Samples.of(X, kind.read(y))
@@ -388,13 +373,12 @@ def _check_file(
     """
     given, X = X, np.asarray(X)
     _check_columns(estimator, given, y, reset=reset)
-    least, largest = extremes(X)
-    largest = max(-least, largest)
-    if not np.isfinite(largest):
+    found = float(np.max([largest(X[part]) for part in parts_of(len(X), X[:1].nbytes)]))
+    if not np.isfinite(found):
         check_finite(X, "X", given)
-    if precision is not None and largest > float(np.finfo(precision).max):
+    if precision is not None and found > float(np.finfo(precision).max):
         within(X, precision, "X", given)
-    return X, largest
+    return X, found
 
 
 def _of_file(
