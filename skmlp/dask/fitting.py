@@ -334,12 +334,9 @@ def _needs_targets(brief: Brief, is_validated: bool) -> bool:
 
 def _validation(session: Session, brief: Brief, given: Given) -> list[Placed]:
     """Read the rows that were given to validate on, if any."""
-    if not are_given(given.X_val, given.y_val):
-        if given.sample_weight_val is not None:
-            raise ValueError("sample_weight_val is given without X_val and y_val.")
+    columns = {name: getattr(given, name) for name in ("X_val", "y_val", "sample_weight_val")}
+    if not are_given(*columns.values()):
         return []
-    columns = {"X_val": given.X_val, "y_val": given.y_val}
-    columns["sample_weight_val"] = given.sample_weight_val
     where = "The validation data, X_val and y_val: partition"
     parts, _ = _read(session, brief.names, columns, where, is_first=False)
     datas = _encoded(session, brief, parts, where)

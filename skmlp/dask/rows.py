@@ -35,7 +35,8 @@ from ..estimators.scoring import (
     SCORED_ROWS,
     Score,
     ValidationSplit,
-    check_score,
+    check_enough,
+    check_scores,
     sample_of,
     scores_of,
 )
@@ -649,18 +650,11 @@ class Judge:
     def check(self, theta: np.ndarray) -> None:
         """Refuse rows that cannot be scored on, by the network with these parameters."""
         settings, target, some = self.brief.settings, self.brief.target, self.validation
-        least = 2 if settings.scoring is None and target.kind == "numbers" else 1
-        if some is not None and len(some.Y) < least:
-            raise ValueError(
-                f"The validation data have {len(some.Y)} rows that count, but the score takes "
-                f"{least}: give more of them."
-            )
+        if some is not None:
+            check_enough(len(some.Y), settings.scoring, target)
         if callable(settings.scoring):
-            score = self._scoring(theta)[1]
-            for where, sample in (("validation rows", some), ("training rows", self.training)):
-                if sample is not None:
-                    lack = target.lack(sample.Y)
-                    check_score(score, sample, where, lack, vars(self.brief.names)["scoring"])
+            score, scoring = self._scoring(theta)[1], vars(self.brief.names)["scoring"]
+            check_scores(score, self.training, some, target, scoring)
 
     def _scoring(self, theta: np.ndarray) -> tuple[Fitted, Score]:
         """Return the network in training, and how it is scored."""

@@ -425,12 +425,14 @@ def warn_of_column(y: Any, data: Data) -> None:
         )
 
 
-def are_given(X_val: Any, y_val: Any) -> bool:
-    """Tell whether there are rows to validate on; refuse one of the two without the other."""
-    if (X_val is None) == (y_val is None):
-        return X_val is not None
-    missing, there = ("X_val", "y_val") if X_val is None else ("y_val", "X_val")
-    raise ValueError(f"{there} is given without {missing}: give both, or neither.")
+def are_given(X_val: Any, y_val: Any, sample_weight_val: Any = None) -> bool:
+    """Tell whether there are rows to validate on; refuse a part of them without the others."""
+    if (X_val is None) != (y_val is None):
+        missing, there = ("X_val", "y_val") if X_val is None else ("y_val", "X_val")
+        raise ValueError(f"{there} is given without {missing}: give both, or neither.")
+    if X_val is None and sample_weight_val is not None:
+        raise ValueError("sample_weight_val is given without X_val and y_val.")
+    return X_val is not None
 
 
 def read_rows(

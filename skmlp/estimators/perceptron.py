@@ -51,9 +51,9 @@ from .parameters import Parameters
 from .prediction import ORDINARY, PARAMETERS, Fitted, FittedNetwork, Spares, published_parameters
 from .scoring import (
     SCORED_ROWS,
-    Sample,
     Score,
-    check_score,
+    check_enough,
+    check_scores,
     mean_loss,
     sample_of,
     scored_by,
@@ -499,9 +499,7 @@ class MultilayerPerceptron(CallbackSupportMixin, StoredEstimator, Parameters, Fi
         validation = None if judges is None else to_validate(*judges, scoring, fitted.answering)
         score = score_of(scoring, in_training, fitted.answering)
         if callable(scoring) and not is_part:
-            for where, sample in (("validation rows", validation), ("training rows", training)):
-                if isinstance(sample, Sample):
-                    check_score(score, sample, where, problem.target.lack(sample.Y), self.scoring)
+            check_scores(score, training, validation, problem.target, self.scoring)
 
         def scores() -> dict[str, float]:
             if state.scale is not None:
@@ -751,18 +749,11 @@ def _validation(
 ) -> Data | None:
     """Check the rows that were given to validate on, if any."""
     X, y, sample_weight = given.X_val, given.y_val, given.sample_weight_val
-    if not are_given(X, y):
-        if sample_weight is not None:
-            raise ValueError("sample_weight_val is given without X_val and y_val.")
+    if not are_given(X, y, sample_weight):
         return None
     try:
         data = read_rows(names, X, y, sample_weight, target, precision, is_scaled=is_scaled)
     except ValueError as error:
         raise ValueError(f"The validation data, X_val and y_val: {error}") from None
-    least = 2 if settings.scoring is None and target.kind == "numbers" else 1
-    if len(data.rows) < least:
-        raise ValueError(
-            f"The validation data have {len(data.rows)} rows that count, but the score takes "
-            f"{least}: give more of them."
-        )
+    check_enough(len(data.rows), settings.scoring, target)
     return data
