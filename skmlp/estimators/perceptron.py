@@ -471,9 +471,8 @@ class MultilayerPerceptron(CallbackSupportMixin, StoredEstimator, Parameters, Fi
             outcome = train_minibatches(course, descent)
         if outcome.kind not in ("diverged", "broken") and not is_finite():
             culprit = course.culprit(lambda theta: objective.culprit(theta, rows))
-            outcome = course.diverged(
-                "the last epoch", "lower learning_rate_init or alpha", culprit
-            )
+            cure = "lower learning_rate_init or alpha"
+            outcome = course.diverged("the last epoch", cure, culprit)
         return outcome, now() if is_part else course.state()
 
     def _scores(
@@ -589,8 +588,7 @@ def traced(
     head = (target.head.of_target_unit() if has_scale else target.head, target.n_targets)
     options |= {"has_scale": has_scale}
     options |= {"label_smoothing": settings.label_smoothing, "noise": settings.noise}
-    if spares is None:
-        return loss_graph(Network(*shape), *head, **options)
+    spares = Spares() if spares is None else spares
     kept, asked = spares.take("graph"), (shape, head, options)
     if kept is None or not are_same(kept[0], asked):
         kept = asked, loss_graph(Network(*shape), *head, **options)
@@ -598,41 +596,25 @@ def traced(
     return kept[1]
 
 
-def _weighted(problem: Problem, start: Start) -> tuple[np.ndarray | None, float]:
-    """Return the weights of mean 1 over the training rows, and alpha in their unit."""
-    weights, mean = problem.data.normalized_weights(start.state.training_rows)
-    weights = None if weights is None else weights.astype(start.theta.dtype)
-    return weights, problem.settings.alpha / mean
-
-
-def _trained(problem: Problem, start: Start) -> np.ndarray:
-    """Return the targets that are trained on."""
-    scale, data = start.state.scale, problem.data
-    if scale is not None:
-        return data.targets(scale.targets)
-    return data.Y.astype(start.theta.dtype, copy=False)
+def _attached(problem: Problem, start: Start) -> tuple[Any, Any, np.ndarray | None, float]:
+    """Return inputs, targets, weights of mean 1 over the training rows, and alpha in their unit."""
+    data, scale, dtype = problem.data, start.state.scale, start.theta.dtype
+    Y = data.Y.astype(dtype, copy=False) if scale is None else data.targets(scale.targets)
+    weights, mean = data.normalized_weights(start.state.training_rows)
+    weights = None if weights is None else weights.astype(dtype)
+    return data.X, Y, weights, problem.settings.alpha / mean
 
 
 def _objective(problem: Problem, start: Start) -> Objective:
     """Make the objective of a fit, running statistics of its first batch included."""
-    data, state, noise = problem.data, start.state, None
-    if problem.graph.draws:  # a state goes on, anything else starts anew
-        seed = start.random.randint if "noise" not in state.generators else None
-        noise = np.random.default_rng(0 if seed is None else seed(1 << 32, size=4, dtype=np.uint32))
-        if seed is None:
-            noise.bit_generator.state = state.generators["noise"]
-    weights, alpha = _weighted(problem, start)
-    Y = _trained(problem, start)
-    objective = Objective(
-        problem.graph,
-        start.theta,
-        data.X,
-        Y,
-        weights,
-        alpha,
-        state.scale,
-        noise,
-    )
+    graph, state, noise = problem.graph, start.state, None
+    if graph.draws and "noise" in state.generators:  # a state goes on, anything else starts anew
+        noise = np.random.default_rng(0)
+        noise.bit_generator.state = state.generators["noise"]
+    elif graph.draws:
+        noise = np.random.default_rng(start.random.randint(1 << 32, size=4, dtype=np.uint32))
+    given = _attached(problem, start)
+    objective = Objective(graph, start.theta, *given, state.scale, noise)
     if start.is_fresh:
         rows = state.training_rows
         with running():
@@ -651,7 +633,7 @@ def _reused(spares: Spares, problem: Problem, start: Start) -> tuple[Objective, 
     ):
         return _objective(problem, start), start
     kept.theta[...] = start.theta
-    kept.attach(problem.data.X, _trained(problem, start), *_weighted(problem, start))
+    kept.attach(*_attached(problem, start))
     return kept, start._replace(theta=kept.theta)
 
 
