@@ -438,16 +438,8 @@ class SharedDescent(Descent):
 
     Stich, "Local SGD converges fast and communicates little", ICLR 2019, arXiv:1805.09767. Solver
     states, and averages of parameters, are averaged as parameters are; each share counts as
-    many times as it has gone through rows since the last mean.
-
-    Parameters
-    ----------
-    spread : Spread
-        The rows.
-    sync_every : int or "epoch"
-        The steps of the largest share between two means; the others take theirs in as many parts.
-    objective, rows, state, how
-        As of a `Descent`.
+    many times as it has gone through rows since the last mean. The largest share takes `sync_every`
+    steps between two means; the others take theirs in as many parts.
     """
 
     def __init__(

@@ -520,7 +520,7 @@ class Share:
         """
         settings = self.brief.settings
         with self._lock:
-            first_noise, order, _ = self._ordered(tour)
+            first_noise, order = self._ordered(tour)
             objective, n = self._at(theta), len(order)
             stepping = settings.stepping(objective.theta, objective.graph.network, None, n)
             stepping = replace(stepping, batch_size=self.deal.batch_size)
@@ -542,7 +542,7 @@ class Share:
                 None if objective.random is None else dict(objective.random.bit_generator.state),
             )
 
-    def _ordered(self, tour: int) -> tuple[Any, np.ndarray, np.random.RandomState]:
+    def _ordered(self, tour: int) -> tuple[Any, np.ndarray]:
         """Return the first state of the noise, and the order of its rows in a tour.
 
         An order is a shuffle of the one before: on a worker that has not seen those they are gone
@@ -560,7 +560,7 @@ class Share:
             if self.brief.settings.shuffle:
                 order = shuffled(order, random)
         self._tour = tour, order, random
-        return noise, order, random
+        return noise, order
 
 
 def share_of(brief: Brief, deal: Deal, *parts: Data) -> Share:

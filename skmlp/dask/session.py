@@ -21,13 +21,7 @@ _SENT_TO_EACH = 1 << 20  # bytes; what is larger goes from worker to worker
 
 
 def packages() -> SimpleNamespace:
-    """Import dask and distributed.
-
-    Raises
-    ------
-    ImportError
-        If one is not installed, with the extra that brings it.
-    """
+    """Import dask and distributed; an ImportError names the extra that brings what is missing."""
     lacking = "skmlp.dask needs dask and distributed, of which one is not installed"
     with of_extra("dask", lacking):
         import dask  # noqa: PLC0415
@@ -38,13 +32,7 @@ def packages() -> SimpleNamespace:
 
 
 def client_of(client: Any) -> Any:
-    """Return a client that was given, or the one that the process has.
-
-    Raises
-    ------
-    ValueError
-        If there is none, or it is asynchronous, or its cluster has no workers.
-    """
+    """Return a client that was given, or the one that the process has, if fits can use it."""
     distributed = packages().distributed
     if client is None:
         try:
@@ -72,11 +60,6 @@ class Placed(NamedTuple):
 
 class Session:
     """What one fit has on a cluster.
-
-    Parameters
-    ----------
-    client : distributed.Client
-        Of the cluster.
 
     Attributes
     ----------
