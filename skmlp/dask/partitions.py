@@ -75,10 +75,10 @@ def aligned_partitions(given: dict[str, Any]) -> tuple[list[tuple[Any, ...]], bo
 
     Arrays of known lengths are cut as X is; whatever else must have as many partitions.
     """
-    (first, X), *_ = given.items()
+    (first, X), *others = given.items()
     cut = {first: partitions_of(X, first)}
     lengths = cut[first].lengths
-    for name, values in list(given.items())[1:]:
+    for name, values in others:
         if values is None:
             cut[name] = Partitions([None] * len(lengths), lengths, False)
             continue

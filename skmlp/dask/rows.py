@@ -22,10 +22,10 @@ from sklearn.base import BaseEstimator
 from ..engine import filled, running
 from ..estimators.baseline import compared_rows, why_worse_than_constant
 from ..estimators.data import (
-    NAMES_OF_INPUTS,
     Data,
     Samples,
     evenly_spaced,
+    inputs_of,
     read_samples,
     stand_in,
 )
@@ -100,13 +100,12 @@ def read_part(names: BaseEstimator, where: str, is_first: bool, X: Any, y: Any, 
         samples = read_samples(names, X, y, w, names._kind, reset=is_first)
     except (ValueError, TypeError) as error:
         return Part(problem=type(error)(f"{where}: {error}"))
-    inputs = {name: x for name, x in vars(names).items() if name in NAMES_OF_INPUTS}
     read = samples.read
     is_column = getattr(y, "ndim", np.ndim(y)) == 2 and samples.y.ndim == 1
     read = read[:0] if isinstance(read, np.ndarray) else read._replace(y=read.y[:0])
     summary = Summary(
         n_rows,
-        inputs,
+        inputs_of(names),
         samples.X.dtype,
         not isinstance(samples.X, np.ndarray),
         samples.weights is not None,
@@ -151,9 +150,9 @@ class Brief:
     has_scale: bool
 
     @property
-    def inputs(self) -> dict[str, Any]:
-        """The number, and the names, of the inputs, as they are published."""
-        return {name: x for name, x in vars(self.names).items() if name in NAMES_OF_INPUTS}
+    def n_inputs(self) -> int:
+        """The number of the inputs."""
+        return vars(self.names)["n_features_in_"]
 
     @property
     def graph(self) -> LossGraph:
@@ -161,7 +160,7 @@ class Brief:
         return traced(
             self.settings,
             self.target,
-            self.inputs["n_features_in_"],
+            self.n_inputs,
             is_weighted=self.is_weighted,
             is_sparse=self.is_sparse,
             has_scale=self.has_scale,
@@ -169,8 +168,7 @@ class Brief:
 
     def problem(self, data: Data, split: ValidationSplit | None = None) -> Problem:
         """Say what the fit is to do with some rows."""
-        parts = self.settings, data, self.target, self.graph, split, None
-        return Problem(*parts, self.inputs, self.names)
+        return Problem(self.settings, data, self.target, self.graph, split, None, self.names)
 
     @property
     def starts_on_data(self) -> bool:
@@ -180,7 +178,7 @@ class Brief:
     @property
     def no_rows(self) -> Data:
         """Rows as wide as those of the fit, of which there are none."""
-        X = np.empty((0, self.inputs["n_features_in_"]), self.precision)
+        X = np.empty((0, self.n_inputs), self.precision)
         Y = np.empty((0, self.target.n_targets), self.precision)
         return Data(X, Y, None, Y, self.precision)
 

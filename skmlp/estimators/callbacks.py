@@ -69,16 +69,7 @@ __all__ = [
 
 
 class Watcher:
-    """Tells the callbacks of an estimator how its fit goes.
-
-    Parameters
-    ----------
-    estimator : estimator
-        What is fitted.
-    context : sklearn.callback.CallbackContext
-        Of the task "fit".
-    given : dict of str to object
-        What the hooks are given: X, y and, as metadata, the sample weights.
+    """Tells the callbacks of an estimator how its fit goes, and gives them X, y and weights.
 
     Attributes
     ----------

@@ -266,6 +266,11 @@ def as_target(y: np.ndarray, given: Any) -> np.ndarray:
 NAMES_OF_INPUTS = ("n_features_in_", "feature_names_in_")
 
 
+def inputs_of(estimator: BaseEstimator) -> dict[str, Any]:
+    """Return the number, and the names, of the inputs that are set on an estimator."""
+    return {name: x for name, x in vars(estimator).items() if name in NAMES_OF_INPUTS}
+
+
 def stand_in(estimator: BaseEstimator) -> BaseEstimator:
     """Return what the number and the names of inputs can be set on instead of an estimator."""
     blank = object.__new__(type(estimator))

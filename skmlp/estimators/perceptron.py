@@ -419,8 +419,7 @@ class MultilayerPerceptron(CallbackSupportMixin, StoredEstimator, Parameters, Fi
             is_sparse=data.is_sparse,
             has_scale=has_scale,
         )
-        inputs = {name: x for name, x in vars(names).items() if name in NAMES_OF_INPUTS}
-        return Problem(settings, data, target, graph, split, validation, inputs, names)
+        return Problem(settings, data, target, graph, split, validation, names)
 
     # -- training ----------------------------------------------------------------------------------
 

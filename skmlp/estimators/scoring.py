@@ -163,7 +163,7 @@ def find_scorer(scoring: Any, name: str = "scoring", columns: Sequence[str] = ("
     return get_scorer(scoring)
 
 
-def scored_by(scorer: Callable[..., Any], estimator: Any, classes: Any = None) -> Score:
+def scored_by(scorer: Callable[..., Any], estimator: Any, classes: Any) -> Score:
     """Make a score of a scorer and of the estimator that it is to look at.
 
     A scorer of scikit-learn's that fails on rows which lack some of the classes is told all.
