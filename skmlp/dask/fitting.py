@@ -26,7 +26,7 @@ from ..estimators.prediction import Fitted
 from ..estimators.settings import Settings
 from ..estimators.starts import Problem, Start
 from ..training.loops import Descent, Stepping, copied
-from ..training.objective import LossGraph, Objective, OutputScale
+from ..training.objective import LossGraph, Objective
 from ..training.solvers import Adam
 from ..training.state import State
 from ..training.warn import warn
@@ -240,10 +240,7 @@ def _merged(summaries: Sequence[Summary], names: BaseEstimator) -> Summary:
 def _encoded(session: Session, brief: Brief, parts: Sequence[Placed], where: str) -> list[Placed]:
     """Encode partitions for the target, where they are."""
     encodings = [
-        Placed(
-            session.submit(encoded, brief, f"{where} {i}", part.future, worker=part.worker),
-            part.worker,
-        )
+        session.place(encoded, brief, f"{where} {i}", part.future, worker=part.worker)
         for i, part in enumerate(parts)
     ]
     checks = [session.submit(problem_of, part.future, worker=part.worker) for part in encodings]
@@ -301,7 +298,7 @@ def _dealt(
         worker = datas[numbers[0]].worker
         deal = session.submit(dealt, beginning, i)  # kept: so nobody else's rows are read again
         own = [datas[number].future for number in numbers]
-        placed.append(Placed(session.submit(share_of, brief, deal, *own, worker=worker), worker))
+        placed.append(session.place(share_of, brief, deal, *own, worker=worker))
     largest_input = max(session.ask(placed, "largest"))
     dropped = {future.key: future for future in (beginning, *futures, *(x.future for x in datas))}
     session.drop(dropped.values())
@@ -347,20 +344,13 @@ def _validation(session: Session, brief: Brief, given: Given) -> list[Placed]:
 def _judge(spread: Spread, validation: Sequence[Placed]) -> tuple[Any, list[Placed]] | None:
     """Bring together, on one worker, what scores are computed of."""
     session, brief, state = spread.session, spread.brief, spread.begun.start.state
-    held: list[Placed] = []
-
-    def hold(function: Any, *arguments: Any, worker: str) -> None:
-        held.append(Placed(session.submit(function, *arguments, worker=worker), worker))
-
+    held, place = list[Placed](), session.place
     if brief.settings.scoring is not None:
-        for share in spread.shares:
-            hold(picked, share.future, "scored", worker=share.worker)
+        held += [place(picked, x.future, "scored", worker=x.worker) for x in spread.shares]
     n_training = len(held)
-    for data in validation:
-        hold(held_of, brief, state, data.future, worker=data.worker)
+    held += [place(held_of, brief, state, x.future, worker=x.worker) for x in validation]
     if not validation and brief.settings.early_stopping:
-        for share in spread.holders:
-            hold(picked, share.future, "held_out", worker=share.worker)
+        held += [place(picked, x.future, "held_out", worker=x.worker) for x in spread.holders]
     if not held:
         return None
     is_by_rows = callable(brief.settings.scoring)
@@ -377,16 +367,10 @@ def _judge(spread: Spread, validation: Sequence[Placed]) -> tuple[Any, list[Plac
 class Summed(Objective):
     """The objective over all shares: what each says of its rows, added up in their order."""
 
-    def __init__(
-        self,
-        spread: Spread,
-        graph: LossGraph,
-        theta: np.ndarray,
-        alpha: float,
-        scale: OutputScale | None,
-    ) -> None:
+    def __init__(self, spread: Spread, graph: LossGraph, start: Start) -> None:
         self._spread = spread
-        super().__init__(graph, theta, spread.X, spread.Y, None, alpha, scale)
+        alpha, scale = spread.begun.alpha, start.state.scale
+        super().__init__(graph, start.theta, spread.X, spread.Y, None, alpha, scale)
 
     def attach(self, X: Any, Y: np.ndarray, weights: Any, alpha: float) -> None:  # noqa: ARG002
         """Set the strength of the penalty; rows are elsewhere."""

@@ -120,6 +120,10 @@ class Session:
         key = f"skmlp-{name}-{uuid4().hex}"
         return self.keep(self.client.submit(function, *arguments, key=key, pure=False, **where))
 
+    def place(self, function: Any, *arguments: Any, worker: str) -> Placed:
+        """Have something computed on a worker, where it is then looked for."""
+        return Placed(self.submit(function, *arguments, worker=worker), worker)
+
     def _wait(self, futures: Sequence[Any]) -> None:
         """Wait until all are computed, or failed, as long as there is somebody to compute them."""
         lonely = 0
