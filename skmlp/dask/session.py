@@ -130,7 +130,7 @@ class Session:
         while True:
             try:
                 self._packages.distributed.wait(list(futures), timeout=_PATIENCE)
-                break
+                return
             except TimeoutError:
                 lonely = 0 if self.client.nthreads() else lonely + 1
                 if lonely == 2:
@@ -152,17 +152,11 @@ class Session:
 
     def settle(self, futures: Sequence[Any], where: str) -> None:
         """Wait for partitions, and say which one could not be computed."""
-        try:
-            self._wait(futures)
-        finally:
-            failed = [(i, f) for i, f in enumerate(futures) if f.status in ("error", "cancelled")]
-        if failed:
-            i, future = failed[0]
-            error = future.exception()
-            told = " ".join(str(error).split())[:300].rstrip(".")
-            raise RuntimeError(
-                f"{where} {i} could not be computed: {type(error).__name__}: {told}."
-            ) from error
+        self._wait(futures)
+        for i, future in enumerate(futures):
+            if future.status in ("error", "cancelled"):
+                error = future.exception()
+                raise RuntimeError(f"{where} {i} could not be computed: {_told(error)}.") from error
 
     def ask(
         self,
@@ -195,7 +189,11 @@ class Session:
 
 def _why(error: BaseException) -> str:
     """Say what happened to the cluster."""
-    name, told = type(error).__name__, " ".join(str(error).split())
-    if name == "KilledWorker":
+    if type(error).__name__ == "KilledWorker":
         return "The cluster gave up a task, on which one worker after the other died."
-    return f"The cluster could not go on: {name}: {told[:300].rstrip('.')}."
+    return f"The cluster could not go on: {_told(error)}."
+
+
+def _told(error: BaseException) -> str:
+    """Return what an error is and says, in one line that is no longer than can be read."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:300].rstrip('.')}"

@@ -271,8 +271,8 @@ def inputs_of(estimator: BaseEstimator) -> dict[str, Any]:
     return {name: x for name, x in vars(estimator).items() if name in NAMES_OF_INPUTS}
 
 
-def stand_in(estimator: BaseEstimator) -> BaseEstimator:
-    """Return what the number and the names of inputs can be set on instead of an estimator."""
+def stand_in(estimator: Any) -> Any:
+    """Return what attributes can be set on instead of an estimator: it shares all that there is."""
     blank = object.__new__(type(estimator))
     vars(blank).update(vars(estimator))
     return blank

@@ -151,7 +151,6 @@ class Given(NamedTuple):
     X_val: Any = None
     y_val: Any = None
     sample_weight_val: Any = None
-    classes: Any = None
 
 
 class MultilayerPerceptron(CallbackSupportMixin, StoredEstimator, Parameters, FittedNetwork):

@@ -23,7 +23,7 @@ from ..training.objective import OutputScale
 from ..training.schedules import SCHEDULES, Checked, WarmedUp
 from ..training.solvers import SOLVERS, Average, Solver
 from ..training.state import History, Marks, Progress, State
-from .data import NAMES_OF_INPUTS
+from .data import NAMES_OF_INPUTS, stand_in
 from .targets import Classes, Numbers
 
 
@@ -99,9 +99,7 @@ class StoredEstimator(Stored, BaseEstimator):
 
     def __copy__(self) -> Self:
         """Share everything, with programs that nobody uses: a copy is no file."""
-        copied = object.__new__(type(self))
-        copied.__dict__.update(self.__dict__)
-        return copied
+        return stand_in(self)
 
     def __getstate__(self) -> dict[str, Any]:
         state = super().__getstate__()
