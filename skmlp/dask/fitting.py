@@ -65,12 +65,6 @@ class Spread(Data):
 
     Attributes
     ----------
-    session : Session
-        What the fit has on the cluster.
-    brief : Brief
-        What workers know of it.
-    begun : Begun
-        How it began.
     shares : list of Placed
         The shares that have training rows.
     counts : list of int

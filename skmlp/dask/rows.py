@@ -272,14 +272,10 @@ class Begun(NamedTuple):
     ----------
     start : Start
         Parameters, state and generator, without rows.
-    deals : list of Deal
-        What each share is dealt.
     counts : list of (int, int)
         How many rows each share trains on, and how many it has set aside.
     alpha : float
         The strength of the L2 term, over the mean of all weights.
-    warnings : list of (str, type)
-        What there was to warn of.
     """
 
     start: Start
@@ -405,16 +401,10 @@ def dealt(begun: Begun, i: int) -> Deal:
 
 
 class Stretch(NamedTuple):
-    """How a share comes back from some steps.
+    """How a share comes back from some steps: its parameters, their average, its solver.
 
     Attributes
     ----------
-    theta : ndarray of shape (n_parameters,)
-        Its parameters.
-    solver : Solver
-        Its solver.
-    average : Average or None
-        Its average of parameters.
     total : float
         The total of the objectives of its batches times their rows, in this epoch so far.
     n_rows : int
