@@ -138,15 +138,15 @@ def answered(
     local: Any,
     method: str,
     part: Any,
-    given: Any = (),
-    named: Any = None,
+    given: Any,
+    named: Any,
     pick: int | None = None,
     hollow: Any = None,
 ) -> Any:
     """Answer for a partition; one without rows has the hollow answer."""
     if hollow is not None and not n_rows_of(part):
         return hollow
-    found = getattr(local, method)(part, *given, **(named or {}))
+    found = getattr(local, method)(part, *given, **named)
     return found if pick is None else found[pick]
 
 

@@ -586,9 +586,8 @@ class Held:
         return self.data if with_inputs else without_inputs(self.data)
 
 
-def held_of(brief: Brief, state: State, *parts: Data) -> Held:
+def held_of(brief: Brief, state: State, data: Data) -> Held:
     """Hold rows that were given to validate on."""
-    data = joined(parts)
     return Held(brief, state, _rows_of(data, data.rows, data.weights))
 
 

@@ -353,10 +353,8 @@ class FileSplit:
         data, seen = self._data, np.zeros(len(self._counts), np.int64)
         marks = np.zeros(len(data.Y), np.uint8)
         random = np.random.default_rng(rng.randint(1 << 32, size=4, dtype=np.uint32))
-        draws = [
-            _Draws(n, k, random)
-            for n, k in zip(self._counts.tolist(), self._sizes.tolist(), strict=True)
-        ]
+        numbers = zip(self._counts.tolist(), self._sizes.tolist(), strict=True)
+        draws = [_Draws(n, k, random) for n, k in numbers]
         for part in data.parts(data.rows):
             rows = np.asarray(part)
             marks[rows] = 1
@@ -378,7 +376,7 @@ class _Draws:
     """
 
     def __init__(self, n: int, k: int, random: np.random.Generator) -> None:
-        self._n, self._k, self._random = int(n), int(k), random
+        self._n, self._k, self._random = n, k, random
         self._drawn, self._waiting = 0, np.empty(0, np.int64)
 
     def up_to(self, stop: int) -> np.ndarray:
