@@ -249,8 +249,8 @@ class NumberAnswers(Answers):
             words = " and ".join(f"{name}={shown(value)}" for name, value in asked.items())
             raise ValueError(f"predict gives one answer at a time, got {words}: call it for each.")
         ((name, value),) = asked.items()
-        what = "distribution" if name == "return_distribution" else "quantiles"
-        if head is None or not getattr(head, f"has_{what}"):
+        what, method = _INSTEAD[name]
+        if not hasattr(self, method):
             raise ValueError(f"{name}: {only_with(what, head)}")
         if name == "return_distribution":
             return self.predict_distribution(X)
@@ -339,6 +339,14 @@ class NumberAnswers(Answers):
             If `coverage` is not in (0, 1), or the head does not have the quantiles.
         """
         return self._quantiles(X, interval_levels(known_head(self), coverage), "coverage")
+
+
+# What `predict` may be asked for instead: what the head must have, and the method that answers.
+_INSTEAD = {
+    "return_distribution": ("distribution", "predict_distribution"),
+    "coverage": ("quantiles", "predict_interval"),
+    "quantiles": ("quantiles", "predict_quantiles"),
+}
 
 
 def checked_levels(q: Any, name: str) -> list[float]:
