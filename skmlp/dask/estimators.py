@@ -214,9 +214,7 @@ class Distributed(BaseEstimator):
         return started(_spread(problem))
 
     def _objective(self, problem: Problem, start: Start) -> Objective:
-        spread = _spread(problem)
-        alpha, scale = spread.begun.alpha, start.state.scale
-        objective = Summed(spread, problem.graph, start.theta, alpha, scale)
+        objective = Summed(_spread(problem), problem.graph, start)
         if start.is_fresh:
             rows = start.state.training_rows
             objective.observe(rows[: problem.settings.batch_rows(len(rows))])

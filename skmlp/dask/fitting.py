@@ -26,7 +26,7 @@ from ..estimators.prediction import Fitted
 from ..estimators.settings import Settings
 from ..estimators.starts import Problem, Start
 from ..training.loops import Descent, Stepping, copied
-from ..training.objective import LossGraph, Objective, OutputScale
+from ..training.objective import LossGraph, Objective
 from ..training.solvers import Adam
 from ..training.state import State
 from ..training.warn import warn
@@ -65,12 +65,6 @@ class Spread(Data):
 
     Attributes
     ----------
-    session : Session
-        What the fit has on the cluster.
-    brief : Brief
-        What workers know of it.
-    begun : Begun
-        How it began.
     shares : list of Placed
         The shares that have training rows.
     counts : list of int
@@ -171,7 +165,7 @@ def pose(
         is_sparse=whole.is_sparse,
         has_scale=is_data if earlier is None else earlier.state.scale is not None,
     )
-    problem = brief.problem(_hollow(brief))
+    problem = brief.problem(brief.no_rows)
     validation = _validation(session, brief, given)
     datas = _encoded(session, brief, parts, "Partition")
     session.drop(part.future for part in parts)
@@ -181,12 +175,6 @@ def pose(
     spread = _dealt(session, brief, datas, shares, lengths, earlier, bool(validation))
     judge = _judge(spread, validation)
     return problem._replace(data=replace(spread, judge=judge))
-
-
-def _hollow(brief: Brief) -> Data:
-    X = np.empty((0, brief.inputs["n_features_in_"]), brief.precision)
-    Y = np.empty((0, brief.target.n_targets), brief.precision)
-    return Data(X, Y, None, Y, brief.precision)
 
 
 def _read(
@@ -246,10 +234,7 @@ def _merged(summaries: Sequence[Summary], names: BaseEstimator) -> Summary:
 def _encoded(session: Session, brief: Brief, parts: Sequence[Placed], where: str) -> list[Placed]:
     """Encode partitions for the target, where they are."""
     encodings = [
-        Placed(
-            session.submit(encoded, brief, f"{where} {i}", part.future, worker=part.worker),
-            part.worker,
-        )
+        session.place(encoded, brief, f"{where} {i}", part.future, worker=part.worker)
         for i, part in enumerate(parts)
     ]
     checks = [session.submit(problem_of, part.future, worker=part.worker) for part in encodings]
@@ -307,14 +292,14 @@ def _dealt(
         worker = datas[numbers[0]].worker
         deal = session.submit(dealt, beginning, i)  # kept: so nobody else's rows are read again
         own = [datas[number].future for number in numbers]
-        placed.append(Placed(session.submit(share_of, brief, deal, *own, worker=worker), worker))
+        placed.append(session.place(share_of, brief, deal, *own, worker=worker))
     largest_input = max(session.ask(placed, "largest"))
     dropped = {future.key: future for future in (beginning, *futures, *(x.future for x in datas))}
     session.drop(dropped.values())
     busy = [i for i, (n_train, _) in enumerate(found.counts) if n_train]
     session.rounds = session.sent = session.received = 0
     return Spread(
-        **vars(_hollow(brief)),
+        **vars(brief.no_rows),
         session=session,
         brief=brief,
         begun=found,
@@ -340,12 +325,9 @@ def _needs_targets(brief: Brief, is_validated: bool) -> bool:
 
 def _validation(session: Session, brief: Brief, given: Given) -> list[Placed]:
     """Read the rows that were given to validate on, if any."""
-    if not are_given(given.X_val, given.y_val):
-        if given.sample_weight_val is not None:
-            raise ValueError("sample_weight_val is given without X_val and y_val.")
+    columns = {name: getattr(given, name) for name in ("X_val", "y_val", "sample_weight_val")}
+    if not are_given(*columns.values()):
         return []
-    columns = {"X_val": given.X_val, "y_val": given.y_val}
-    columns["sample_weight_val"] = given.sample_weight_val
     where = "The validation data, X_val and y_val: partition"
     parts, _ = _read(session, brief.names, columns, where, is_first=False)
     datas = _encoded(session, brief, parts, where)
@@ -356,20 +338,13 @@ def _validation(session: Session, brief: Brief, given: Given) -> list[Placed]:
 def _judge(spread: Spread, validation: Sequence[Placed]) -> tuple[Any, list[Placed]] | None:
     """Bring together, on one worker, what scores are computed of."""
     session, brief, state = spread.session, spread.brief, spread.begun.start.state
-    held: list[Placed] = []
-
-    def hold(function: Any, *arguments: Any, worker: str) -> None:
-        held.append(Placed(session.submit(function, *arguments, worker=worker), worker))
-
+    held, place = list[Placed](), session.place
     if brief.settings.scoring is not None:
-        for share in spread.shares:
-            hold(picked, share.future, "scored", worker=share.worker)
+        held += [place(picked, x.future, "scored", worker=x.worker) for x in spread.shares]
     n_training = len(held)
-    for data in validation:
-        hold(held_of, brief, state, data.future, worker=data.worker)
+    held += [place(held_of, brief, state, x.future, worker=x.worker) for x in validation]
     if not validation and brief.settings.early_stopping:
-        for share in spread.holders:
-            hold(picked, share.future, "held_out", worker=share.worker)
+        held += [place(picked, x.future, "held_out", worker=x.worker) for x in spread.holders]
     if not held:
         return None
     is_by_rows = callable(brief.settings.scoring)
@@ -384,26 +359,12 @@ def _judge(spread: Spread, validation: Sequence[Placed]) -> tuple[Any, list[Plac
 
 
 class Summed(Objective):
-    """The objective over all shares: what each says of its rows, added up in their order.
+    """The objective over all shares: what each says of its rows, added up in their order."""
 
-    Parameters
-    ----------
-    spread : Spread
-        The rows.
-    graph, theta, alpha, scale
-        As of an `Objective`.
-    """
-
-    def __init__(
-        self,
-        spread: Spread,
-        graph: LossGraph,
-        theta: np.ndarray,
-        alpha: float,
-        scale: OutputScale | None,
-    ) -> None:
+    def __init__(self, spread: Spread, graph: LossGraph, start: Start) -> None:
         self._spread = spread
-        super().__init__(graph, theta, spread.X, spread.Y, None, alpha, scale)
+        alpha, scale = spread.begun.alpha, start.state.scale
+        super().__init__(graph, start.theta, spread.X, spread.Y, None, alpha, scale)
 
     def attach(self, X: Any, Y: np.ndarray, weights: Any, alpha: float) -> None:  # noqa: ARG002
         """Set the strength of the penalty; rows are elsewhere."""
@@ -455,16 +416,8 @@ class SharedDescent(Descent):
 
     Stich, "Local SGD converges fast and communicates little", ICLR 2019, arXiv:1805.09767. Solver
     states, and averages of parameters, are averaged as parameters are; each share counts as
-    many times as it has gone through rows since the last mean.
-
-    Parameters
-    ----------
-    spread : Spread
-        The rows.
-    sync_every : int or "epoch"
-        The steps of the largest share between two means; the others take theirs in as many parts.
-    objective, rows, state, how
-        As of a `Descent`.
+    many times as it has gone through rows since the last mean. The largest share takes `sync_every`
+    steps between two means; the others take theirs in as many parts.
     """
 
     def __init__(

@@ -5,19 +5,17 @@ The law: nothing of a collection is computed here, but lengths are compared wher
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from copy import copy
-from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.sparse import vstack
 
 from ..engine.words import shown
 from ..estimators.data import Samples, check_weights
 from ..estimators.prediction import Fitted
 from ..training.warn import warn
-from .rows import n_rows_of
+from .rows import n_rows_of, stacked
 from .session import packages
 
 
@@ -40,13 +38,7 @@ class Partitions(NamedTuple):
 
 
 def partitions_of(values: Any, name: str) -> Partitions:
-    """Return the partitions of a dask array, data frame or bag, or of a list of delayed ones.
-
-    Raises
-    ------
-    TypeError
-        If it is none of them.
-    """
+    """Return the partitions of a dask array, data frame or bag, or of a list of delayed ones."""
     dask, distributed = packages().dask, packages().distributed
     are_many = isinstance(values, (list, tuple)) and len(values) > 0
     if are_many and all(_is_lazy(part) for part in values):
@@ -74,9 +66,8 @@ def partitions_of(values: Any, name: str) -> Partitions:
 
 
 def _is_lazy(part: Any) -> bool:
-    return packages().dask.is_dask_collection(part) or isinstance(
-        part, packages().distributed.Future
-    )
+    is_future = isinstance(part, packages().distributed.Future)
+    return is_future or packages().dask.is_dask_collection(part)
 
 
 def aligned_partitions(given: dict[str, Any]) -> tuple[list[tuple[Any, ...]], bool]:
@@ -84,10 +75,10 @@ def aligned_partitions(given: dict[str, Any]) -> tuple[list[tuple[Any, ...]], bo
 
     Arrays of known lengths are cut as X is; whatever else must have as many partitions.
     """
-    (first, X), *_ = given.items()
+    (first, X), *others = given.items()
     cut = {first: partitions_of(X, first)}
     lengths = cut[first].lengths
-    for name, values in list(given.items())[1:]:
+    for name, values in others:
         if values is None:
             cut[name] = Partitions([None] * len(lengths), lengths, False)
             continue
@@ -147,15 +138,15 @@ def answered(
     local: Any,
     method: str,
     part: Any,
-    given: Any = (),
-    named: Any = None,
+    given: Any,
+    named: Any,
     pick: int | None = None,
     hollow: Any = None,
 ) -> Any:
     """Answer for a partition; one without rows has the hollow answer."""
     if hollow is not None and not n_rows_of(part):
         return hollow
-    found = getattr(local, method)(part, *given, **(named or {}))
+    found = getattr(local, method)(part, *given, **named)
     return found if pick is None else found[pick]
 
 
@@ -177,13 +168,7 @@ def _said(local: Any, X: Any, y: Any, w: Any) -> Any:
 def _score(local: Any, parts: Sequence[Any]) -> float:
     """Score raw outputs, in the order of the partitions."""
     raws, targets, weights = zip(*(part for part in parts if part is not None), strict=True)
-    are_dense = isinstance(targets[0], np.ndarray)
-    stacked = np.concatenate if are_dense else partial(vstack, format="csr")
-    ready = copy(local)
-    vars(ready)["_answered"] = partial(_from_raw, Fitted(local).answering, np.concatenate(raws))
+    ready, target, raw = copy(local), Fitted(local).answering, np.concatenate(raws)
+    vars(ready)["_answered"] = lambda X, answer: (target, answer(target, raw))
     has_weights = all(w is not None for w in weights)
     return ready.score(None, stacked(targets), np.concatenate(weights) if has_weights else None)
-
-
-def _from_raw(target: Any, raw: np.ndarray, X: Any, answer: Callable[..., Any]) -> Any:  # noqa: ARG001
-    return target, answer(target, raw)

@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from math import ceil
 from threading import RLock
 from typing import Any, NamedTuple
@@ -22,10 +22,10 @@ from sklearn.base import BaseEstimator
 from ..engine import filled, running
 from ..estimators.baseline import compared_rows, why_worse_than_constant
 from ..estimators.data import (
-    NAMES_OF_INPUTS,
     Data,
     Samples,
     evenly_spaced,
+    inputs_of,
     read_samples,
     stand_in,
 )
@@ -35,14 +35,15 @@ from ..estimators.scoring import (
     SCORED_ROWS,
     Score,
     ValidationSplit,
-    check_score,
+    check_enough,
+    check_scores,
     sample_of,
     scores_of,
 )
 from ..estimators.settings import Settings
 from ..estimators.starts import Problem, Start, continued, fresh
 from ..training.loops import Descent, copied
-from ..training.objective import LossGraph, Objective, OutputScale
+from ..training.objective import LossGraph, Objective
 from ..training.orders import shuffled
 from ..training.solvers import Average, Solver
 from ..training.state import State
@@ -99,13 +100,12 @@ def read_part(names: BaseEstimator, where: str, is_first: bool, X: Any, y: Any, 
         samples = read_samples(names, X, y, w, names._kind, reset=is_first)
     except (ValueError, TypeError) as error:
         return Part(problem=type(error)(f"{where}: {error}"))
-    inputs = {name: x for name, x in vars(names).items() if name in NAMES_OF_INPUTS}
     read = samples.read
     is_column = getattr(y, "ndim", np.ndim(y)) == 2 and samples.y.ndim == 1
     read = read[:0] if isinstance(read, np.ndarray) else read._replace(y=read.y[:0])
     summary = Summary(
         n_rows,
-        inputs,
+        inputs_of(names),
         samples.X.dtype,
         not isinstance(samples.X, np.ndarray),
         samples.weights is not None,
@@ -150,9 +150,9 @@ class Brief:
     has_scale: bool
 
     @property
-    def inputs(self) -> dict[str, Any]:
-        """The number, and the names, of the inputs, as they are published."""
-        return {name: x for name, x in vars(self.names).items() if name in NAMES_OF_INPUTS}
+    def n_inputs(self) -> int:
+        """The number of the inputs."""
+        return vars(self.names)["n_features_in_"]
 
     @property
     def graph(self) -> LossGraph:
@@ -160,7 +160,7 @@ class Brief:
         return traced(
             self.settings,
             self.target,
-            self.inputs["n_features_in_"],
+            self.n_inputs,
             is_weighted=self.is_weighted,
             is_sparse=self.is_sparse,
             has_scale=self.has_scale,
@@ -168,48 +168,33 @@ class Brief:
 
     def problem(self, data: Data, split: ValidationSplit | None = None) -> Problem:
         """Say what the fit is to do with some rows."""
-        parts = self.settings, data, self.target, self.graph, split, None
-        return Problem(*parts, self.inputs, self.names)
+        return Problem(self.settings, data, self.target, self.graph, split, None, self.names)
 
     @property
     def starts_on_data(self) -> bool:
         """Whether some layer starts on inputs."""
         return any(layer.starts_on_data for layer in self.graph.network.sequence)
 
-    def objective(
-        self,
-        data: Data,
-        theta: np.ndarray,
-        weights: np.ndarray | None,
-        alpha: float,
-        scale: OutputScale | None,
-    ) -> Objective:
-        """Make the objective over some rows."""
-        graph, dtype = self.graph, self.precision
-        Y = data.Y.astype(dtype, copy=False) if scale is None else scale.targets(data.Y)
-        weights = None if weights is None else weights.astype(dtype)
-        noise = np.random.default_rng(0) if graph.draws else None
-        return Objective(graph, theta, data.X, Y, weights, alpha, scale, noise)
-
-    def encoded(self, part: Part) -> Data:
-        """Encode a partition for the target."""
-        assert part.samples is not None
-        return part.samples.encoded(self.target, self.precision, is_scaled=self.has_scale)
+    @property
+    def no_rows(self) -> Data:
+        """Rows as wide as those of the fit, of which there are none."""
+        X = np.empty((0, self.n_inputs), self.precision)
+        Y = np.empty((0, self.target.n_targets), self.precision)
+        return Data(X, Y, None, Y, self.precision)
 
     def fitted(self, theta: np.ndarray, state: State) -> BaseEstimator:
         """Return the local estimator with these parameters."""
         estimator = stand_in(self.names)
-        nothing = np.empty((0, 0), self.precision)
-        problem = self.problem(Data(nothing, nothing, None, nothing, self.precision))
-        vars(estimator).update(published(problem, theta, state, state))
+        vars(estimator).update(published(self.problem(self.no_rows), theta, state, state))
         vars(estimator).pop("feature_names_in_", None)  # rows are arrays by now
         return estimator
 
 
 def encoded(brief: Brief, where: str, part: Part) -> Data | Exception:
-    """Encode a partition, or return what is wrong with it."""
+    """Encode a partition for the target, or return what is wrong with it."""
+    assert part.samples is not None
     try:
-        return brief.encoded(part)
+        return part.samples.encoded(brief.target, brief.precision, is_scaled=brief.has_scale)
     except (ValueError, TypeError) as error:
         return type(error)(f"{where}: {error}")
 
@@ -227,15 +212,16 @@ def joined(parts: Sequence[Data]) -> Data:
     are_weighted = any(w is not None for w in weights)
     known = [np.ones(len(p.Y)) if p.weights is None else p.weights for p in parts]
     return Data(
-        _stacked([part.X for part in parts]),
+        stacked([part.X for part in parts]),
         np.concatenate([part.Y for part in parts]),
         np.concatenate(known) if are_weighted else None,
-        _stacked([part.y for part in parts]),
+        stacked([part.y for part in parts]),
         parts[0].precision,
     )
 
 
-def _stacked(arrays: list[Any]) -> Any:
+def stacked(arrays: Sequence[Any]) -> Any:
+    """Put arrays, or sparse matrices, one below the other."""
     if isinstance(arrays[0], np.ndarray):
         return np.concatenate(arrays)
     return sparse.vstack(arrays, format="csr")
@@ -286,14 +272,10 @@ class Begun(NamedTuple):
     ----------
     start : Start
         Parameters, state and generator, without rows.
-    deals : list of Deal
-        What each share is dealt.
     counts : list of (int, int)
         How many rows each share trains on, and how many it has set aside.
     alpha : float
         The strength of the L2 term, over the mean of all weights.
-    warnings : list of (str, type)
-        What there was to warn of.
     """
 
     start: Start
@@ -419,16 +401,10 @@ def dealt(begun: Begun, i: int) -> Deal:
 
 
 class Stretch(NamedTuple):
-    """How a share comes back from some steps.
+    """How a share comes back from some steps: its parameters, their average, its solver.
 
     Attributes
     ----------
-    theta : ndarray of shape (n_parameters,)
-        Its parameters.
-    solver : Solver
-        Its solver.
-    average : Average or None
-        Its average of parameters.
     total : float
         The total of the objectives of its batches times their rows, in this epoch so far.
     n_rows : int
@@ -446,22 +422,11 @@ class Stretch(NamedTuple):
 
 
 class Share:
-    """The rows of one worker, and the objective over them.
-
-    Parameters
-    ----------
-    brief : Brief
-        What the fit is to do.
-    deal : Deal
-        What the share was dealt.
-    data : Data
-        Its rows.
-    """
+    """The rows of one worker, what they were dealt, and the objective over them."""
 
     def __init__(self, brief: Brief, deal: Deal, data: Data) -> None:
         self.brief, self.deal, self.data = brief, deal, data
         self._lock = RLock()  # a worker may have several threads
-        self._kept: Objective | None = None
         self._tour: tuple[int, np.ndarray, np.random.RandomState] | None = None
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -472,15 +437,16 @@ class Share:
         numbers = X.nbytes if isinstance(X, np.ndarray) else X.data.nbytes + X.indices.nbytes
         return int(numbers + self.data.Y.nbytes)
 
-    @property
+    @cached_property
     def _objective(self) -> Objective:
-        """The objective over its rows, made once."""
-        if self._kept is None:
-            brief, deal = self.brief, self.deal
-            theta = filled(brief.graph.network.n_parameters, 0, brief.precision)
-            given = theta, deal.weights, deal.alpha, deal.state.scale
-            self._kept = brief.objective(self.data, *given)
-        return self._kept
+        """The objective over its rows."""
+        graph, dtype = self.brief.graph, self.brief.precision
+        data, weights, scale = self.data, self.deal.weights, self.deal.state.scale
+        Y = data.Y.astype(dtype, copy=False) if scale is None else scale.targets(data.Y)
+        weights = None if weights is None else weights.astype(dtype)
+        theta = filled(graph.network.n_parameters, 0, dtype)
+        noise = np.random.default_rng(0) if graph.draws else None
+        return Objective(graph, theta, data.X, Y, weights, self.deal.alpha, scale, noise)
 
     def _at(self, theta: np.ndarray) -> Objective:
         self._objective.theta[...] = theta
@@ -542,7 +508,7 @@ class Share:
         """
         settings = self.brief.settings
         with self._lock:
-            first_noise, order, _ = self._ordered(tour)
+            first_noise, order = self._ordered(tour)
             objective, n = self._at(theta), len(order)
             stepping = settings.stepping(objective.theta, objective.graph.network, None, n)
             stepping = replace(stepping, batch_size=self.deal.batch_size)
@@ -564,7 +530,7 @@ class Share:
                 None if objective.random is None else dict(objective.random.bit_generator.state),
             )
 
-    def _ordered(self, tour: int) -> tuple[Any, np.ndarray, np.random.RandomState]:
+    def _ordered(self, tour: int) -> tuple[Any, np.ndarray]:
         """Return the first state of the noise, and the order of its rows in a tour.
 
         An order is a shuffle of the one before: on a worker that has not seen those they are gone
@@ -582,7 +548,7 @@ class Share:
             if self.brief.settings.shuffle:
                 order = shuffled(order, random)
         self._tour = tour, order, random
-        return noise, order, random
+        return noise, order
 
 
 def share_of(brief: Brief, deal: Deal, *parts: Data) -> Share:
@@ -605,17 +571,7 @@ def asked(rows: Any, method: str, common: tuple[Any, ...], own: tuple[Any, ...] 
 
 
 class Held:
-    """Rows that a network in training is scored on.
-
-    Parameters
-    ----------
-    brief : Brief
-        What the fit is to do.
-    state : State
-        Where it began.
-    data : Data
-        The rows.
-    """
+    """Rows that a network in training is scored on, and the state in which its fit began."""
 
     def __init__(self, brief: Brief, state: State, data: Data) -> None:
         self.brief, self.state, self.data = brief, state, data
@@ -630,9 +586,8 @@ class Held:
         return self.data if with_inputs else without_inputs(self.data)
 
 
-def held_of(brief: Brief, state: State, *parts: Data) -> Held:
+def held_of(brief: Brief, state: State, data: Data) -> Held:
     """Hold rows that were given to validate on."""
-    data = joined(parts)
     return Held(brief, state, _rows_of(data, data.rows, data.weights))
 
 
@@ -652,16 +607,8 @@ def picked(share: Share, rows: str) -> Held:
 class Judge:
     """Scores raw outputs of rows that are elsewhere, or rows themselves where a scorer wants them.
 
-    Parameters
-    ----------
-    brief : Brief
-        What the fit is to do.
-    state : State
-        Where it began.
-    n_training : int
-        How many of the parts are training rows; the others are validation rows.
-    *parts : Data
-        The rows, with inputs for scorers of the user's.
+    The first `n_training` of the parts are training rows, the others validation rows; they have
+    inputs for scorers of the user's alone.
     """
 
     def __init__(self, brief: Brief, state: State, n_training: int, *parts: Data) -> None:
@@ -690,18 +637,11 @@ class Judge:
     def check(self, theta: np.ndarray) -> None:
         """Refuse rows that cannot be scored on, by the network with these parameters."""
         settings, target, some = self.brief.settings, self.brief.target, self.validation
-        least = 2 if settings.scoring is None and target.kind == "numbers" else 1
-        if some is not None and len(some.Y) < least:
-            raise ValueError(
-                f"The validation data have {len(some.Y)} rows that count, but the score takes "
-                f"{least}: give more of them."
-            )
+        if some is not None:
+            check_enough(len(some.Y), settings.scoring, target)
         if callable(settings.scoring):
-            score = self._scoring(theta)[1]
-            for where, sample in (("validation rows", some), ("training rows", self.training)):
-                if sample is not None:
-                    lack = target.lack(sample.Y)
-                    check_score(score, sample, where, lack, vars(self.brief.names)["scoring"])
+            score, scoring = self._scoring(theta)[1], vars(self.brief.names)["scoring"]
+            check_scores(score, self.training, some, target, scoring)
 
     def _scoring(self, theta: np.ndarray) -> tuple[Fitted, Score]:
         """Return the network in training, and how it is scored."""

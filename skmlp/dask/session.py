@@ -21,13 +21,7 @@ _SENT_TO_EACH = 1 << 20  # bytes; what is larger goes from worker to worker
 
 
 def packages() -> SimpleNamespace:
-    """Import dask and distributed.
-
-    Raises
-    ------
-    ImportError
-        If one is not installed, with the extra that brings it.
-    """
+    """Import dask and distributed; an ImportError names the extra that brings what is missing."""
     lacking = "skmlp.dask needs dask and distributed, of which one is not installed"
     with of_extra("dask", lacking):
         import dask  # noqa: PLC0415
@@ -38,13 +32,7 @@ def packages() -> SimpleNamespace:
 
 
 def client_of(client: Any) -> Any:
-    """Return a client that was given, or the one that the process has.
-
-    Raises
-    ------
-    ValueError
-        If there is none, or it is asynchronous, or its cluster has no workers.
-    """
+    """Return a client that was given, or the one that the process has, if fits can use it."""
     distributed = packages().distributed
     if client is None:
         try:
@@ -72,11 +60,6 @@ class Placed(NamedTuple):
 
 class Session:
     """What one fit has on a cluster.
-
-    Parameters
-    ----------
-    client : distributed.Client
-        Of the cluster.
 
     Attributes
     ----------
@@ -137,13 +120,17 @@ class Session:
         key = f"skmlp-{name}-{uuid4().hex}"
         return self.keep(self.client.submit(function, *arguments, key=key, pure=False, **where))
 
+    def place(self, function: Any, *arguments: Any, worker: str) -> Placed:
+        """Have something computed on a worker, where it is then looked for."""
+        return Placed(self.submit(function, *arguments, worker=worker), worker)
+
     def _wait(self, futures: Sequence[Any]) -> None:
         """Wait until all are computed, or failed, as long as there is somebody to compute them."""
         lonely = 0
         while True:
             try:
                 self._packages.distributed.wait(list(futures), timeout=_PATIENCE)
-                break
+                return
             except TimeoutError:
                 lonely = 0 if self.client.nthreads() else lonely + 1
                 if lonely == 2:
@@ -165,17 +152,11 @@ class Session:
 
     def settle(self, futures: Sequence[Any], where: str) -> None:
         """Wait for partitions, and say which one could not be computed."""
-        try:
-            self._wait(futures)
-        finally:
-            failed = [(i, f) for i, f in enumerate(futures) if f.status in ("error", "cancelled")]
-        if failed:
-            i, future = failed[0]
-            error = future.exception()
-            told = " ".join(str(error).split())[:300].rstrip(".")
-            raise RuntimeError(
-                f"{where} {i} could not be computed: {type(error).__name__}: {told}."
-            ) from error
+        self._wait(futures)
+        for i, future in enumerate(futures):
+            if future.status in ("error", "cancelled"):
+                error = future.exception()
+                raise RuntimeError(f"{where} {i} could not be computed: {_told(error)}.") from error
 
     def ask(
         self,
@@ -208,7 +189,11 @@ class Session:
 
 def _why(error: BaseException) -> str:
     """Say what happened to the cluster."""
-    name, told = type(error).__name__, " ".join(str(error).split())
-    if name == "KilledWorker":
+    if type(error).__name__ == "KilledWorker":
         return "The cluster gave up a task, on which one worker after the other died."
-    return f"The cluster could not go on: {name}: {told[:300].rstrip('.')}."
+    return f"The cluster could not go on: {_told(error)}."
+
+
+def _told(error: BaseException) -> str:
+    """Return what an error is and says, in one line that is no longer than can be read."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:300].rstrip('.')}"

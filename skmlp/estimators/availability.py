@@ -9,12 +9,6 @@ from ..engine.words import shown
 from ..heads import HEADS, Head
 from ..training.solvers import SOLVERS
 
-_WORDS = {
-    "probabilities": "probabilities",
-    "distribution": "a distribution",
-    "quantiles": "quantiles",
-}
-
 
 def has_stochastic_solver(estimator: Any) -> bool:
     """Tell whether an estimator can take a stream, or raise an AttributeError that says why not."""
@@ -56,5 +50,6 @@ def only_with(what: str, head: Any) -> str:
     names = [name for name, kind in HEADS.items() if getattr(kind(), f"has_{what}")]
     if what == "probabilities":
         names = [name for name in names if "numbers" not in HEADS[name].targets]
+    words = "a distribution" if what == "distribution" else what
     but = ", whose parameters leave it none" if type(head) in map(HEADS.get, names) else ""
-    return f"Only the heads {', '.join(names)} have {_WORDS[what]}, got head={head!r}{but}."
+    return f"Only the heads {', '.join(names)} have {words}, got head={head!r}{but}."

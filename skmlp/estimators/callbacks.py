@@ -69,16 +69,7 @@ __all__ = [
 
 
 class Watcher:
-    """Tells the callbacks of an estimator how its fit goes.
-
-    Parameters
-    ----------
-    estimator : estimator
-        What is fitted.
-    context : sklearn.callback.CallbackContext
-        Of the task "fit".
-    given : dict of str to object
-        What the hooks are given: X, y and, as metadata, the sample weights.
+    """Tells the callbacks of an estimator how its fit goes, and gives them X, y and weights.
 
     Attributes
     ----------
@@ -87,7 +78,8 @@ class Watcher:
     """
 
     def __init__(self, estimator: Any, context: Any, given: dict[str, Any]) -> None:
-        self._estimator, self._context, self._given = estimator, context, given
+        self._estimator, self._context = estimator, context
+        self._given = {"estimator": estimator} | given
         self._epoch: Any = None
         self.fitted: Callable[[], dict[str, Any]] = dict
 
@@ -117,13 +109,13 @@ class Watcher:
 
     def start(self) -> None:
         """Tell that the fit begins."""
-        self._context.call_on_fit_task_begin(estimator=self._estimator, **self._given)
+        self._context.call_on_fit_task_begin(**self._given)
 
     @contextmanager
     def task(self, name: str, epochs: int) -> Iterator[None]:
         """Tell that a part of the fit begins, of so many epochs at most, and that it ends."""
         whole, self._context = self._context, self._context.subcontext(name, max_subtasks=epochs)
-        self._context.call_on_fit_task_begin(estimator=self._estimator, **self._given)
+        self._context.call_on_fit_task_begin(**self._given)
         try:
             yield
             self.finish()
@@ -133,23 +125,17 @@ class Watcher:
     def begin(self) -> None:
         """Tell that an epoch begins."""
         self._epoch = self._context.subcontext(task_name="epoch")
-        self._epoch.call_on_fit_task_begin(estimator=self._estimator, **self._given)
+        self._epoch.call_on_fit_task_begin(**self._given)
 
     def end(self) -> bool:
         """Tell that an epoch ends; return whether a callback wants to stop."""
         return bool(
-            self._epoch.call_on_fit_task_end(
-                estimator=self._estimator,
-                **self._given,
-                reconstruction_attributes=self.fitted,
-            )
+            self._epoch.call_on_fit_task_end(**self._given, reconstruction_attributes=self.fitted)
         )
 
     def finish(self) -> None:
         """Tell that the fit, or a part of it, ends, with what is published by then."""
-        self._context.call_on_fit_task_end(
-            estimator=self._estimator, **self._given, reconstruction_attributes=dict
-        )
+        self._context.call_on_fit_task_end(**self._given, reconstruction_attributes=dict)
 
 
 def _check_hooks(callback: Any) -> None:

@@ -31,7 +31,7 @@ from .containers import (
     read_numbers,
     with_names,
 )
-from .files import Computed, extremes, is_file, parts_of
+from .files import Computed, is_file, parts_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -208,7 +208,7 @@ def evenly_spaced(rows: Any, most: int) -> Any:
 
 
 def largest(numbers: Any) -> float:
-    """Return the largest absolute value in an array or sparse matrix."""
+    """Return the largest absolute value in an array or sparse matrix; NaN where there is one."""
     return max(float(numbers.max()), -float(numbers.min()))
 
 
@@ -266,8 +266,13 @@ def as_target(y: np.ndarray, given: Any) -> np.ndarray:
 NAMES_OF_INPUTS = ("n_features_in_", "feature_names_in_")
 
 
-def stand_in(estimator: BaseEstimator) -> BaseEstimator:
-    """Return what the number and the names of inputs can be set on instead of an estimator."""
+def inputs_of(estimator: BaseEstimator) -> dict[str, Any]:
+    """Return the number, and the names, of the inputs that are set on an estimator."""
+    return {name: x for name, x in vars(estimator).items() if name in NAMES_OF_INPUTS}
+
+
+def stand_in(estimator: Any) -> Any:
+    """Return what attributes can be set on instead of an estimator: it shares all that there is."""
     blank = object.__new__(type(estimator))
     vars(blank).update(vars(estimator))
     return blank
@@ -285,30 +290,15 @@ def read_first_rows(
     reset: bool,
     is_scaled: bool = False,
 ) -> tuple[Data, Any]:
-    """Check samples, and make the target that they say; one to be scaled keeps its precision."""
-    if is_file(X):
-        return _read_file(
-            names, X, y, sample_weight, kind, target_of, precision, reset=reset, is_scaled=is_scaled
-        )
-    samples = read_samples(names, X, y, sample_weight, kind, reset=reset)
-    target = target_of(samples.read)
-    precision = np.dtype(precision or samples.X.dtype)
-    return samples.encoded(target, precision, given=(X, y), is_scaled=is_scaled), target
+    """Check samples, a file's part by part, and make the target that they say.
 
-
-def _read_file(
-    names: BaseEstimator,
-    X: Any,
-    y: Any,
-    sample_weight: Any,
-    kind: Any,
-    target_of: Callable[[Any], Any],
-    precision: np.dtype[Any] | None,
-    *,
-    reset: bool,
-    is_scaled: bool,
-) -> tuple[Data, Any]:
-    """Check a mapped file, part by part, and make the target that it says."""
+    A target that is to be scaled keeps its precision.
+    """
+    if not is_file(X):
+        samples = read_samples(names, X, y, sample_weight, kind, reset=reset)
+        target = target_of(samples.read)
+        precision = np.dtype(precision or samples.X.dtype)
+        return samples.encoded(target, precision, given=(X, y), is_scaled=is_scaled), target
     precision = np.dtype(precision or (X.dtype if X.dtype in FLOATS else np.float64))
     X, largest_input = _check_file(names, X, y=y, reset=reset, precision=precision)
     samples = Samples.of(X, kind.read(y))
@@ -388,13 +378,12 @@ def _check_file(
     """
     given, X = X, np.asarray(X)
     _check_columns(estimator, given, y, reset=reset)
-    least, largest = extremes(X)
-    largest = max(-least, largest)
-    if not np.isfinite(largest):
+    found = float(np.max([largest(X[part]) for part in parts_of(len(X), X[:1].nbytes)]))
+    if not np.isfinite(found):
         check_finite(X, "X", given)
-    if precision is not None and largest > float(np.finfo(precision).max):
+    if precision is not None and found > float(np.finfo(precision).max):
         within(X, precision, "X", given)
-    return X, largest
+    return X, found
 
 
 def _of_file(
@@ -441,12 +430,14 @@ def warn_of_column(y: Any, data: Data) -> None:
         )
 
 
-def are_given(X_val: Any, y_val: Any) -> bool:
-    """Tell whether there are rows to validate on; refuse one of the two without the other."""
-    if (X_val is None) == (y_val is None):
-        return X_val is not None
-    missing, there = ("X_val", "y_val") if X_val is None else ("y_val", "X_val")
-    raise ValueError(f"{there} is given without {missing}: give both, or neither.")
+def are_given(X_val: Any, y_val: Any, sample_weight_val: Any = None) -> bool:
+    """Tell whether there are rows to validate on; refuse a part of them without the others."""
+    if (X_val is None) != (y_val is None):
+        missing, there = ("X_val", "y_val") if X_val is None else ("y_val", "X_val")
+        raise ValueError(f"{there} is given without {missing}: give both, or neither.")
+    if X_val is None and sample_weight_val is not None:
+        raise ValueError("sample_weight_val is given without X_val and y_val.")
+    return X_val is not None
 
 
 def read_rows(

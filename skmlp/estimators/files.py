@@ -54,20 +54,6 @@ def parts_of(n_rows: int, row_bytes: int) -> Iterator[slice]:
     return (slice(start, min(start + size, n_rows)) for start in range(0, n_rows, size))
 
 
-def extremes(numbers: np.ndarray) -> tuple[float, float]:
-    """Return the smallest and the largest number of a matrix; NaN where there is one.
-
-    >>> extremes(np.array([[1.0, -2.0], [0.0, 4.0]]))
-    (-2.0, 4.0)
-    """
-    least, largest = np.inf, -np.inf
-    for part in parts_of(len(numbers), numbers[:1].nbytes):
-        block = numbers[part]
-        least = np.minimum(least, block.min())
-        largest = np.maximum(largest, block.max())
-    return float(least), float(largest)
-
-
 class Computed:
     """Numbers for each row that are computed when rows are asked for.
 

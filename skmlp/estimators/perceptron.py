@@ -51,9 +51,9 @@ from .parameters import Parameters
 from .prediction import ORDINARY, PARAMETERS, Fitted, FittedNetwork, Spares, published_parameters
 from .scoring import (
     SCORED_ROWS,
-    Sample,
     Score,
-    check_score,
+    check_enough,
+    check_scores,
     mean_loss,
     sample_of,
     scored_by,
@@ -151,7 +151,6 @@ class Given(NamedTuple):
     X_val: Any = None
     y_val: Any = None
     sample_weight_val: Any = None
-    classes: Any = None
 
 
 class MultilayerPerceptron(CallbackSupportMixin, StoredEstimator, Parameters, FittedNetwork):
@@ -419,8 +418,7 @@ class MultilayerPerceptron(CallbackSupportMixin, StoredEstimator, Parameters, Fi
             is_sparse=data.is_sparse,
             has_scale=has_scale,
         )
-        inputs = {name: x for name, x in vars(names).items() if name in NAMES_OF_INPUTS}
-        return Problem(settings, data, target, graph, split, validation, inputs, names)
+        return Problem(settings, data, target, graph, split, validation, names)
 
     # -- training ----------------------------------------------------------------------------------
 
@@ -471,9 +469,8 @@ class MultilayerPerceptron(CallbackSupportMixin, StoredEstimator, Parameters, Fi
             outcome = train_minibatches(course, descent)
         if outcome.kind not in ("diverged", "broken") and not is_finite():
             culprit = course.culprit(lambda theta: objective.culprit(theta, rows))
-            outcome = course.diverged(
-                "the last epoch", "lower learning_rate_init or alpha", culprit
-            )
+            cure = "lower learning_rate_init or alpha"
+            outcome = course.diverged("the last epoch", cure, culprit)
         return outcome, now() if is_part else course.state()
 
     def _scores(
@@ -499,9 +496,7 @@ class MultilayerPerceptron(CallbackSupportMixin, StoredEstimator, Parameters, Fi
         validation = None if judges is None else to_validate(*judges, scoring, fitted.answering)
         score = score_of(scoring, in_training, fitted.answering)
         if callable(scoring) and not is_part:
-            for where, sample in (("validation rows", validation), ("training rows", training)):
-                if isinstance(sample, Sample):
-                    check_score(score, sample, where, problem.target.lack(sample.Y), self.scoring)
+            check_scores(score, training, validation, problem.target, self.scoring)
 
         def scores() -> dict[str, float]:
             if state.scale is not None:
@@ -591,8 +586,7 @@ def traced(
     head = (target.head.of_target_unit() if has_scale else target.head, target.n_targets)
     options |= {"has_scale": has_scale}
     options |= {"label_smoothing": settings.label_smoothing, "noise": settings.noise}
-    if spares is None:
-        return loss_graph(Network(*shape), *head, **options)
+    spares = Spares() if spares is None else spares
     kept, asked = spares.take("graph"), (shape, head, options)
     if kept is None or not are_same(kept[0], asked):
         kept = asked, loss_graph(Network(*shape), *head, **options)
@@ -600,41 +594,25 @@ def traced(
     return kept[1]
 
 
-def _weighted(problem: Problem, start: Start) -> tuple[np.ndarray | None, float]:
-    """Return the weights of mean 1 over the training rows, and alpha in their unit."""
-    weights, mean = problem.data.normalized_weights(start.state.training_rows)
-    weights = None if weights is None else weights.astype(start.theta.dtype)
-    return weights, problem.settings.alpha / mean
-
-
-def _trained(problem: Problem, start: Start) -> np.ndarray:
-    """Return the targets that are trained on."""
-    scale, data = start.state.scale, problem.data
-    if scale is not None:
-        return data.targets(scale.targets)
-    return data.Y.astype(start.theta.dtype, copy=False)
+def _attached(problem: Problem, start: Start) -> tuple[Any, Any, np.ndarray | None, float]:
+    """Return inputs, targets, weights of mean 1 over the training rows, and alpha in their unit."""
+    data, scale, dtype = problem.data, start.state.scale, start.theta.dtype
+    Y = data.Y.astype(dtype, copy=False) if scale is None else data.targets(scale.targets)
+    weights, mean = data.normalized_weights(start.state.training_rows)
+    weights = None if weights is None else weights.astype(dtype)
+    return data.X, Y, weights, problem.settings.alpha / mean
 
 
 def _objective(problem: Problem, start: Start) -> Objective:
     """Make the objective of a fit, running statistics of its first batch included."""
-    data, state, noise = problem.data, start.state, None
-    if problem.graph.draws:  # a state goes on, anything else starts anew
-        seed = start.random.randint if "noise" not in state.generators else None
-        noise = np.random.default_rng(0 if seed is None else seed(1 << 32, size=4, dtype=np.uint32))
-        if seed is None:
-            noise.bit_generator.state = state.generators["noise"]
-    weights, alpha = _weighted(problem, start)
-    Y = _trained(problem, start)
-    objective = Objective(
-        problem.graph,
-        start.theta,
-        data.X,
-        Y,
-        weights,
-        alpha,
-        state.scale,
-        noise,
-    )
+    graph, state, noise = problem.graph, start.state, None
+    if graph.draws and "noise" in state.generators:  # a state goes on, anything else starts anew
+        noise = np.random.default_rng(0)
+        noise.bit_generator.state = state.generators["noise"]
+    elif graph.draws:
+        noise = np.random.default_rng(start.random.randint(1 << 32, size=4, dtype=np.uint32))
+    given = _attached(problem, start)
+    objective = Objective(graph, start.theta, *given, state.scale, noise)
     if start.is_fresh:
         rows = state.training_rows
         with running():
@@ -653,7 +631,7 @@ def _reused(spares: Spares, problem: Problem, start: Start) -> tuple[Objective, 
     ):
         return _objective(problem, start), start
     kept.theta[...] = start.theta
-    kept.attach(problem.data.X, _trained(problem, start), *_weighted(problem, start))
+    kept.attach(*_attached(problem, start))
     return kept, start._replace(theta=kept.theta)
 
 
@@ -751,18 +729,11 @@ def _validation(
 ) -> Data | None:
     """Check the rows that were given to validate on, if any."""
     X, y, sample_weight = given.X_val, given.y_val, given.sample_weight_val
-    if not are_given(X, y):
-        if sample_weight is not None:
-            raise ValueError("sample_weight_val is given without X_val and y_val.")
+    if not are_given(X, y, sample_weight):
         return None
     try:
         data = read_rows(names, X, y, sample_weight, target, precision, is_scaled=is_scaled)
     except ValueError as error:
         raise ValueError(f"The validation data, X_val and y_val: {error}") from None
-    least = 2 if settings.scoring is None and target.kind == "numbers" else 1
-    if len(data.rows) < least:
-        raise ValueError(
-            f"The validation data have {len(data.rows)} rows that count, but the score takes "
-            f"{least}: give more of them."
-        )
+    check_enough(len(data.rows), settings.scoring, target)
     return data

@@ -168,19 +168,10 @@ class Fitted:
 
     def samples(self, X: Any, y: Any, sample_weight: Any) -> Data:
         """Check samples, weighed as in training."""
-        data = read_rows(
-            self._names,
-            X,
-            y,
-            sample_weight,
-            self.target,
-            self.dtype,
-            is_scaled=self.state.scale is not None,
-        )
+        given, is_scaled = (X, y, sample_weight), self.state.scale is not None
+        data = read_rows(self._names, *given, self.target, self.dtype, is_scaled=is_scaled)
         class_weight = self._seen.get("class_weight")
-        if class_weight is None:
-            return data
-        return data.weighed(self.target, class_weight)
+        return data if class_weight is None else data.weighed(self.target, class_weight)
 
     def loss_graph(
         self, data: Data | None, X: Any = None, *, is_training: bool = False
@@ -353,21 +344,18 @@ class FittedNetwork(Answers, BaseEstimator):
         """Return the target, and what `answer(target, raw)` says of some rows at a time."""
         fitted = Fitted(self)
         target = fitted.answering
-        found = fitted.answers(fitted.checked(X), lambda raw: answer(target, raw))
-        return target, found
+        return target, fitted.answers(fitted.checked(X), lambda raw: answer(target, raw))
 
     def _raw(self, X: Any) -> tuple[Any, np.ndarray]:
         """Return the target and the raw outputs."""
         fitted = Fitted(self)
-        head = fitted.answering.head
+        target = fitted.answering
 
         def with_prediction(raw: np.ndarray) -> np.ndarray:  # so that both are checked
-            return np.hstack([raw, head.predict(raw).reshape(len(raw), -1)])
+            return np.hstack([raw, target.head.predict(raw).reshape(len(raw), -1)])
 
         found = fitted.answers(fitted.checked(X), with_prediction)
-        return fitted.answering, np.ascontiguousarray(
-            found[:, : head.n_raw(fitted.target.n_targets)]
-        )
+        return target, np.ascontiguousarray(found[:, : target.head.n_raw(target.n_targets)])
 
     def hidden_layer_output(self, X: Any, layer: Any = -1) -> np.ndarray:
         """Compute the learned features: the activations of a hidden layer.
@@ -416,11 +404,8 @@ class FittedNetwork(Answers, BaseEstimator):
         They are norms of what is made small, in the units in which training works.
         """
         fitted = Fitted(self)
-        data, scale, network = (
-            fitted.samples(X, y, sample_weight),
-            fitted.state.scale,
-            fitted.network,
-        )
+        data = fitted.samples(X, y, sample_weight)
+        scale, network = fitted.state.scale, fitted.network
         rows = evenly_spaced(data.rows, SCORED_ROWS)
         theta, targets = network.packed(fitted.parts), data.Y
         graph = fitted.loss_graph(data, is_training=True)

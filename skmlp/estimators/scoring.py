@@ -163,7 +163,7 @@ def find_scorer(scoring: Any, name: str = "scoring", columns: Sequence[str] = ("
     return get_scorer(scoring)
 
 
-def scored_by(scorer: Callable[..., Any], estimator: Any, classes: Any = None) -> Score:
+def scored_by(scorer: Callable[..., Any], estimator: Any, classes: Any) -> Score:
     """Make a score of a scorer and of the estimator that it is to look at.
 
     A scorer of scikit-learn's that fails on rows which lack some of the classes is told all.
@@ -211,8 +211,24 @@ def one_score(
     return float(number)
 
 
-def check_score(score: Score, sample: Sample, where: str, lack: str, scoring: Any) -> None:
+def check_enough(n_rows: int, scoring: Any, target: Any) -> None:
+    """Refuse rows to validate on that are too few for the score."""
+    least = 2 if scoring is None and target.kind == "numbers" else 1
+    if n_rows < least:
+        raise ValueError(
+            f"The validation data have {n_rows} rows that count, but the score takes {least}: give "
+            "more of them."
+        )
+
+
+def check_scores(score: Score, training: Any, validation: Any, target: Any, scoring: Any) -> None:
     """Refuse a score that cannot be computed on rows which lack a class, before any work."""
+    for where, sample in (("validation rows", validation), ("training rows", training)):
+        if isinstance(sample, Sample):
+            _check_score(score, sample, where, target.lack(sample.Y), scoring)
+
+
+def _check_score(score: Score, sample: Sample, where: str, lack: str, scoring: Any) -> None:
     if not lack:
         return
     with warnings.catch_warnings(record=True) as caught:
@@ -283,8 +299,7 @@ class ValidationSplit:
                 self._strata, self._size = strata[shared], size
         if not 2 <= self._size < len(rows):
             counted = "samples" if len(rows) == len(data.Y) else "samples of positive weight"
-            samples = f"{len(rows)} {counted}"
-            raise ValueError(_why_no_split(samples, len(rows), self._size, fraction))
+            raise ValueError(_why_no_split(len(rows), counted, self._size, fraction))
 
     @property
     def n_training(self) -> int:
@@ -321,9 +336,7 @@ class FileSplit:
             counts = found
         sizes = np.clip(np.rint(fraction * counts).astype(np.int64), 1, np.maximum(counts - 1, 0))
         if fraction == 0 or np.sum(sizes) < 2:
-            raise ValueError(
-                _why_no_split(f"{len(data.rows)} samples", len(data.rows), 0, fraction)
-            )
+            raise ValueError(_why_no_split(len(data.rows), "samples", 0, fraction))
         self._counts, self._sizes = counts, sizes
 
     @property
@@ -340,10 +353,8 @@ class FileSplit:
         data, seen = self._data, np.zeros(len(self._counts), np.int64)
         marks = np.zeros(len(data.Y), np.uint8)
         random = np.random.default_rng(rng.randint(1 << 32, size=4, dtype=np.uint32))
-        draws = [
-            _Draws(n, k, random)
-            for n, k in zip(self._counts.tolist(), self._sizes.tolist(), strict=True)
-        ]
+        numbers = zip(self._counts.tolist(), self._sizes.tolist(), strict=True)
+        draws = [_Draws(n, k, random) for n, k in numbers]
         for part in data.parts(data.rows):
             rows = np.asarray(part)
             marks[rows] = 1
@@ -365,7 +376,7 @@ class _Draws:
     """
 
     def __init__(self, n: int, k: int, random: np.random.Generator) -> None:
-        self._n, self._k, self._random = int(n), int(k), random
+        self._n, self._k, self._random = n, k, random
         self._drawn, self._waiting = 0, np.empty(0, np.int64)
 
     def up_to(self, stop: int) -> np.ndarray:
@@ -388,14 +399,14 @@ def split_of(
     return ValidationSplit(data, strata(data.Y), fraction)
 
 
-def _why_no_split(samples: str, n_rows: int, size: int, fraction: float) -> str:
+def _why_no_split(n_rows: int, counted: str, size: int, fraction: float) -> str:
     """Say why so many of the rows cannot be set aside, and what would help."""
     what = "No sample is left to train on" if size >= 2 else "The validation set is too small"
     cure = "lower validation_fraction" if size >= 2 else "raise validation_fraction"
     cure = f"{cure}, give more samples" if n_rows > 2 else "give more samples"
     return (
-        f"{what}: validation_fraction={fraction} of {samples} is {size}, but it takes 2 to "
-        f"validate on and 1 to train on; {cure}, or set early_stopping=False."
+        f"{what}: validation_fraction={fraction} of {n_rows} {counted} is {size}, but it takes 2 "
+        f"to validate on and 1 to train on; {cure}, or set early_stopping=False."
     )
 
 

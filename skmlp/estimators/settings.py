@@ -21,7 +21,7 @@ import numpy as np
 from ..engine.values import name_of, plain
 from ..engine.words import shown
 from ..heads import HEADS, Head
-from ..heads.domains import is_count
+from ..heads.domains import is_count, is_number
 from ..network import NORMALIZATIONS, Noise
 from ..network.activations import ACTIVATIONS
 from ..network.initializers import INITIALIZERS
@@ -64,20 +64,10 @@ def _is_truth(value: Any) -> bool:
     return isinstance(value, (bool, np.bool_))
 
 
-def _is_real(value: Any) -> bool:
-    if _is_truth(value) or not isinstance(value, Real):
-        return False
-    try:
-        float(value)
-    except OverflowError:  # of an integer
-        return False
-    return True
-
-
 def _number(low: float, high: float, brackets: str) -> Rule:
     def allows(value: Any) -> bool:
         return (
-            _is_real(value)
+            is_number(value)
             and (low <= value if brackets[0] == "[" else low < value)
             and (value <= high if brackets[1] == "]" else value < high)
         )
@@ -169,7 +159,7 @@ RULES: dict[str, Rule] = {
     "max_grad_norm": _or_none(POSITIVE),
     "averaging": _or_none(_number(0, 1, "()")),
     "n_iter_no_change": Rule(
-        lambda value: is_count(value) or (_is_real(value) and value == np.inf),
+        lambda value: is_count(value) or (isinstance(value, Real) and value == np.inf),
         "a whole number >= 1 or infinity",
     ),
     "max_fun": COUNT,
@@ -332,7 +322,7 @@ class Settings:
         if self.early_stopping:
             raise ValueError("partial_fit does not support early_stopping=True")
         if needs_end(self.learning_rate):
-            name = getattr(self.learning_rate, "__name__", repr(self.learning_rate))
+            name = name_of(self.learning_rate)
             without = [repr(x) for x, kind in SCHEDULES.items() if isinstance(kind, type)]
             raise ValueError(
                 f"partial_fit goes on without an end, and learning_rate={name} comes to rest after "
@@ -502,7 +492,7 @@ def takes_sparse(estimator: Any) -> bool:
     """Tell, for the tags, whether inputs go undisturbed into a product with weights."""
     disturbed = [estimator.input_noise]
     disturbed += list(estimator.dropout)[:1] if _is_list(estimator.dropout) else []
-    if any(_is_real(value) and value > 0 for value in disturbed):
+    if any(is_number(value) and value > 0 for value in disturbed):
         return False
     first = estimator.activation
     if isinstance(first, (list, tuple)):

@@ -24,7 +24,7 @@ from ..training.checkpoints import Expected, Saved
 from ..training.objective import LossGraph, OutputScale, slopes_of
 from ..training.state import State
 from ..training.warn import warn
-from .data import Data, FileData
+from .data import Data, FileData, inputs_of
 from .identity import are_same, identity_of
 from .prediction import Fitted
 from .scoring import FileSplit, ValidationSplit
@@ -52,8 +52,6 @@ class Problem(NamedTuple):
         What sets rows aside to validate on.
     validation : Data or None
         The rows that were given to validate on.
-    inputs : dict of str to object
-        The number, and the names, of the inputs, as they are published.
     names : estimator
         What has the parameters and the names of the inputs, to tell the fit from others.
     """
@@ -64,13 +62,17 @@ class Problem(NamedTuple):
     graph: LossGraph
     split: ValidationSplit | FileSplit | None
     validation: Data | None
-    inputs: dict[str, Any]
     names: BaseEstimator
 
     @property
     def network(self) -> Network:
         """The network."""
         return self.graph.network
+
+    @property
+    def inputs(self) -> dict[str, Any]:
+        """The number, and the names, of the inputs, as they are published."""
+        return inputs_of(self.names)
 
     @property
     def identity(self) -> dict[str, str]:

@@ -7,7 +7,6 @@ that is read is whole, or refused then and there.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import fields
 from functools import lru_cache
 from inspect import signature
@@ -24,7 +23,7 @@ from ..training.objective import OutputScale
 from ..training.schedules import SCHEDULES, Checked, WarmedUp
 from ..training.solvers import SOLVERS, Average, Solver
 from ..training.state import History, Marks, Progress, State
-from .data import NAMES_OF_INPUTS
+from .data import NAMES_OF_INPUTS, stand_in
 from .targets import Classes, Numbers
 
 
@@ -45,10 +44,6 @@ def of_head(cls: type[Head]) -> Kind:
     return Kind(frozenset([*names, "_log_unit"]), take, make)
 
 
-def _layers() -> Iterable[type[Layer]]:
-    return {type(layer): None for layer in LAYERS.values()}
-
-
 def _example(cls: type[Any]) -> Solver:
     return cls(_PLAIN, 0.1, [], [], **dict.fromkeys(cls.options, 0.5))
 
@@ -56,7 +51,7 @@ def _example(cls: type[Any]) -> Solver:
 _PLAIN = np.zeros(1)
 _RECORDS = (
     *(Classes, Numbers),
-    *(Network, Noise, VarianceScaling, Dense, *_layers()),
+    *(Network, Noise, VarianceScaling, Dense, *map(type, LAYERS.values())),
     *(State, Progress, Marks, OutputScale, Checked, WarmedUp),
 )
 TABLE = Layer._table.and_also(
@@ -76,7 +71,7 @@ TABLE = Layer._table.and_also(
             ("initializer", INITIALIZERS),
         )
         for name, thing in registry.items()
-        if isinstance(thing, type) or not isinstance(thing, VarianceScaling)
+        if not isinstance(thing, VarianceScaling)
     },
 )
 
@@ -104,9 +99,7 @@ class StoredEstimator(Stored, BaseEstimator):
 
     def __copy__(self) -> Self:
         """Share everything, with programs that nobody uses: a copy is no file."""
-        copied = object.__new__(type(self))
-        copied.__dict__.update(self.__dict__)
-        return copied
+        return stand_in(self)
 
     def __getstate__(self) -> dict[str, Any]:
         state = super().__getstate__()

@@ -61,9 +61,7 @@ class Target:
     @classmethod
     def find_head(cls, settings: Settings, kind: str) -> Head:
         """Return the head for a kind of target, or say why there is none."""
-        asked = settings.head
-        if settings.loss is not None:
-            asked = cls._head_of_loss(settings)
+        asked = settings.head if settings.loss is None else cls._head_of_loss(settings)
         head = AUTOMATIC[kind]() if isinstance(asked, str) and asked == "auto" else asked
         head = cls.known_head(head)
         if head is None:
