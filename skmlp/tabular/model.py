@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import reduce
+from functools import partial, reduce
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -289,9 +289,7 @@ class Fitting:
         sight, shown = self._shown(kind)
         transform, learned = _learned(problem.lesson, may_log=kind.may_log)
 
-        def judged(members: Trained) -> tuple[Part, np.ndarray]:
-            return _judged(problem.lesson, sight, members, transform, shown)
-
+        judged = partial(_judged, problem.lesson, sight, shown, transform)
         members = trained(
             learned,
             shown,
@@ -357,17 +355,18 @@ class Fitting:
 
     def _grown(self, encoding: Encoding, table: Table, n_trees: int) -> tuple[Forest, np.ndarray]:
         """Grow a forest, and answer the training rows, so many at a time."""
-        problem, lesson, seed = self._problem, self._problem.lesson, self._seed()
-        target, weights = self._target, problem.weights
+        problem, lesson = self._problem, self._problem.lesson
+        first, folds = slice(MOST_ROWS), None
         if problem.groups is not None:
-            folds = list(zip(lesson.learned, lesson.held_out, strict=True))
-            return Forest.of(
-                encoding.plain(table), target, weights, folds, n_trees, seed, problem.how.n_jobs
-            )
-        first = encoding.plain(table.rows(slice(MOST_ROWS)))
-        weights = None if weights is None else weights[:MOST_ROWS]
+            first, folds = slice(None), list(zip(lesson.learned, lesson.held_out, strict=True))
         forest, answers = Forest.of(
-            first, target[:MOST_ROWS], weights, None, n_trees, seed, problem.how.n_jobs
+            encoding.plain(table.rows(first)),
+            self._target[first],
+            None if problem.weights is None else problem.weights[first],
+            folds,
+            n_trees,
+            self._seed(),
+            problem.how.n_jobs,
         )
         return forest, _followed(answers, forest, encoding, table)
 
@@ -464,7 +463,7 @@ def fitted(fitting: Fitting, kinds: Sequence[Kind], clock: Clock) -> tuple[Model
 
 
 def _judged(
-    lesson: Lesson, sight: Sight, members: Trained, transform: Transform | None, shown: Shown
+    lesson: Lesson, sight: Sight, shown: Shown, transform: Transform | None, members: Trained
 ) -> tuple[Part, np.ndarray]:
     """Compute what members say of rows that they have not learned from, as the head means it."""
     raw = members.out_of_fold(lesson, shown)
