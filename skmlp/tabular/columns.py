@@ -123,18 +123,18 @@ class Columns:
         numbers = frame.numbers(plain)
         _check_finite(numbers, plain, frame)
         if "date" in self.kinds or "duration" in self.kinds:
-            numbers = self._with_dates(frame, plain, numbers)
+            numbers = self._with_dates(frame, numbers)
         return Table(numbers, codes)
 
-    def _with_dates(self, frame: Frame, plain: list[int], numbers: np.ndarray) -> np.ndarray:
-        parts = []
+    def _with_dates(self, frame: Frame, numbers: np.ndarray) -> np.ndarray:
+        parts, plain = [], iter(numbers.T)
         for j, kind in enumerate(self.kinds):
             if kind == "date":
                 parts += _parts(frame.dates(j, "M8[us]"))
             elif kind == "duration":
                 parts.append(frame.dates(j, "m8[us]") / np.timedelta64(1, "D"))
             elif kind == "number":
-                parts.append(numbers[:, plain.index(j)])
+                parts.append(next(plain))
         return np.stack(parts, axis=1)
 
     def _check(self, frame: Frame, name: str) -> None:

@@ -254,12 +254,10 @@ def _edges_of(values: np.ndarray, target: np.ndarray, edges: Edges, n_bins: int)
     distinct, place = np.unique(values, return_inverse=True)
     if len(distinct) <= n_bins + 1:
         return distinct
-    found = [distinct[[0, -1]]]
+    found, share = [distinct[[0, -1]]], n_bins // 2 if edges == "both" else n_bins
     if edges != "tree":
-        share = n_bins if edges == "quantile" else n_bins // 2
         found.append(np.quantile(values, np.linspace(0, 1, share + 1)))
     if edges != "quantile":
-        share = n_bins if edges == "tree" else n_bins // 2
         found.append(_thresholds(distinct, place, target, max(2, share)))
     return np.unique(np.concatenate(found))
 

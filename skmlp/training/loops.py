@@ -599,10 +599,13 @@ def train_full_batch(course: Course, objective: Objective, rows: np.ndarray) -> 
         with running():
             return objective(rows), objective.gradient
 
-    def after_iteration(x: np.ndarray, loss: float) -> None:
+    def observe(x: np.ndarray) -> None:
         theta[...] = x
         with running():
             objective.observe(rows)
+
+    def after_iteration(x: np.ndarray, loss: float) -> None:
+        observe(x)
         with let_go():
             course.complete(loss, 0, objective=lambda: loss)
         if course.progress.ending:
@@ -624,9 +627,7 @@ def train_full_batch(course: Course, objective: Objective, rows: np.ndarray) -> 
         return course.ended()
     except (KeyboardInterrupt, Broken) as why:
         return course.cut_short(why)
-    theta[...] = result.x
-    with running():
-        objective.observe(rows)
+    observe(result.x)
     loss = float(result.fun)
     if not (math.isfinite(loss) and np.isfinite(theta).all()):
         culprit = course.culprit(lambda theta: objective.culprit(theta, rows))
