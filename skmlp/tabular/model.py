@@ -301,19 +301,15 @@ class Fitting:
             self._seed(),
             self._clock,
             self._holder,
-            lambda members: self._published(*self._blended([*self._done, judged(members)])),
+            lambda members: self._published(*self.model(judged(members))),
         )
         self._done.append(judged(members))
         shown.let_go()
 
-    def model(self) -> tuple[Model, OutOfFold]:
-        """Blend what there is."""
-        return self._blended(self._done)
-
-    def _blended(self, done: list[tuple[Part, np.ndarray]]) -> tuple[Model, OutOfFold]:
-        """Blend members by the rows that those of all kinds are judged by."""
+    def model(self, *latest: tuple[Part, np.ndarray]) -> tuple[Model, OutOfFold]:
+        """Blend what there is, by the rows that members of all kinds are judged by."""
         problem, lesson = self._problem, self._problem.lesson
-        parts, out_of_fold = zip(*done, strict=True)
+        parts, out_of_fold = zip(*self._done, *latest, strict=True)
         rows = reduce(np.intersect1d, [part.trained.judged(lesson) for part in parts])
         kinds = [raw[:, rows] for raw in out_of_fold]
         temperatures = [part.trained.temperature for part in parts]

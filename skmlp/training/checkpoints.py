@@ -327,11 +327,8 @@ _PROGRESS = {
 
 
 def _need_vector(found: Any, name: str, like: np.ndarray) -> None:
-    is_like = isinstance(found, np.ndarray) and (found.shape, found.dtype) == (
-        like.shape,
-        like.dtype,
-    )
-    is_right = is_like and bool(np.isfinite(found).all())
+    is_right = isinstance(found, np.ndarray) and found.shape == like.shape
+    is_right = is_right and found.dtype == like.dtype and bool(np.isfinite(found).all())
     _need(is_right, name, found, f"finite numbers of {like.dtype} of shape {like.shape}")
 
 

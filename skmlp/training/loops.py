@@ -479,8 +479,6 @@ def train_minibatches(course: Course, descent: _Descends) -> Outcome:
     Where the loss or the parameters are no longer finite, it goes back to parameters that are known
     to be good, with a new solver and half the rate, as often as `stopping.retreats` allows.
     """
-    stopping = course.stopping
-    first_rate = descent.first_rate
     try:
         while not course.is_over:
             course.begin()
@@ -489,12 +487,11 @@ def train_minibatches(course: Course, descent: _Descends) -> Outcome:
                 epoch = f"epoch {course.progress.n_iter + 1}"
                 culprit = course.culprit(descent.culprit)
                 if course.is_where_it_began or not course.retreat():
-                    return course.diverged(
-                        epoch, _lower(first_rate, course.progress.retreats), culprit
-                    )
+                    cure = _lower(descent.first_rate, course.progress.retreats)
+                    return course.diverged(epoch, cure, culprit)
                 descent.restart()
                 if course.progress.retreats == 1:
-                    _warn_of_retreat(epoch, descent.rate, stopping.retreats, culprit)
+                    _warn_of_retreat(epoch, descent.rate, course.stopping.retreats, culprit)
                 continue
             descent.after_epoch(course.progress.samples_seen + descent.n_rows)
             course.complete(
