@@ -364,10 +364,10 @@ def _check_rows(arrays: Mapping[str, np.ndarray], to_be: Expected) -> set[str]:
     names = {"train"} | ({"held_out"} if to_be.is_split else set())
     names |= {"order"} if to_be.solver is not None else set()
     for name in names:
-        found = arrays.get(name)
+        found: Any = arrays.get(name)
         is_right = isinstance(found, np.ndarray) and found.ndim == 1 and found.dtype.kind == "i"
-        is_right = is_right and len(np.unique(found)) == len(found)  # type: ignore[arg-type]
-        is_right = is_right and bool(np.isin(found, to_be.rows).all())  # type: ignore[arg-type]
+        is_right = is_right and len(np.unique(found)) == len(found)
+        is_right = is_right and bool(np.isin(found, to_be.rows).all())
         _need(is_right, name, found, "distinct numbers of rows of the data that count")
     together = np.sort(np.concatenate([arrays[x] for x in ("train", "held_out") if x in names]))
     is_whole = np.array_equal(together, np.sort(to_be.rows))
