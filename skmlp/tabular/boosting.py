@@ -162,22 +162,14 @@ def _made_of(model: HistGradientBoostingClassifier, width: int) -> Forest:
         found[model.classes_[0]] = 0.0
         found[columns] = baseline
         baseline = found
-    trees = [
-        (tree.nodes, column)
-        for of_round in model._predictors
-        for tree, column in zip(of_round, columns, strict=True)
-    ]
     made, unit = [_leaf(baseline)], np.eye(width)
-    made += [
-        Nodes(
-            nodes["left"].astype(np.int64),
-            nodes["right"].astype(np.int64),
-            np.where(nodes["is_leaf"], -1, nodes["feature_idx"]),
-            nodes["num_threshold"],
-            nodes["value"][:, None] * unit[column],
-        )
-        for nodes, column in trees
-    ]
+    for of_round in model._predictors:
+        for tree, column in zip(of_round, columns, strict=True):
+            nodes = tree.nodes
+            left, right = nodes["left"].astype(np.int64), nodes["right"].astype(np.int64)
+            feature = np.where(nodes["is_leaf"], -1, nodes["feature_idx"])
+            value = nodes["value"][:, None] * unit[column]
+            made.append(Nodes(left, right, feature, nodes["num_threshold"], value))
     n_trees = len(made)
     return Forest.made_of([tree._replace(value=tree.value * n_trees) for tree in made])
 
