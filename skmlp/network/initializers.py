@@ -93,17 +93,16 @@ def drawn(
     where the activation is logistic (Glorot and Bengio 2010). With a name in `INITIALIZERS`, or a
     function of (rng, inputs, outputs), the weights are as it says, the bias 0.
     """
-    if isinstance(weight_init, str) and weight_init == "auto":
+    if not isinstance(weight_init, str):
+        return _checked(weight_init, rng, inputs, outputs), np.zeros(outputs)
+    if weight_init == "auto":
         names = (name for name in RECOMMENDED_INITIALIZERS if activation is ACTIVATIONS[name])
         weight_init = RECOMMENDED_INITIALIZERS.get(next(names, ""), "auto")
-    if isinstance(weight_init, str) and weight_init == "auto":
-        bound = np.sqrt(
-            (2.0 if activation is ACTIVATIONS["logistic"] else 6.0) / (inputs + outputs)
-        )
+    if weight_init == "auto":
+        factor = 2.0 if activation is ACTIVATIONS["logistic"] else 6.0
+        bound = np.sqrt(factor / (inputs + outputs))
         return rng.uniform(-bound, bound, (inputs, outputs)), rng.uniform(-bound, bound, outputs)
-    if isinstance(weight_init, str):
-        return INITIALIZERS[weight_init](rng, inputs, outputs), np.zeros(outputs)
-    return _checked(weight_init, rng, inputs, outputs), np.zeros(outputs)
+    return INITIALIZERS[weight_init](rng, inputs, outputs), np.zeros(outputs)
 
 
 def _checked(

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -69,25 +69,15 @@ def _normal(random: np.random.Generator, out: np.ndarray) -> None:
     random.standard_normal(out=out, dtype=out.dtype)
 
 
-class Occasion(Protocol):
-    """What a network is composed for."""
-
-    def disturbed(self, i: int, h: Any) -> Any:
-        """Return the inputs (i = 0) or what hidden layer i has computed, disturbed or not."""
-
-    def over_batch(self, running: Any, of_batch: OfBatch) -> Sequence[Any]:
-        """Return the statistics that a function computes of a batch, or what stands for them."""
-
-
 class Prediction:
     """A network that predicts: undisturbed, each row for itself."""
 
     def disturbed(self, i: int, h: Any) -> Any:  # noqa: ARG002
-        """Return h."""
+        """Return the inputs (i = 0), or what hidden layer i has computed, as they are."""
         return h
 
     def over_batch(self, running: Any, of_batch: OfBatch) -> Sequence[Any]:  # noqa: ARG002
-        """Return the running statistics."""
+        """Return the running statistics, for those that a function computes of a batch."""
         return [running[k] for k in range(running.shape[0])]
 
 
@@ -142,3 +132,6 @@ class Training:
     def drawn_from(self, random: np.random.Generator) -> dict[Expression, Fill]:
         """Return for every random variable what fills its array from a generator."""
         return {x: partial(fill, random) for x, fill in self.fills}
+
+
+Occasion = Prediction | Training  # what a network is composed for

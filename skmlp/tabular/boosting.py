@@ -13,8 +13,7 @@ that row alone, bit for bit.
 
 from __future__ import annotations
 
-import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -100,9 +99,8 @@ def boosted(
     shared.array[...] = rows
     n_threads = n_jobs if holder.folder is None else 1
     lesson = _Lesson(shared, classes, weights, int(np.max(classes)) + 1, seed, n_threads)
-    pairs = [(every, every[:0]), *folds]
-    holder.hold(partial(_tasks, lesson), pairs)
-    (forest, _), *found = holder.each(operator.call)
+    holder.hold(lambda pairs: pairs, [(every, every[:0]), *folds])
+    (forest, _), *found = holder.each(partial(_answered, lesson=lesson))
     holder.let_go()
     answers = np.empty((n, forest.values.shape[1]), np.float32)
     for (_, held_out), (_, of_fold) in zip(folds, found, strict=True):
@@ -121,17 +119,9 @@ class _Lesson(NamedTuple):
     n_threads: int
 
 
-def _tasks(
-    lesson: _Lesson, pairs: Sequence[tuple[np.ndarray, np.ndarray]]
-) -> list[Callable[[], tuple[Forest, np.ndarray]]]:
-    """Say what is to be done: trees are grown of some rows, and others answered."""
-    return [partial(_answered, lesson, *pair) for pair in pairs]
-
-
-def _answered(
-    lesson: _Lesson, learned: np.ndarray, held_out: np.ndarray
-) -> tuple[Forest, np.ndarray]:
+def _answered(sides: tuple[np.ndarray, np.ndarray], lesson: _Lesson) -> tuple[Forest, np.ndarray]:
     """Grow trees of some rows, and answer others."""
+    learned, held_out = sides
     rows, classes, weights, n_classes, seed, n_threads = lesson
     given = None if weights is None else weights[learned]
     with threadpool_limits(n_threads, user_api="openmp"):
@@ -172,22 +162,14 @@ def _made_of(model: HistGradientBoostingClassifier, width: int) -> Forest:
         found[model.classes_[0]] = 0.0
         found[columns] = baseline
         baseline = found
-    trees = [
-        (tree.nodes, column)
-        for of_round in model._predictors
-        for tree, column in zip(of_round, columns, strict=True)
-    ]
     made, unit = [_leaf(baseline)], np.eye(width)
-    made += [
-        Nodes(
-            nodes["left"].astype(np.int64),
-            nodes["right"].astype(np.int64),
-            np.where(nodes["is_leaf"], -1, nodes["feature_idx"]),
-            nodes["num_threshold"],
-            nodes["value"][:, None] * unit[column],
-        )
-        for nodes, column in trees
-    ]
+    for of_round in model._predictors:
+        for tree, column in zip(of_round, columns, strict=True):
+            nodes = tree.nodes
+            left, right = nodes["left"].astype(np.int64), nodes["right"].astype(np.int64)
+            feature = np.where(nodes["is_leaf"], -1, nodes["feature_idx"])
+            value = nodes["value"][:, None] * unit[column]
+            made.append(Nodes(left, right, feature, nodes["num_threshold"], value))
     n_trees = len(made)
     return Forest.made_of([tree._replace(value=tree.value * n_trees) for tree in made])
 

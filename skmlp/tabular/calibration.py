@@ -12,7 +12,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 from scipy.optimize import minimize_scalar
@@ -112,8 +112,7 @@ class Blend:
         """Return what the blended raw outputs mean: a mixture, where members say distributions."""
         if not head.has_distribution:
             return head
-        pairs = zip(self.weights, kinds, strict=True)
-        shares = [[w / len(raw)] * len(raw) for w, raw in pairs if w > 0 and raw is not None]
+        shares = [[w / len(raw)] * len(raw) for w, raw, _ in self._kept(kinds)]
         return Mixed(head, tuple(chain(*shares)))
 
     def answers(self, head: Head, kinds: Sequence[np.ndarray | None]) -> np.ndarray:
@@ -122,18 +121,17 @@ class Blend:
         Those of distributions are put side by side, for `head`; a kind that has no share may be
         None.
         """
-        *own, last = self.temperatures
-        parts: list[Any] = []
-        for share, raw, temperature in zip(self.weights, kinds, own, strict=True):
-            if share == 0 or raw is None:
-                continue
-            if head.has_distribution:
-                parts.extend(np.asarray(raw, np.float64))
-                continue
-            if link_of(head) is not None:
-                raw = probabilities(head, raw, temperature)
-            parts.append(share * np.mean(raw, axis=0, dtype=np.float64))
+        kept = self._kept(kinds)
         if head.has_distribution:
-            return np.concatenate(parts, axis=1)
-        blended = np.sum(parts, axis=0)
-        return blended if link_of(head) is None else logits(head, blended) / last
+            members = [one for _, raw, _ in kept for one in np.asarray(raw, np.float64)]
+            return np.concatenate(members, axis=1)
+        if link_of(head) is None:
+            means = [w * np.mean(raw, axis=0, dtype=np.float64) for w, raw, _ in kept]
+            return np.sum(means, axis=0)
+        p = [w * np.mean(probabilities(head, raw, t), axis=0) for w, raw, t in kept]
+        return logits(head, np.sum(p, axis=0)) / self.temperatures[-1]
+
+    def _kept(self, kinds: Sequence[np.ndarray | None]) -> list[tuple[float, np.ndarray, float]]:
+        """Return share, raw outputs and temperature of each kind that has a share."""
+        every = zip(self.weights, kinds, self.temperatures[:-1], strict=True)
+        return [(w, raw, t) for w, raw, t in every if w > 0 and raw is not None]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from typing import Any
 
 from ..estimators.callbacks import Watcher
@@ -28,7 +29,7 @@ class Clock:
 
     def __init__(self, watcher: Watcher | None, seconds: float | None) -> None:
         self._watcher = watcher
-        self._end = None if seconds is None else time.monotonic() + seconds
+        self._end = math.inf if seconds is None else time.monotonic() + seconds
         self.is_over = False
 
     @contextmanager
@@ -37,12 +38,13 @@ class Clock:
 
         `fitted` returns what the estimator would publish, if it ended now.
         """
-        if self._watcher is not None:
-            self._watcher.fitted = fitted
-        with nullcontext() if self._watcher is None else self._watcher.task("members", epochs):
+        if self._watcher is None:
             yield
-        if self._watcher is not None:
-            self._watcher.fitted = dict  # so that nothing of the members is kept by a callback
+            return
+        self._watcher.fitted = fitted
+        with self._watcher.task("members", epochs):
+            yield
+        self._watcher.fitted = dict  # so that nothing of the members is kept by a callback
 
     def begin(self) -> None:
         """Tell that an epoch begins."""
@@ -53,6 +55,6 @@ class Clock:
         """Tell that an epoch ends, and return whether that is all."""
         if self._watcher is not None and self._watcher.end():
             self.is_over = True
-        if self._end is not None and time.monotonic() >= self._end:
+        if time.monotonic() >= self._end:
             self.is_over = True
         return self.is_over

@@ -92,10 +92,7 @@ class Columns:
         if dates not in ("refuse", "parts"):
             raise ValueError(f'dates must be "refuse" or "parts", got {dates!r}.')
         frame = frame_of(X)
-        n = frame.shape[0]
         rows: Any = slice(None) if weights is None else np.flatnonzero(weights)
-        if weights is not None and len(rows) == 0:
-            raise ValueError("sample_weight is 0 for every row: there is nothing to learn from.")
         asked = _asked(categorical_features, frame)
         kinds = tuple(_kind(frame, j, rows, asked) for j in range(frame.shape[1]))
         for j, kind in enumerate(kinds):
@@ -104,7 +101,7 @@ class Columns:
         values = {j: frame.values(j) for j, kind in enumerate(kinds) if kind == "category"}
         vocabularies = tuple(_vocabulary(one, rows) for one in values.values())
         columns = cls(frame.names, kinds, vocabularies)
-        return columns, columns._table(frame, values, n)
+        return columns, columns._table(frame, values)
 
     def read(self, X: Any, *, name: str = "Columns") -> Table:
         """Read a frame of the same columns; `name` says in errors who expects them."""
@@ -114,10 +111,10 @@ class Columns:
         for j, kind in enumerate(self.kinds):
             if kind != "category":
                 _check_kind(kind, frame, j)
-        return self._table(frame, values, frame.shape[0])
+        return self._table(frame, values)
 
-    def _table(self, frame: Frame, values: dict[int, Values], n: int) -> Table:
-        codes = np.empty((n, len(values)), dtype=np.int32)
+    def _table(self, frame: Frame, values: dict[int, Values]) -> Table:
+        codes = np.empty((frame.shape[0], len(values)), dtype=np.int32)
         for k, (j, vocabulary) in enumerate(zip(values, self.vocabularies, strict=True)):
             _check_values(values[j], vocabulary, frame.label(j))
             code = [vocabulary.get(value, 0) for value in values[j].distinct]
@@ -126,18 +123,18 @@ class Columns:
         numbers = frame.numbers(plain)
         _check_finite(numbers, plain, frame)
         if "date" in self.kinds or "duration" in self.kinds:
-            numbers = self._with_dates(frame, plain, numbers)
+            numbers = self._with_dates(frame, numbers)
         return Table(numbers, codes)
 
-    def _with_dates(self, frame: Frame, plain: list[int], numbers: np.ndarray) -> np.ndarray:
-        parts = []
+    def _with_dates(self, frame: Frame, numbers: np.ndarray) -> np.ndarray:
+        parts, plain = [], iter(numbers.T)
         for j, kind in enumerate(self.kinds):
             if kind == "date":
                 parts += _parts(frame.dates(j, "M8[us]"))
             elif kind == "duration":
                 parts.append(frame.dates(j, "m8[us]") / np.timedelta64(1, "D"))
             elif kind == "number":
-                parts.append(numbers[:, plain.index(j)])
+                parts.append(next(plain))
         return np.stack(parts, axis=1)
 
     def _check(self, frame: Frame, name: str) -> None:
@@ -249,13 +246,13 @@ def _check_values(values: Values, vocabulary: dict[Any, int], label: str) -> Non
 
 
 def _check_finite(numbers: np.ndarray, columns: list[int], frame: Frame) -> None:
-    for k in range(numbers.shape[1] if np.any(np.isinf(numbers)) else 0):
-        row = np.flatnonzero(np.isinf(numbers[:, k]))
-        if len(row):
-            raise ValueError(
-                f"{frame.label(columns[k])} contains infinity ({numbers[row[0], k]}) in row "
-                f"{row[0]}: make it missing (NaN) or a number."
-            )
+    are_infinite = np.isinf(numbers)
+    if np.any(are_infinite):
+        k, row = np.argwhere(are_infinite.T)[0]
+        raise ValueError(
+            f"{frame.label(columns[k])} contains infinity ({numbers[row, k]}) in row {row}: make "
+            "it missing (NaN) or a number."
+        )
 
 
 def _check_names(expected: list[str], found: list[str]) -> None:

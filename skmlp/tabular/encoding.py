@@ -6,7 +6,7 @@ neither the order of rows nor that of columns changes a number.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal, NamedTuple
 
@@ -147,23 +147,13 @@ class Encoding:
 
     def write(self, table: Table, dense: np.ndarray) -> None:
         """Encode the dense columns of a table into an array."""
-        for some in _blocks(len(dense), dense.shape[1]):
-            block = table.rows(some)
-            with np.errstate(over="ignore"):
-                parts = [*self._plain(block), *self._piecewise(block)]
-                np.concatenate(parts, axis=1, out=dense[some], casting="same_kind")
+        _write(table, dense, lambda rows: [*self._plain(rows), *self._piecewise(rows)])
 
     def plain(self, table: Table) -> np.ndarray:
         """Encode the columns that are not piecewise-linear; embedded codes come last, float32."""
         n_columns = self.n_plain + len(self.embedded)
         plain = np.empty((len(table.numbers), n_columns), dtype=np.float32)
-        for some in _blocks(*plain.shape):
-            block = table.rows(some)
-            codes = self.codes(block)
-            with np.errstate(over="ignore"):
-                np.concatenate(
-                    [*self._plain(block), codes], axis=1, out=plain[some], casting="unsafe"
-                )
+        _write(table, plain, lambda rows: [*self._plain(rows), self.codes(rows)])
         return plain
 
     def _plain(self, table: Table) -> Iterator[np.ndarray]:
@@ -191,9 +181,15 @@ class Encoding:
         yield np.clip(steps, 0, 1, out=steps)
 
 
-def _blocks(n: int, width: int) -> Iterator[slice]:
-    step = max(1, _AT_ONCE // max(1, width))
-    yield from (slice(i, i + step) for i in range(0, n, step))
+def _write(
+    table: Table, out: np.ndarray, parts_of: Callable[[Table], Sequence[np.ndarray]]
+) -> None:
+    """Put the parts of all rows side by side, so many rows at a time."""
+    step = max(1, _AT_ONCE // max(1, out.shape[1]))
+    for i in range(0, len(out), step):
+        some = slice(i, i + step)
+        with np.errstate(over="ignore"):
+            np.concatenate(parts_of(table.rows(some)), axis=1, out=out[some], casting="same_kind")
 
 
 def _scale_of(numbers: np.ndarray) -> _Scale:
@@ -258,12 +254,10 @@ def _edges_of(values: np.ndarray, target: np.ndarray, edges: Edges, n_bins: int)
     distinct, place = np.unique(values, return_inverse=True)
     if len(distinct) <= n_bins + 1:
         return distinct
-    found = [distinct[[0, -1]]]
+    found, share = [distinct[[0, -1]]], n_bins // 2 if edges == "both" else n_bins
     if edges != "tree":
-        share = n_bins if edges == "quantile" else n_bins // 2
         found.append(np.quantile(values, np.linspace(0, 1, share + 1)))
     if edges != "quantile":
-        share = n_bins if edges == "tree" else n_bins // 2
         found.append(_thresholds(distinct, place, target, max(2, share)))
     return np.unique(np.concatenate(found))
 

@@ -224,7 +224,17 @@ class TabularMLP(CallbackSupportMixin, Answers, StoredEstimator, Parameters):
 
     def _weighed(self, n: int, y: Any, sample_weight: Any) -> tuple[Data, Any]:
         """Read the targets of n rows and what these weigh."""
-        data, target = self._targets(n, y, sample_weight)
+        asked = _Asked(type(self).__name__, self.head)
+        data, target = read_first_rows(
+            stand_in(self),
+            np.zeros((n, 1)),
+            y,
+            sample_weight,
+            self._kind,
+            partial(self._kind.of, asked),
+            np.dtype(np.float64),
+            reset=True,
+        )
         warn_of_column(y, data)
         if getattr(self, "class_weight", None) is not None:
             data = data.weighed(target, self.class_weight)
@@ -249,19 +259,6 @@ class TabularMLP(CallbackSupportMixin, Answers, StoredEstimator, Parameters):
         n_folds = n_folds if groups is None else min(n_folds, len(np.unique(groups)))
         fold = folds(n_folds, len(Y), target.strata(Y), groups, seeds)
         return Lesson.of(target.head, Y, weights, *sides(fold))
-
-    def _targets(self, n: int, y: Any, sample_weight: Any) -> tuple[Data, Any]:
-        asked = _Asked(type(self).__name__, self.head)
-        return read_first_rows(
-            stand_in(self),
-            np.zeros((n, 1)),
-            y,
-            sample_weight,
-            self._kind,
-            partial(self._kind.of, asked),
-            np.dtype(np.float64),
-            reset=True,
-        )
 
     def _with_validation(
         self,

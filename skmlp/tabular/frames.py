@@ -39,7 +39,6 @@ class Frame:
     names: np.ndarray | None = None
     labels: Sequence[Any]
     shape: tuple[int, int]
-    objects: frozenset[int] = frozenset()  # columns whose type says nothing
 
     def kind(self, column: int, rows: np.ndarray | slice) -> Kind:
         """Tell what a column holds, by its type or else by its values in `rows`."""
@@ -47,7 +46,14 @@ class Frame:
 
     def numbers(self, columns: Sequence[int]) -> np.ndarray:
         """Return columns as float64, NaN where missing."""
-        raise NotImplementedError
+        found = np.empty((self.shape[0], len(columns)), order="F")
+        for k, column in enumerate(columns):
+            found[:, k] = self.floats(column)
+        return found
+
+    def floats(self, column: int) -> np.ndarray:
+        """Return a column of numbers, and refuse what is none by its value."""
+        return _floats(self.values(column), self.label(column))
 
     def values(self, column: int) -> Values:
         """Return a column as positions in a list of distinct values."""
@@ -94,19 +100,14 @@ class _Pandas(Frame):
         self.names = _names(self.labels)
         self.shape = X.shape
         self.dtypes = list(X.dtypes)
-        self.objects = frozenset(
-            j
-            for j, dtype in enumerate(self.dtypes)
-            if isinstance(dtype, np.dtype) and dtype.kind == "O"
-        )
 
     def kind(self, column: int, rows: np.ndarray | slice) -> Kind:
         dtype = self.dtypes[column]
-        if dtype.kind in "iufb" and not hasattr(dtype, "categories"):
+        if dtype.kind in "iufb":
             return "number"
         if dtype.kind in "Mm":
             return "date" if dtype.kind == "M" else "duration"
-        if column in self.objects:
+        if dtype == np.dtype(object):
             return _kind_of_objects(self.X.iloc[:, column].to_numpy()[rows].tolist())
         if dtype.kind == "c":
             raise ValueError(f"Complex data not supported: {self.label(column)} is {dtype}.")
@@ -125,12 +126,13 @@ class _Pandas(Frame):
             chosen = self.X.iloc[:, [columns[k] for k in some]]
             found[:, some] = chosen.to_numpy(dtype=np.float64)
         for k in sorted(set(range(len(columns))) - set(plain)):
-            series = self.X.iloc[:, columns[k]]
-            if self.dtypes[columns[k]].kind in "iufb" and not hasattr(series.dtype, "categories"):
-                found[:, k] = series.to_numpy(dtype=np.float64, na_value=np.nan)
-            else:
-                found[:, k] = _floats(self.values(columns[k]), self.label(columns[k]))
+            found[:, k] = self.floats(columns[k])
         return found
+
+    def floats(self, column: int) -> np.ndarray:
+        if self.dtypes[column].kind in "iufb":
+            return self.X.iloc[:, column].to_numpy(dtype=np.float64, na_value=np.nan)
+        return super().floats(column)
 
     def values(self, column: int) -> Values:
         series = self.X.iloc[:, column]
@@ -144,7 +146,7 @@ class _Pandas(Frame):
         name = str(series.dtype)
         if name.startswith("period"):
             series = series.dt.to_timestamp()
-        elif column in self.objects or name.startswith(("date32", "date64", "time32", "time64")):
+        elif name.startswith(("object", "date32", "date64", "time32", "time64")):
             return _instants(series.astype(object).tolist(), unit, self.label(column))
         elif series.dtype.kind == "M" and series.dt.tz is not None:
             series = series.dt.tz_localize(None)
@@ -158,7 +160,6 @@ class _Polars(Frame):
         self.names = _names(self.labels)
         self.shape = X.shape
         self.dtypes = [str(dtype) for dtype in X.dtypes]
-        self.objects = frozenset(j for j, name in enumerate(self.dtypes) if name == "Object")
 
     def kind(self, column: int, rows: np.ndarray | slice) -> Kind:
         name = self.dtypes[column]
@@ -166,21 +167,19 @@ class _Polars(Frame):
             values = np.empty(self.shape[0], dtype=object)
             values[:] = self.X[:, column].to_list()
             return _kind_of_objects(values[rows].tolist())
-        if name == "Boolean" or self.X.dtypes[column].is_numeric():
+        if self._is_number(column):
             return "number"
         if name.startswith("Date"):
             return "date"
         return "duration" if name.startswith(("Duration", "Time")) else "category"
 
-    def numbers(self, columns: Sequence[int]) -> np.ndarray:
-        found = np.empty((self.shape[0], len(columns)), order="F")
-        for k, column in enumerate(columns):
-            series = self.X[:, column]
-            if self.dtypes[column] == "Boolean" or series.dtype.is_numeric():
-                found[:, k] = series.cast(float).to_numpy()
-            else:
-                found[:, k] = _floats(self.values(column), self.label(column))
-        return found
+    def _is_number(self, column: int) -> bool:
+        return self.dtypes[column] == "Boolean" or self.X.dtypes[column].is_numeric()
+
+    def floats(self, column: int) -> np.ndarray:
+        if self._is_number(column):
+            return self.X[:, column].cast(float).to_numpy()
+        return super().floats(column)
 
     def values(self, column: int) -> Values:
         series = self.X[:, column]
@@ -200,7 +199,6 @@ class _Array(Frame):
         self.X = X
         self.shape = (X.shape[0], X.shape[1])
         self.labels = range(X.shape[1])
-        self.objects = frozenset(range(X.shape[1]) if X.dtype.kind == "O" else ())
 
     def kind(self, column: int, rows: np.ndarray | slice) -> Kind:
         if self.X.dtype.kind == "O":
@@ -212,8 +210,7 @@ class _Array(Frame):
         if self.X.dtype.kind in "biuf":
             every = len(columns) == self.shape[1]
             return (self.X if every else self.X[:, columns]).astype(np.float64, copy=False)
-        found = [_floats(self.values(column), self.label(column)) for column in columns]
-        return np.stack(found, axis=1) if found else np.empty((self.shape[0], 0))
+        return super().numbers(columns)
 
     def values(self, column: int) -> Values:
         return _values(self.X[:, column].tolist(), self.label(column))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import reduce
+from functools import partial, reduce
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -289,9 +289,7 @@ class Fitting:
         sight, shown = self._shown(kind)
         transform, learned = _learned(problem.lesson, may_log=kind.may_log)
 
-        def judged(members: Trained) -> tuple[Part, np.ndarray]:
-            return _judged(problem.lesson, sight, members, transform, shown)
-
+        judged = partial(_judged, problem.lesson, sight, shown, transform)
         members = trained(
             learned,
             shown,
@@ -303,19 +301,15 @@ class Fitting:
             self._seed(),
             self._clock,
             self._holder,
-            lambda members: self._published(*self._blended([*self._done, judged(members)])),
+            lambda members: self._published(*self.model(judged(members))),
         )
         self._done.append(judged(members))
         shown.let_go()
 
-    def model(self) -> tuple[Model, OutOfFold]:
-        """Blend what there is."""
-        return self._blended(self._done)
-
-    def _blended(self, done: list[tuple[Part, np.ndarray]]) -> tuple[Model, OutOfFold]:
-        """Blend members by the rows that those of all kinds are judged by."""
+    def model(self, *latest: tuple[Part, np.ndarray]) -> tuple[Model, OutOfFold]:
+        """Blend what there is, by the rows that members of all kinds are judged by."""
         problem, lesson = self._problem, self._problem.lesson
-        parts, out_of_fold = zip(*done, strict=True)
+        parts, out_of_fold = zip(*self._done, *latest, strict=True)
         rows = reduce(np.intersect1d, [part.trained.judged(lesson) for part in parts])
         kinds = [raw[:, rows] for raw in out_of_fold]
         temperatures = [part.trained.temperature for part in parts]
@@ -357,17 +351,18 @@ class Fitting:
 
     def _grown(self, encoding: Encoding, table: Table, n_trees: int) -> tuple[Forest, np.ndarray]:
         """Grow a forest, and answer the training rows, so many at a time."""
-        problem, lesson, seed = self._problem, self._problem.lesson, self._seed()
-        target, weights = self._target, problem.weights
+        problem, lesson = self._problem, self._problem.lesson
+        first, folds = slice(MOST_ROWS), None
         if problem.groups is not None:
-            folds = list(zip(lesson.learned, lesson.held_out, strict=True))
-            return Forest.of(
-                encoding.plain(table), target, weights, folds, n_trees, seed, problem.how.n_jobs
-            )
-        first = encoding.plain(table.rows(slice(MOST_ROWS)))
-        weights = None if weights is None else weights[:MOST_ROWS]
+            first, folds = slice(None), list(zip(lesson.learned, lesson.held_out, strict=True))
         forest, answers = Forest.of(
-            first, target[:MOST_ROWS], weights, None, n_trees, seed, problem.how.n_jobs
+            encoding.plain(table.rows(first)),
+            self._target[first],
+            None if problem.weights is None else problem.weights[first],
+            folds,
+            n_trees,
+            self._seed(),
+            problem.how.n_jobs,
         )
         return forest, _followed(answers, forest, encoding, table)
 
@@ -464,7 +459,7 @@ def fitted(fitting: Fitting, kinds: Sequence[Kind], clock: Clock) -> tuple[Model
 
 
 def _judged(
-    lesson: Lesson, sight: Sight, members: Trained, transform: Transform | None, shown: Shown
+    lesson: Lesson, sight: Sight, shown: Shown, transform: Transform | None, members: Trained
 ) -> tuple[Part, np.ndarray]:
     """Compute what members say of rows that they have not learned from, as the head means it."""
     raw = members.out_of_fold(lesson, shown)

@@ -7,7 +7,7 @@ so the first rows are a sample; rows that hold the same are interchangeable.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -58,8 +58,10 @@ def order_of(table: Table, further: Iterable[np.ndarray], rows: np.ndarray, seed
     numbers, codes = (
         np.array([_mark(column[rows], marks) for column in array.T], np.uint64) for array in table
     )
-    for column in _columns(further):
-        _mark(_ranks(column[rows]), marks)
+    for array in further:
+        for column in array.reshape(len(array), -1).T:
+            ranks = np.unique(column[rows], return_inverse=True)[1].reshape(-1)
+            _mark(ranks, marks)
     marks = _mixed(marks ^ np.uint64(seed))
     # Copies of a row are told apart by number, or they would all come one after another.
     by_content = np.argsort(marks, kind="stable")
@@ -68,15 +70,6 @@ def order_of(table: Table, further: Iterable[np.ndarray], rows: np.ndarray, seed
     number[by_content] = np.arange(len(rows)) - np.repeat(starts, counts)
     order = np.argsort(_mixed(marks + number), kind="stable")
     return Order(rows[order], *(np.argsort(salts, kind="stable") for salts in (numbers, codes)))
-
-
-def _columns(arrays: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-    for array in arrays:
-        yield from array.reshape(len(array), -1).T
-
-
-def _ranks(column: np.ndarray) -> np.ndarray:
-    return np.unique(column, return_inverse=True)[1].reshape(-1)
 
 
 def _mark(column: np.ndarray, marks: np.ndarray) -> int:

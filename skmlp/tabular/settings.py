@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from numbers import Integral
 from typing import Any
 
@@ -11,44 +11,42 @@ from ..estimators.settings import COUNT, DECAY, POSITIVE, RULES, ZERO_OR_MORE, R
 from ..heads.domains import is_count, is_number
 
 
-def _or_auto(rule: Rule) -> Rule:
+def _or(word: Any, rule: Rule) -> Rule:
     def allows(value: Any) -> bool:
-        return (isinstance(value, str) and value == "auto") or rule.allows(value)
+        return (isinstance(value, type(word)) and value == word) or rule.allows(value)
 
-    return Rule(allows, f"'auto' or {rule.words}")
+    return Rule(allows, f"{word!r} or {rule.words}")
 
 
-def _are(rule: Callable[[Any], bool]) -> Callable[[Any], bool]:
-    return lambda value: (
-        isinstance(value, (list, tuple)) and len(value) > 0 and all(map(rule, value))
-    )
+def _are_counts(value: Any) -> bool:
+    is_sequence = isinstance(value, (list, tuple)) and len(value) > 0
+    return is_count(value) or (is_sequence and all(map(is_count, value)))
+
+
+def _is_whole(value: Any) -> bool:
+    return is_number(value) and isinstance(value, Integral)
 
 
 def _whole(least: int) -> Rule:
-    def allows(value: Any) -> bool:
-        return is_number(value) and isinstance(value, Integral) and int(value) >= least
+    return Rule(
+        lambda value: _is_whole(value) and int(value) >= least, f"a whole number >= {least}"
+    )
 
-    return Rule(allows, f"a whole number >= {least}")
 
+_COUNTS = Rule(_are_counts, "a whole number >= 1 or a sequence of them")
 
 RULES_OF_TABLES: Mapping[str, Rule] = {
     "n_neighbors": Rule(
-        lambda value: value is None or is_count(value) or _are(is_count)(value),
-        "None, a whole number >= 1 or a sequence of them",
+        lambda value: value is None or _are_counts(value), f"None, {_COUNTS.words}"
     ),
-    "n_trees": Rule(
-        lambda value: value is None or _whole(50).allows(value), f"None or {_whole(50).words}"
-    ),
+    "n_trees": _or(None, _whole(50)),
     "n_folds": _whole(2),
-    "hidden_layer_sizes": Rule(
-        lambda value: is_count(value) or _are(is_count)(value),
-        "a whole number >= 1 or a sequence of them",
-    ),
-    "max_epochs": _or_auto(COUNT),
+    "hidden_layer_sizes": _COUNTS,
+    "max_epochs": _or("auto", COUNT),
     "learning_rate_init": POSITIVE,
     "batch_size": COUNT,
     "weight_decay": ZERO_OR_MORE,
-    "dropout": _or_auto(DECAY),
+    "dropout": _or("auto", DECAY),
     "n_bins": _whole(2),
     "max_encoded": _whole(0),
     "max_onehot": _whole(0),
@@ -61,14 +59,9 @@ RULES_OF_TABLES: Mapping[str, Rule] = {
         "'auto' or None",
     ),
     "class_weight": RULES["class_weight"],
-    "time_limit": Rule(
-        lambda value: value is None or POSITIVE.allows(value), f"None or {POSITIVE.words}"
-    ),
-    "n_jobs": Rule(
-        lambda value: (
-            value is None or (is_number(value) and isinstance(value, Integral) and value != 0)
-        ),
-        "None or a whole number other than 0",
+    "time_limit": _or(None, POSITIVE),
+    "n_jobs": _or(
+        None, Rule(lambda value: _is_whole(value) and value != 0, "a whole number other than 0")
     ),
     "random_state": RULES["random_state"],
     "verbose": RULES["verbose"],

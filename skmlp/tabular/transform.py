@@ -42,12 +42,10 @@ class Transform:
         """Look at targets of shape (n, n_targets)."""
         Y = np.asarray(Y, np.float64)
         least, most = Y.min(axis=0), Y.max(axis=0)
-        is_log = (least >= 0) & (most > least)
-        if may_log and is_log.any():
+        is_log = (least >= 0) & (most > least) & may_log
+        if is_log.any():
             with np.errstate(all="ignore"):
                 is_log &= skew(Y, axis=0) > _SKEWED
-        else:
-            is_log &= False
         offset = np.where(is_log, _OFFSET * Y.mean(axis=0), 0.0)
         return cls(is_log, offset, np.ones(Y.shape[1]), least, most)
 

@@ -14,8 +14,8 @@ import math
 import os
 import re
 import threading
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -272,13 +272,10 @@ def _check(arrays: Mapping[str, np.ndarray], about: Mapping[str, Any], to_be: Ex
     _need_names(about, {"format", "progress", *_PLAIN, *_PARTS}, "the file")
     names = _check_parts(arrays, about, to_be) | _check_rows(arrays, to_be)
     _need(names == set(arrays), "arrays", sorted(arrays), f"{sorted(names)}")
-    _check_progress(about["progress"])
+    _need_entries(about["progress"], _PROGRESS, "progress")
     _check_history(about)
-    rate = about["rate"]
-    if to_be.solver is None:
-        _need(rate is None, "rate", rate, "null")
-    else:
-        _need(_is_number(rate) and 0 <= rate < math.inf, "rate", rate, "a number >= 0")
+    is_right, words = _exactly(None) if to_be.solver is None else _RATE
+    _need(is_right(about["rate"]), "rate", about["rate"], words)
     generators = about["generators"]
     _need_names(generators, {"order"} | ({"noise"} if to_be.draws else set()), "generators")
     _check_twister(generators["order"])
@@ -290,20 +287,48 @@ def _need_names(found: Any, names: set[str], where: str) -> None:
     _need(isinstance(found, dict) and set(found) == names, where, found, f"{sorted(names)}")
 
 
+class _Rule(NamedTuple):
+    """Which values an entry may have, and the same in words."""
+
+    is_right: Callable[[Any], bool]
+    words: str
+
+
+def _need_entries(found: Any, rules: Mapping[str, _Rule], where: str) -> None:
+    _need_names(found, set(rules), where)
+    for name, (is_right, words) in rules.items():
+        _need(is_right(found[name]), f"{where}.{name}", found[name], words)
+
+
 def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
-def _is_count(value: Any, least: int = 0) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and least <= value < 1 << 62
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 62
+
+
+def _exactly(value: Any) -> _Rule:
+    words = "null" if value is None else repr(value)
+    return _Rule(lambda found: type(found) is type(value) and found == value, words)
+
+
+_NUMBER, _COUNT = _Rule(_is_number, "a number"), _Rule(_is_count, "a count")
+_FINITE = _Rule(lambda value: _is_number(value) and math.isfinite(value), "a number")
+_RATE = _Rule(lambda value: _is_number(value) and 0 <= value < math.inf, "a number >= 0")
+_POSITIVE = _Rule(lambda value: _is_number(value) and 0 < value < math.inf, "a number > 0")
+_MARKS = {"last_iter": _COUNT, "good_iter": _COUNT, "good_loss": _NUMBER, "merit": _NUMBER}
+_PROGRESS = {
+    **dict.fromkeys(("n_iter", "samples_seen", "best_iter", "no_improvement", "retreats"), _COUNT),
+    **dict.fromkeys(("loss", "best_loss", "best_score"), _NUMBER),
+    "score": _Rule(lambda value: value is None or _is_number(value), "a number or null"),
+    "ending": _Rule(lambda value: value in ("", "converged", "stopped"), "a known ending"),
+}
 
 
 def _need_vector(found: Any, name: str, like: np.ndarray) -> None:
-    is_like = isinstance(found, np.ndarray) and (found.shape, found.dtype) == (
-        like.shape,
-        like.dtype,
-    )
-    is_right = is_like and bool(np.isfinite(found).all())
+    is_right = isinstance(found, np.ndarray) and found.shape == like.shape
+    is_right = is_right and found.dtype == like.dtype and bool(np.isfinite(found).all())
     _need(is_right, name, found, f"finite numbers of {like.dtype} of shape {like.shape}")
 
 
@@ -311,47 +336,24 @@ def _check_parts(
     arrays: Mapping[str, np.ndarray], about: Mapping[str, Any], to_be: Expected
 ) -> set[str]:
     """Check marks, solver, average and scale; return the names of their arrays."""
-    theta = to_be.theta
-    marks, solver, average, scale = (about[part] for part in _PARTS)
+    theta, fresh = to_be.theta, _values(to_be.solver)
     vectors = {f"marks.{name}": theta for name in ("last", "good", "kept")}
-    _need_names(marks, {"last_iter", "good_iter", "good_loss", "merit"}, "marks")
-    for name in ("last_iter", "good_iter"):
-        _need(_is_count(marks[name]), f"marks.{name}", marks[name], "a count")
-    for name in ("good_loss", "merit"):
-        _need(_is_number(marks[name]), f"marks.{name}", marks[name], "a number")
-    fresh = _values(to_be.solver)
     vectors |= {f"solver.{x}": v for x, v in fresh.items() if isinstance(v, np.ndarray)}
-    plain = {x: v for x, v in fresh.items() if isinstance(v, (bool, int, float))}
-    _need_names(solver, set(plain), "solver")
-    for name, value in plain.items():
-        found, words = solver[name], f"{value!r}"
-        is_right = type(found) is type(value) and found == value
-        if name == "steps":
-            is_right, words = _is_count(found), "a count"
-        elif name == "rate":
-            is_right, words = _is_number(found) and 0 <= found < math.inf, "a number >= 0"
-        _need(is_right, f"solver.{name}", found, words)
-    if to_be.averaging is None:
-        _need_names(average, set(), "average")
-    else:
-        _need_names(average, {"decay", "steps"}, "average")
-        decay = average["decay"]
-        _need(decay == to_be.averaging, "average.decay", decay, f"{to_be.averaging}")
-        _need(_is_count(average["steps"]), "average.steps", average["steps"], "a count")
+    plain = {x: _exactly(v) for x, v in fresh.items() if isinstance(v, (bool, int, float))}
+    moving = {x: rule for x, rule in (("steps", _COUNT), ("rate", _RATE)) if x in plain}
+    rules: dict[str, dict[str, _Rule]] = {"marks": _MARKS, "solver": plain | moving}
+    rules |= {"average": {}, "scale": {}}
+    if to_be.averaging is not None:
+        rules["average"] = {"decay": _exactly(float(to_be.averaging)), "steps": _COUNT}
         vectors["average.values"] = theta
-    if to_be.n_raw is None:
-        _need_names(scale, set(), "scale")
-    else:
-        _need_names(scale, {"loss", "loss_scale", "loss_shift", "is_single"}, "scale")
-        for name in ("loss", "loss_scale"):
-            is_right = _is_number(scale[name]) and 0 < scale[name] < math.inf
-            _need(is_right, f"scale.{name}", scale[name], "a number > 0")
-        shift, single = scale["loss_shift"], theta.dtype == np.float32
-        _need(_is_number(shift) and math.isfinite(shift), "scale.loss_shift", shift, "a number")
-        _need(scale["is_single"] == single, "scale.is_single", scale["is_single"], f"{single}")
+    if to_be.n_raw is not None:
+        rules["scale"] = {"loss": _POSITIVE, "loss_scale": _POSITIVE, "loss_shift": _FINITE}
+        rules["scale"] |= {"is_single": _exactly(theta.dtype == np.float32)}
         raw, targets = np.empty(to_be.n_raw), np.empty(to_be.n_targets)
         vectors |= {f"scale.{x}": raw for x in ("start", "raw", "raw_shift", "raw_scale")}
         vectors |= {f"scale.{x}": targets for x in ("shift", "scale")}
+    for part in _PARTS:
+        _need_entries(about[part], rules[part], part)
     for name, like in vectors.items():
         _need_vector(arrays.get(name), name, like)
     return set(vectors)
@@ -362,10 +364,10 @@ def _check_rows(arrays: Mapping[str, np.ndarray], to_be: Expected) -> set[str]:
     names = {"train"} | ({"held_out"} if to_be.is_split else set())
     names |= {"order"} if to_be.solver is not None else set()
     for name in names:
-        found = arrays.get(name)
+        found: Any = arrays.get(name)
         is_right = isinstance(found, np.ndarray) and found.ndim == 1 and found.dtype.kind == "i"
-        is_right = is_right and len(np.unique(found)) == len(found)  # type: ignore[arg-type]
-        is_right = is_right and bool(np.isin(found, to_be.rows).all())  # type: ignore[arg-type]
+        is_right = is_right and len(np.unique(found)) == len(found)
+        is_right = is_right and bool(np.isin(found, to_be.rows).all())
         _need(is_right, name, found, "distinct numbers of rows of the data that count")
     together = np.sort(np.concatenate([arrays[x] for x in ("train", "held_out") if x in names]))
     is_whole = np.array_equal(together, np.sort(to_be.rows))
@@ -374,18 +376,6 @@ def _check_rows(arrays: Mapping[str, np.ndarray], to_be: Expected) -> set[str]:
         is_same = np.array_equal(np.sort(arrays["order"]), np.sort(arrays["train"]))
         _need(is_same, "order", arrays["order"], "the training rows in some order")
     return names
-
-
-def _check_progress(found: Any) -> None:
-    _need_names(found, {entry.name for entry in fields(Progress)}, "progress")
-    for name in ("n_iter", "samples_seen", "best_iter", "no_improvement", "retreats"):
-        _need(_is_count(found[name]), f"progress.{name}", found[name], "a count")
-    for name in ("loss", "best_loss", "best_score"):
-        _need(_is_number(found[name]), f"progress.{name}", found[name], "a number")
-    score = found["score"]
-    _need(score is None or _is_number(score), "progress.score", score, "a number or null")
-    ending = found["ending"]
-    _need(ending in ("", "converged", "stopped"), "progress.ending", ending, "a known ending")
 
 
 def _check_history(about: Mapping[str, Any]) -> None:

@@ -222,18 +222,15 @@ class Course:
         self.theta[...] = marks.good if use_good else marks.kept
         return Outcome(problem, kind)
 
-    def interrupted(self) -> Outcome:
-        """End where the user said so, with the last complete epoch."""
+    def cut_short(self, why: KeyboardInterrupt | Broken) -> Outcome:
+        """End with the last complete epoch, where the user said so or nothing computes any more."""
         epoch = self.progress.n_iter
-        return self.ended(
-            f"Training interrupted by user: the parameters of epoch {epoch} are kept.",
-            "interrupted",
-        )
-
-    def broken(self, why: Broken) -> Outcome:
-        """End where nothing computes any more, with the last complete epoch."""
-        epoch = self.progress.n_iter
-        return self.ended(f"{why} The parameters of epoch {epoch} are kept.", "broken")
+        if epoch == 0:
+            raise why
+        kept = f"parameters of epoch {epoch} are kept."
+        if isinstance(why, Broken):
+            return self.ended(f"{why} The {kept}", "broken")
+        return self.ended(f"Training interrupted by user: the {kept}", "interrupted")
 
     def diverged(self, where: str, cure: str, culprit: str | None) -> Outcome:
         """End where nothing is finite any more; with the best parameters, where there are some."""
@@ -322,6 +319,7 @@ class Descent:
 
     def __init__(self, objective: Objective, rows: np.ndarray, state: State, how: Stepping) -> None:
         self.objective, self.how = objective, how
+        self.first_rate, self.ends_at_zero = how.schedule.rate_init, how.ends_at_zero
         self.order = rows if state.order is None else state.order
         halved = how.schedule.rate_init * 0.5**state.progress.retreats
         self.schedule = replace(how.schedule, rate_init=halved)
@@ -334,19 +332,9 @@ class Descent:
             self.average = fresh if state.average is None else copied(state.average)
 
     @property
-    def first_rate(self) -> float:
-        """The rate that the schedule began with."""
-        return self.how.schedule.rate_init
-
-    @property
     def last_rate(self) -> float:
         """The rate of the last step."""
         return self.solver.rate
-
-    @property
-    def ends_at_zero(self) -> bool:
-        """Whether the schedule ends, by itself, after the planned epochs."""
-        return self.how.ends_at_zero
 
     @property
     def n_rows(self) -> int:
@@ -357,14 +345,11 @@ class Descent:
         """Go through all rows once; return the mean objective, NaN as soon as one is not finite."""
         # A fit that diverges is told by its loss.
         with running(), self.objective.threads(self.how.batch_size):
-            return self._epoch(epochs_before)
-
-    def _epoch(self, epochs_before: int) -> float:
-        if self.how.reorder is not None:
-            self.order = self.how.reorder(self.order)
-        n = len(self.order)
-        total = self.stretch(epochs_before, 0, n, 0.0)
-        return total / n if np.isfinite(self.objective.theta).all() else math.nan
+            if self.how.reorder is not None:
+                self.order = self.how.reorder(self.order)
+            n = len(self.order)
+            total = self.stretch(epochs_before, 0, n, 0.0)
+            return total / n if np.isfinite(self.objective.theta).all() else math.nan
 
     def stretch(self, epochs_before: int, first: int, end: int, total: float) -> float:
         """Step through a part of an epoch, from one row of its order to before another.
@@ -468,55 +453,32 @@ class Descent:
         )
 
 
-class Epochs(Protocol):
-    """What takes epochs of steps: a `Descent`, or several of them."""
+class _Descends(Protocol):
+    """What the loop asks of a `Descent`, or of several that are one to it (`members.Members`)."""
 
     average: Average | None
     rate: float  # of the next epoch
+    first_rate: float  # that the schedule began with
+    ends_at_zero: bool
 
     @property
-    def first_rate(self) -> float:
-        """The rate that the schedule begins with."""
-
+    def last_rate(self) -> float: ...
     @property
-    def last_rate(self) -> float:
-        """The rate of the last step."""
-
-    @property
-    def ends_at_zero(self) -> bool:
-        """Whether the schedule ends, by itself, after the planned epochs."""
-
-    @property
-    def n_rows(self) -> int:
-        """How many rows the last epoch went through."""
-
-    def epoch(self, epochs_before: int) -> float:
-        """Go through all rows once; return the mean objective, NaN where one is not finite."""
-
-    def over_all_rows(self) -> float:
-        """Return the objective of theta, as it stands, over all training rows."""
-
-    def after_epoch(self, samples_seen: int) -> None:
-        """Set the rate of the next epoch."""
-
-    def slow_down(self) -> float | None:
-        """Set the rate where nothing improves any more; return it, or None to stop."""
-
-    def restart(self) -> None:
-        """Begin anew, at half the rate."""
-
-    def culprit(self, theta: np.ndarray) -> str | None:
-        """Say which activation is not finite at finite pre-activations, if one is."""
+    def n_rows(self) -> int: ...
+    def epoch(self, epochs_before: int) -> float: ...
+    def over_all_rows(self) -> float: ...
+    def after_epoch(self, samples_seen: int) -> None: ...
+    def slow_down(self) -> float | None: ...
+    def restart(self) -> None: ...
+    def culprit(self, theta: np.ndarray) -> str | None: ...
 
 
-def train_minibatches(course: Course, descent: Epochs) -> Outcome:
+def train_minibatches(course: Course, descent: _Descends) -> Outcome:
     """Run a stochastic solver over minibatches until training converges or has to end.
 
     Where the loss or the parameters are no longer finite, it goes back to parameters that are known
     to be good, with a new solver and half the rate, as often as `stopping.retreats` allows.
     """
-    stopping = course.stopping
-    first_rate = descent.first_rate
     try:
         while not course.is_over:
             course.begin()
@@ -525,31 +487,23 @@ def train_minibatches(course: Course, descent: Epochs) -> Outcome:
                 epoch = f"epoch {course.progress.n_iter + 1}"
                 culprit = course.culprit(descent.culprit)
                 if course.is_where_it_began or not course.retreat():
-                    return course.diverged(
-                        epoch, _lower(first_rate, course.progress.retreats), culprit
-                    )
+                    cure = _lower(descent.first_rate, course.progress.retreats)
+                    return course.diverged(epoch, cure, culprit)
                 descent.restart()
                 if course.progress.retreats == 1:
-                    _warn_of_retreat(epoch, descent.rate, stopping.retreats, culprit)
+                    _warn_of_retreat(epoch, descent.rate, course.stopping.retreats, culprit)
                 continue
-            samples, rate = descent.n_rows, descent.last_rate
-            descent.after_epoch(course.progress.samples_seen + samples)
+            descent.after_epoch(course.progress.samples_seen + descent.n_rows)
             course.complete(
                 loss,
-                samples,
+                descent.n_rows,
                 objective=descent.over_all_rows,
-                rate=rate,
+                rate=descent.last_rate,
                 average=descent.average,
                 at_plateau=descent.slow_down,
             )
-    except KeyboardInterrupt:
-        if course.progress.n_iter == 0:
-            raise
-        return course.interrupted()
-    except Broken as why:
-        if course.progress.n_iter == 0:
-            raise
-        return course.broken(why)
+    except (KeyboardInterrupt, Broken) as why:
+        return course.cut_short(why)
     if course.progress.ending or descent.ends_at_zero:
         return course.ended()
     return course.ended(_too_few_epochs(course), "unconverged")
@@ -642,10 +596,13 @@ def train_full_batch(course: Course, objective: Objective, rows: np.ndarray) -> 
         with running():
             return objective(rows), objective.gradient
 
-    def after_iteration(x: np.ndarray, loss: float) -> None:
+    def observe(x: np.ndarray) -> None:
         theta[...] = x
         with running():
             objective.observe(rows)
+
+    def after_iteration(x: np.ndarray, loss: float) -> None:
+        observe(x)
         with let_go():
             course.complete(loss, 0, objective=lambda: loss)
         if course.progress.ending:
@@ -665,17 +622,9 @@ def train_full_batch(course: Course, objective: Objective, rows: np.ndarray) -> 
             )
     except _Over:
         return course.ended()
-    except KeyboardInterrupt:
-        if course.progress.n_iter == 0:
-            raise
-        return course.interrupted()
-    except Broken as why:
-        if course.progress.n_iter == 0:
-            raise
-        return course.broken(why)
-    theta[...] = result.x
-    with running():
-        objective.observe(rows)
+    except (KeyboardInterrupt, Broken) as why:
+        return course.cut_short(why)
+    observe(result.x)
     loss = float(result.fun)
     if not (math.isfinite(loss) and np.isfinite(theta).all()):
         culprit = course.culprit(lambda theta: objective.culprit(theta, rows))

@@ -147,14 +147,12 @@ class Members:
 def _epoch(descent: Descent, is_lost: bool, epochs_before: int) -> Taken:
     """Take an epoch, again at half the rate where it diverges; NaN where it always does."""
     theta = descent.objective.theta
-    before, halvings, loss = theta.copy(), 0, math.nan
-    while not is_lost:
+    before, loss = theta.copy(), math.nan
+    for attempt in range(0 if is_lost else 1 + HALVINGS):
+        if attempt > 0:
+            descent.restart()
         loss = descent.epoch(epochs_before)
         if math.isfinite(loss):
             break
         theta[...] = before
-        is_lost = halvings == HALVINGS
-        if not is_lost:
-            halvings += 1
-            descent.restart()
     return Taken(loss, descent.schedule.rate_init, descent.last_rate, descent.n_rows)

@@ -8,7 +8,8 @@ within it. Only the window that is gone through is ever listed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from copy import copy
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any
@@ -81,16 +82,15 @@ class Blocks(Sequence[Any]):
     seed: tuple[int, ...] = ()
     _counts: np.ndarray = field(init=False)
     _starts: np.ndarray = field(init=False)
-    _latest: list[Any] = field(init=False, default_factory=lambda: [-1, None])
+    _latest: list[Any] = field(init=False)  # a window that was listed, and its rows
 
     def __post_init__(self) -> None:
         edges = self._edges
         counts = np.diff(edges)
         if self.marks is not None:
-            counts = np.array(
-                [np.count_nonzero(self._is_meant(*pair)) for pair in self._pairs(edges)]
-            )
-        object.__setattr__(self, "_counts", counts)
+            pairs = pairwise(edges.tolist())
+            counts = np.array([np.count_nonzero(self._is_meant(*pair)) for pair in pairs])
+        vars(self).update(_counts=counts)
         self._arrange()
 
     def _arrange(self) -> None:
@@ -99,8 +99,7 @@ class Blocks(Sequence[Any]):
         if self.arrangement is not None:
             counts = self._counts[self.arrangement]
         starts = np.concatenate([[0], np.cumsum(counts.sum(axis=1))])
-        object.__setattr__(self, "_starts", starts)
-        object.__setattr__(self, "_latest", [-1, None])
+        vars(self).update(_starts=starts, _latest=[-1, None])
 
     @property
     def n_windows(self) -> int:
@@ -114,10 +113,6 @@ class Blocks(Sequence[Any]):
         n_blocks = self.n_windows * WINDOW_BLOCKS
         return np.arange(n_blocks + 1) * self.n_rows // n_blocks
 
-    @staticmethod
-    def _pairs(edges: np.ndarray) -> Iterator[tuple[int, int]]:
-        return pairwise(edges.tolist())
-
     def _is_meant(self, start: int, stop: int) -> np.ndarray:
         assert self.marks is not None
         return self.marks[start:stop] == self.mark
@@ -130,11 +125,10 @@ class Blocks(Sequence[Any]):
         """Return the same rows in a new order."""
         m = self.n_windows
         within = np.argsort(random.random_sample((m, WINDOW_BLOCKS)), axis=0)
-        new = object.__new__(Blocks)
-        vars(new).update(vars(self))  # the counts of blocks stay
-        object.__setattr__(new, "arrangement", within + m * np.arange(WINDOW_BLOCKS))
         seed = random.randint(1 << 32, size=4, dtype=np.uint32)
-        object.__setattr__(new, "seed", tuple(seed.tolist()))
+        new = copy(self)  # the counts of blocks stay
+        arrangement = within + m * np.arange(WINDOW_BLOCKS)
+        vars(new).update(arrangement=arrangement, seed=tuple(seed.tolist()))
         new._arrange()
         return new
 

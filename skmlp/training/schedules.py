@@ -144,12 +144,8 @@ def schedule_of(
 ) -> Constant:
     """Make a schedule."""
     found = SCHEDULES[learning_rate] if isinstance(learning_rate, str) else Checked(learning_rate)
-    kind: type[Constant] = Constant
-    factor: Factor | None = None
-    if not isinstance(found, type):
-        factor = found
-    elif by_epochs:
-        kind = found
+    factor = None if isinstance(found, type) else found
+    kind = found if isinstance(found, type) and by_epochs else Constant
     return kind(rate_init, power_t, WarmedUp(factor, warmup) if warmup > 0 else factor)
 
 

@@ -118,10 +118,6 @@ class Progress:
     retreats: int = 0
     ending: str = ""
 
-    def restarted(self) -> Progress:
-        """Return the progress that a new fit with the same parameters starts from."""
-        return Progress(samples_seen=self.samples_seen)
-
     def after_epoch(
         self, loss: float, score: float | None, samples: int, stopping: Stopping
     ) -> Progress:
@@ -291,7 +287,7 @@ class State:
     def restarted(self) -> State:
         """Return the state of a new fit that starts from the same parameters."""
         return State(
-            self.progress.restarted(),
+            Progress(samples_seen=self.progress.samples_seen),
             earlier_losses=self.losses,
             earlier_scores=self.scores or (),
             scale=self.scale,
