@@ -2,12 +2,13 @@
 
 import copy
 import json
+import operator
 import os
 import pickle
 import subprocess
 import sys
 import warnings
-from functools import partial
+from functools import partial, reduce
 from importlib.util import find_spec
 
 import numpy as np
@@ -637,6 +638,36 @@ def test_an_altered_file_is_a_value_error(name, tmp_path):
     assert n_refused > 0.8 * len(altered)
     rewritten(other, arrays, about, is_signed=True)
     assert difference(resume(other), whole) is None
+
+
+OUT_OF_RANGE = {  # a kind of fit, an entry, what it becomes, and the entry that is named
+    "a negative square": ("adam", "solver.second_moment", lambda x: -1 - x, "solver.second_moment"),
+    "a negative unit": ("scaled", "scale.scale", lambda x: -x, "scale.scale"),
+    "no unit of outputs": ("scaled", "scale.raw", lambda x: 0 * x, "scale.raw"),
+    "bytes the other way": ("adam", "order", lambda x: x.astype(">i8"), "order"),
+    "more epochs": ("adam", ("progress", "n_iter"), lambda n: n + 1, "history"),
+    "fewer epochs": ("lbfgs", ("progress", "n_iter"), lambda n: n - 1, "history"),
+    "a best epoch to come": ("adam", ("progress", "best_iter"), lambda n: n + 7, "best_iter"),
+    "a good epoch to come": ("sgd", ("marks", "good_iter"), lambda n: n + 7, "marks.good_iter"),
+    "no rates": ("sgd", ("history",), lambda h: {"loss": h["loss"]}, "history"),
+}
+
+
+@pytest.mark.parametrize("fault", OUT_OF_RANGE)
+def test_what_no_fit_can_have_is_refused(fault, tmp_path):
+    name, entry, become, named = OUT_OF_RANGE[fault]
+    path, _, resume = saved(name, tmp_path)
+    with np.load(path) as archive:
+        arrays = dict(archive)
+    about = json.loads(arrays["about"].tobytes())
+    if isinstance(entry, str):
+        arrays |= {entry: become(arrays[entry])}
+    else:
+        here = reduce(operator.getitem, entry, about)
+        about = changed(about, entry, become(here))
+    rewritten(path, arrays, about, is_signed=True)
+    with pytest.raises(ValueError, match=rf"is damaged: its entry '.*{named}' is"):
+        resume(path)
 
 
 def test_row_numbers_out_of_range_are_named(tmp_path):

@@ -273,7 +273,7 @@ def _check(arrays: Mapping[str, np.ndarray], about: Mapping[str, Any], to_be: Ex
     names = _check_parts(arrays, about, to_be) | _check_rows(arrays, to_be)
     _need(names == set(arrays), "arrays", sorted(arrays), f"{sorted(names)}")
     _need_entries(about["progress"], _PROGRESS, "progress")
-    _check_history(about)
+    _check_history(about, to_be)
     is_right, words = _exactly(None) if to_be.solver is None else _RATE
     _need(is_right(about["rate"]), "rate", about["rate"], words)
     generators = about["generators"]
@@ -326,19 +326,39 @@ _PROGRESS = {
 }
 
 
-def _need_vector(found: Any, name: str, like: np.ndarray) -> None:
+class _Vector(NamedTuple):
+    """What a vector must be like, and which numbers it may have."""
+
+    like: np.ndarray
+    words: str = "finite"
+    is_right: Callable[[np.ndarray], Any] = np.isfinite
+
+
+def _squares(like: np.ndarray) -> _Vector:
+    return _Vector(like, "finite, nonnegative", lambda x: np.isfinite(x) & (x >= 0))
+
+
+def _sizes(like: np.ndarray) -> _Vector:
+    return _Vector(like, "finite, positive", lambda x: np.isfinite(x) & (x > 0))
+
+
+def _need_vector(found: Any, name: str, asked: _Vector) -> None:
+    like = asked.like
     is_right = isinstance(found, np.ndarray) and found.shape == like.shape
-    is_right = is_right and found.dtype == like.dtype and bool(np.isfinite(found).all())
-    _need(is_right, name, found, f"finite numbers of {like.dtype} of shape {like.shape}")
+    is_right = is_right and found.dtype == like.dtype and bool(np.all(asked.is_right(found)))
+    _need(is_right, name, found, f"{asked.words} numbers of {like.dtype} of shape {like.shape}")
 
 
 def _check_parts(
     arrays: Mapping[str, np.ndarray], about: Mapping[str, Any], to_be: Expected
 ) -> set[str]:
     """Check marks, solver, average and scale; return the names of their arrays."""
-    theta, fresh = to_be.theta, _values(to_be.solver)
+    theta, fresh = _Vector(to_be.theta), _values(to_be.solver)
     vectors = {f"marks.{name}": theta for name in ("last", "good", "kept")}
-    vectors |= {f"solver.{x}": v for x, v in fresh.items() if isinstance(v, np.ndarray)}
+    for name, value in fresh.items():
+        if isinstance(value, np.ndarray):
+            is_square = to_be.solver is not None and name in to_be.solver.squares
+            vectors[f"solver.{name}"] = _squares(value) if is_square else _Vector(value)
     plain = {x: _exactly(v) for x, v in fresh.items() if isinstance(v, (bool, int, float))}
     moving = {x: rule for x, rule in (("steps", _COUNT), ("rate", _RATE)) if x in plain}
     rules: dict[str, dict[str, _Rule]] = {"marks": _MARKS, "solver": plain | moving}
@@ -348,10 +368,11 @@ def _check_parts(
         vectors["average.values"] = theta
     if to_be.n_raw is not None:
         rules["scale"] = {"loss": _POSITIVE, "loss_scale": _POSITIVE, "loss_shift": _FINITE}
-        rules["scale"] |= {"is_single": _exactly(theta.dtype == np.float32)}
+        rules["scale"] |= {"is_single": _exactly(to_be.theta.dtype == np.float32)}
         raw, targets = np.empty(to_be.n_raw), np.empty(to_be.n_targets)
-        vectors |= {f"scale.{x}": raw for x in ("start", "raw", "raw_shift", "raw_scale")}
-        vectors |= {f"scale.{x}": targets for x in ("shift", "scale")}
+        vectors |= {f"scale.{x}": _Vector(raw) for x in ("start", "raw_shift")}
+        vectors |= {f"scale.{x}": _sizes(raw) for x in ("raw", "raw_scale")}
+        vectors |= {"scale.shift": _Vector(targets), "scale.scale": _sizes(targets)}
     for part in _PARTS:
         _need_entries(about[part], rules[part], part)
     for name, like in vectors.items():
@@ -366,6 +387,7 @@ def _check_rows(arrays: Mapping[str, np.ndarray], to_be: Expected) -> set[str]:
     for name in names:
         found: Any = arrays.get(name)
         is_right = isinstance(found, np.ndarray) and found.ndim == 1 and found.dtype.kind == "i"
+        is_right = is_right and found.dtype.isnative
         is_right = is_right and len(np.unique(found)) == len(found)
         is_right = is_right and bool(np.isin(found, to_be.rows).all())
         _need(is_right, name, found, "distinct numbers of rows of the data that count")
@@ -378,16 +400,23 @@ def _check_rows(arrays: Mapping[str, np.ndarray], to_be: Expected) -> set[str]:
     return names
 
 
-def _check_history(about: Mapping[str, Any]) -> None:
-    history = about["history"]
-    is_dict = isinstance(history, dict) and "loss" in history
-    _need(is_dict, "history", history, "columns of numbers, with a loss")
+def _check_history(about: Mapping[str, Any], to_be: Expected) -> None:
+    history, progress, marks = (about[name] for name in ("history", "progress", "marks"))
+    names = {"loss"} if to_be.solver is None else {"loss", "learning_rate"}
+    is_right = isinstance(history, dict) and names <= set(history)
+    _need(is_right, "history", history, f"columns of numbers, {sorted(names)} among them")
     columns = [*history.items(), *((x, about[x]) for x in ("earlier_losses", "earlier_scores"))]
     for name, column in columns:
         are_numbers = isinstance(column, list) and all(map(_is_number, column))
         _need(are_numbers, f"history.{name}", column, "a list of numbers")
     lengths = {len(column) for column in history.values()}
-    _need(len(lengths) == 1, "history", history, "columns of one length")
+    n_iter = progress["n_iter"]  # L-BFGS may end where it starts, with a loss and no iteration
+    is_right = len(lengths) == 1 and lengths <= {n_iter, n_iter or 1}
+    _need(is_right, "history", history, f"columns of {n_iter} numbers, one for each epoch")
+    for where, entries in (("progress", progress), ("marks", marks)):
+        for name in {"best_iter", "last_iter", "good_iter"} & set(entries):
+            is_right = entries[name] <= n_iter
+            _need(is_right, f"{where}.{name}", entries[name], f"at most {n_iter}, an epoch before")
 
 
 def _check_twister(found: Any) -> None:

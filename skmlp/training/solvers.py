@@ -67,10 +67,13 @@ class Solver:
         What the rate is multiplied by on some stretches of theta; elsewhere 1.
     by_epochs : bool
         Whether it goes by scikit-learn's three schedules.
+    squares : tuple of str
+        Which of its vectors are sums of squares, never negative.
     """
 
     options: ClassVar[tuple[str, ...]] = ()
     by_epochs: ClassVar[bool] = False
+    squares: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, rate: float, weights: slice, factors: Sequence[tuple[slice, float]]) -> None:
         self.rate, self.steps = float(rate), 0
@@ -186,6 +189,7 @@ class Adam(Solver):
     """
 
     options: ClassVar[tuple[str, ...]] = ("beta_1", "beta_2", "epsilon")
+    squares: ClassVar[tuple[str, ...]] = ("second_moment",)
 
     def __init__(
         self,
