@@ -178,6 +178,17 @@ def test_a_pickle_and_a_copy_have_no_buffers():
 
 
 @unconverged
+def test_edits_of_a_list_that_was_put_there_are_seen():
+    X = np.random.default_rng(0).normal(size=(40, 3))
+    model = MLPRegressor((5,), max_iter=1, random_state=0).fit(X, X[:, 0])
+    expected = model.predict(X)
+    model.coefs_[1] = model.coefs_[1].tolist()
+    np.testing.assert_array_equal(model.predict(X), expected)
+    model.coefs_[1][0][0] += 1e3
+    assert not np.array_equal(model.predict(X), expected)
+
+
+@unconverged
 @pytest.mark.parametrize("dtype", [np.float64, np.float32, int])
 @pytest.mark.parametrize("order", "CF")
 @pytest.mark.parametrize("attribute", ["coefs_", "intercepts_"])

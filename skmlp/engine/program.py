@@ -343,7 +343,7 @@ def _taken(total: int, index: Any) -> Any:
     if not isinstance(index, np.ndarray):  # told first: it is asked for every batch
         if isinstance(index, Sequence) and not isinstance(index, (list, tuple)):
             return index
-        index = np.asarray(index)
+        index = np.asarray(index) if len(index) else np.empty(0, np.intp)
     return np.flatnonzero(index) if index.dtype.kind == "b" else index
 
 

@@ -300,7 +300,8 @@ class _Answering(NamedTuple):
             dtype=dtype,
             block_rows=max(256, _BLOCK_BYTES // widest),
         )
-        return cls(fitted.arrays, x, program, all(map(is_, given, read)))
+        are_arrays = all(x is None or isinstance(x, np.ndarray) for x in fitted.arrays)
+        return cls(fitted.arrays, x, program, are_arrays and all(map(is_, given, read)))
 
     def reads(self, arrays: list[Any]) -> bool:
         """Tell whether these are its arrays, the very ones."""

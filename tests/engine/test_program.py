@@ -845,3 +845,11 @@ def test_release_keeps_what_is_small_and_was_used_last():
     program.release(0)
     assert program.step(3) is not steps[3]
     np.testing.assert_array_equal(program.run({x: np.zeros((4, 10))})[0], np.ones((4, 10)))
+
+
+@pytest.mark.parametrize("index", [[], (), np.empty(0, int), slice(0, 0)])
+def test_no_rows_may_be_taken(index):
+    x = variable("x", (BATCH, 2))
+    found = Program([np.tanh(x), np.sum(x)]).run({x: np.ones((3, 2))}, index)
+    assert found[0].shape == (0, 2)
+    assert found[1] == 0
