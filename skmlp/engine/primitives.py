@@ -118,7 +118,7 @@ _elementwise(np.negative, lambda g, y, a: -g, linear_in="all")
 _elementwise(np.reciprocal, lambda g, y, a: -g * y * y)
 _elementwise(np.square, lambda g, y, a: g * (2 * a))
 _elementwise(np.sqrt, lambda g, y, a: g * 0.5 / _where_zero(y, np.inf))
-_elementwise(np.cbrt, lambda g, y, a: g / (3 * np.square(_where_zero(y, np.inf))))
+_elementwise(np.cbrt, lambda g, y, a: g / (3 * y * y))
 _elementwise(
     np.power,
     lambda g, y, a, b: g * b * _power_less_one(a, b),

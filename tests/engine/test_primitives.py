@@ -743,7 +743,7 @@ AT_THE_EDGE = {  # a function of a vector, where, its value and its slope there
     "median of NaN": (np.median, [np.nan, 1.0, 2.0, 2.0], np.nan, None),
     "median": (np.median, [4.0, 1.0, 2.0, 2.5], 2.25, [0, 0, 0.5, 0.5]),
     "modf": (lambda z: np.sum(np.modf(z)[0]), [np.inf, -np.inf, 1.25], 0.25, [0, 0, 1]),
-    "cbrt": (lambda z: np.sum(np.cbrt(z)), [0.0, 8.0], 2.0, [0, 1 / 12]),
+    "cbrt": (lambda z: np.sum(np.cbrt(z)), [0.0, 8.0], 2.0, [np.inf, 1 / 12]),
     "prod": (np.prod, [1e200, 0.0, 1e200, 0.0], 0.0, [0, 0, 0, 0]),
     "erfcx": (lambda z: np.sum(special.erfcx(z)), [np.inf, 0.0], 1.0, [0, -2 / np.sqrt(np.pi)]),
     "far erfcx": (special.erfcx, 1e9, special.erfcx(1e9), -1 / (np.sqrt(np.pi) * 1e18)),
