@@ -158,6 +158,8 @@ class Program:
 
     def release(self, most_bytes: int) -> None:
         """Let go of buffers, large and old ones first, till they take at most so many bytes."""
+        if sum([step.number_of_bytes for step in self._steps.values()]) <= most_bytes:
+            return
         steps = {n: step for n, step in self._steps.items() if step.number_of_bytes <= most_bytes}
         while sum(step.number_of_bytes for step in steps.values()) > most_bytes:
             del steps[next(iter(steps))]
@@ -186,8 +188,9 @@ class Program:
             program's (or the array given as `into`), written anew by the next run.
         """
         total, compute = self._bound(values or {})
-        with running(), threads_for(self.largest_product(len(_taken(total, index)))):
-            return compute(index)
+        taken = _taken(total, index)
+        with running(), threads_for(self.largest_product(len(taken))):
+            return compute(taken)
 
     def bind(self, values: Mapping[Expression, Any]) -> Callable[[Any], list[np.ndarray]]:
         """Check values once, to compute the outputs for many batches of their rows.
@@ -338,10 +341,13 @@ def evaluate(
 
 def _taken(total: int, index: Any) -> Any:
     """Say which rows of `total` an index takes, in order."""
-    if index is None or isinstance(index, slice):
-        return range(total) if index is None else range(total)[index]
+    if index is None:
+        return range(total)
+    if isinstance(index, slice):
+        return range(total)[index]
     if not isinstance(index, np.ndarray):  # told first: it is asked for every batch
-        if isinstance(index, Sequence) and not isinstance(index, (list, tuple)):
+        is_range = isinstance(index, range)  # and this, for every prediction
+        if is_range or (isinstance(index, Sequence) and not isinstance(index, (list, tuple))):
             return index
         index = np.asarray(index) if len(index) else np.empty(0, np.intp)
     return np.flatnonzero(index) if index.dtype.kind == "b" else index
@@ -355,7 +361,7 @@ def _loader(x: Expression, source: Any, dtype: Any) -> Bind:
         return lambda buffer, _: lambda _: np.copyto(buffer, source, casting="same_kind")
     is_ready = isinstance(source, np.ndarray) and source.flags.c_contiguous
     can_take = is_ready and source.dtype == dtype and not x.is_sparse
-    return partial(_taking if can_take else _copying, source)
+    return partial(_gathering, source, can_take)
 
 
 def _filling(source: Callable[[Any], None], buffer: Any, gathered: Gathered | None) -> Load:
@@ -370,28 +376,18 @@ def _filling(source: Callable[[Any], None], buffer: Any, gathered: Gathered | No
     return fill
 
 
-def _taking(source: np.ndarray, buffer: np.ndarray, gathered: Gathered | None) -> Load:
-    """Take rows by number straight into the buffer."""
+def _gathering(source: Any, can_take: bool, buffer: Any, gathered: Gathered | None) -> Load:
+    """Gather rows by number straight into the buffer, or copy what indexing finds."""
     rows_alone = buffer if gathered is None else gathered.rows
-    copy = _copying(source, buffer, gathered)
 
-    def take(taken: Any) -> None:
-        if isinstance(taken, range):
-            copy(taken)
+    def gather(taken: Any) -> None:
+        if can_take and not isinstance(taken, range):
+            # "raise", or an array in another order, would make it copy all of it. Numbers are in
+            # range: whoever takes them from outside, from a checkpoint say, checks them there.
+            source.take(taken, 0, rows_alone, "wrap")
+            if gathered is not None:
+                np.copyto(gathered.places, gathered.items)
             return
-        # "raise", or an array in another order, would make it copy all of it. Numbers are in
-        # range: whoever takes them from outside, from a checkpoint say, checks them there.
-        source.take(taken, 0, rows_alone, "wrap")
-        if gathered is not None:
-            np.copyto(gathered.places, gathered.items)
-
-    return take
-
-
-def _copying(source: Any, buffer: Any, gathered: Gathered | None) -> Load:  # noqa: ARG001
-    """Index the source, and copy what is found into the buffer."""
-
-    def copy(taken: Any) -> None:
         if not isinstance(taken, range):
             rows = source[taken]
         elif taken == range(source.shape[0]):
@@ -403,4 +399,4 @@ def _copying(source: Any, buffer: Any, gathered: Gathered | None) -> Load:  # no
         else:
             np.copyto(buffer, rows, casting="same_kind")
 
-    return copy
+    return gather

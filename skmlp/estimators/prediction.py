@@ -19,7 +19,8 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from ..engine import BATCH, ComputationGraph, Expression, Plan, Program, variable
+from ..engine import BATCH, ComputationGraph, Expression, Plan, Program, running, variable
+from ..engine.threads import threads_for
 from ..engine.words import shown
 from ..heads import HEADS
 from ..network.network import Network, values_of
@@ -74,9 +75,10 @@ class Spares:
 
     def take(self, key: Any) -> Any:
         """Take what is kept by that key, so that nobody else has it; None if there is nothing."""
+        kept = self._kept.get(key)
         try:
-            return self._kept[key].pop()
-        except (KeyError, IndexError):
+            return kept.pop() if kept else None
+        except IndexError:  # another thread was quicker
             return None
 
     def give(self, key: Any, spare: Any) -> None:
@@ -95,6 +97,8 @@ class Fitted:
         Where its training stands.
     spares : Spares
         Programs that nobody uses.
+    arrays : list
+        Every published array, None where a layer has none.
     """
 
     def __init__(self, estimator: BaseEstimator) -> None:
@@ -106,15 +110,9 @@ class Fitted:
         self.target: Any = seen["_target"]
         self.state: State = seen["_state"]
         self.spares: Spares = seen["_spares"]
-
-    @property
-    def arrays(self) -> list[Any]:
-        """Every published array, None where a layer has none."""
-        seen = self._seen
-        found = [array for name in PUBLISHED.values() for array in seen[name]]
+        self.arrays = [array for name in PUBLISHED.values() for array in seen[name]]
         for layer in seen[FURTHER]:
-            found += () if layer is None else layer.values()
-        return found
+            self.arrays += () if layer is None else layer.values()
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -193,16 +191,22 @@ class Fitted:
     def computing(self, X: Any, layer: int) -> Iterator[Callable[..., np.ndarray]]:
         """Take a program for a layer's outputs (-1: raw outputs) that nobody uses, or make one.
 
-        Yields `rows -> outputs`, for a slice of X. A program is kept for the next prediction where
-        it reads the published arrays themselves; one of copies would miss what is written to them.
+        Yields `rows -> outputs`, for a slice of X, to be called inside `running`. A program is kept
+        for the next prediction where it reads the published arrays themselves; one of copies would
+        miss what is written to them.
         """
         key = (layer, not isinstance(X, np.ndarray))
         found: _Answering | None = self.spares.take(key)
         if found is None or not found.reads(self.arrays):  # one may have been replaced since
             found = _Answering.of(self, *key)
-        compute = found.program.run
+        compute = found.program.bind({found.x: X})
+        largest = found.program.largest_product(X.shape[0])
 
-        yield lambda rows=None: compute({found.x: X}, rows)[0]
+        def computed(rows: slice | None = None) -> np.ndarray:
+            with threads_for(largest):
+                return compute(rows)[0]
+
+        yield computed
 
         if found.is_of_published:
             found.program.release(KEPT_BYTES)
@@ -214,7 +218,7 @@ class Fitted:
 
     def layer(self, X: Any, layer: int) -> np.ndarray:
         """Compute a layer's outputs (-1: raw outputs) for checked inputs."""
-        with self.computing(X, layer) as compute:
+        with self.computing(X, layer) as compute, running():
             return compute()
 
     def answers(self, X: Any, answer: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
@@ -226,8 +230,8 @@ class Fitted:
         with self.computing(X, -1) as compute:
 
             def part(start: int) -> np.ndarray:
-                raw = compute(slice(start, start + _ANSWERED_ROWS))
-                with np.errstate(all="ignore"):
+                with running():
+                    raw = compute(slice(start, start + _ANSWERED_ROWS))
                     said = answer(raw)
                     self._check_finite(X, start, raw, said)
                 return said
