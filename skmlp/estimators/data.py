@@ -7,6 +7,7 @@ is no row.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -474,7 +475,7 @@ def check_finite(X: Any, name: str, given: Any = None) -> None:
     if numbers.dtype.kind != "f":
         return
     with np.errstate(all="ignore"):
-        if np.isfinite(np.sum(numbers)):
+        if math.isfinite(numbers.sum()):
             return
     found = _first(X, lambda part: ~np.isfinite(part))
     if found is None:

@@ -44,6 +44,7 @@ FURTHER = "layer_parameters_"  # for each hidden layer, its parts of other names
 PARAMETERS = (*PUBLISHED.values(), FURTHER)
 
 ORDINARY = 1e6  # where parameters and inputs are no larger, what is computed of them is finite
+SINGLE, DOUBLE = np.dtype(np.float32), np.dtype(np.float64)
 KEPT_BYTES = 1 << 14  # of the buffers of a program that waits for the next prediction
 _ANSWERED_ROWS = 1 << 14
 _BLOCK_BYTES = 1 << 20  # of a block's widest array; threads get in each other's way less
@@ -117,8 +118,8 @@ class Fitted:
     @property
     def dtype(self) -> np.dtype[Any]:
         """The precision of its answers: float32 where that of all parameters is."""
-        are_single = all(x.dtype == np.float32 for x in self.arrays if x is not None)
-        return np.dtype(np.float32 if are_single else np.float64)
+        are_single = all(x.dtype == SINGLE for x in self.arrays if x is not None)
+        return SINGLE if are_single else DOUBLE
 
     @property
     def precision(self) -> np.dtype[Any]:
@@ -253,7 +254,7 @@ class Fitted:
         head = self.target.head
         if said.dtype.kind != "f":
             said = raw if type(head) in HEADS.values() else head.predict(raw)
-        for numbers in (raw, said):
+        for numbers in (raw,) if said is raw else (raw, said):
             if not is_finite(numbers.ravel()):
                 is_wrong = ~np.isfinite(numbers).reshape(len(numbers), -1).all(axis=1)
                 raise self._not_finite(X, start, is_wrong)
