@@ -52,17 +52,18 @@ def client(cluster):
     with distributed.Client(cluster) as client:
         client.wait_for_workers(2)
         yield client
-        for _ in range(200):
+        for _ in range(200):  # workers hear a little later than the scheduler
             tasks = client.run_on_scheduler(
                 lambda dask_scheduler: [str(key) for key in dask_scheduler.tasks]
             )
-            if not any("skmlp" in key or "read_part" in key for key in tasks):
+            held = client.run(lambda dask_worker: [str(key) for key in dask_worker.data])
+            left = [key for key in tasks if "skmlp" in key or "read_part" in key]
+            left += [key for of_worker in held.values() for key in of_worker if "skmlp" in key]
+            if not left:
                 break
             time.sleep(0.05)
         else:
-            pytest.fail(f"left on the cluster: {tasks}")
-        held = client.run(lambda dask_worker: [str(key) for key in dask_worker.data])
-        assert not any("skmlp" in key for of_worker in held.values() for key in of_worker)
+            pytest.fail(f"left on the cluster: {left}")
 
 
 def rows():
