@@ -23,7 +23,7 @@ sys.path.append(str(Path(__file__).resolve().parents[1]))
 
 import contest
 from contenders import CONTENDERS, differences
-from networks import JOBS, RATIOS, Job, data, written
+from networks import JOBS, RATIOS, Job, asked_for, data, written
 
 ALIKE = 0.1  # relative: weights that differ more come from another network, or other batches
 
@@ -32,7 +32,7 @@ def main() -> None:
     options = read_options()
     facts = contest.machine()
     print(contest.described(facts), "\n")
-    jobs = {name: JOBS[name] for name in options.network or JOBS}
+    jobs = {name: JOBS[name] for name in options.network}
     if options.quick:
         jobs = {name: job.shorter() for name, job in jobs.items()}
     counts = {"1": [1], "all": [contest.cores()], "both": [1, contest.cores()]}[options.threads]
@@ -69,8 +69,7 @@ def read_options() -> argparse.Namespace:
     options = parser.parse_args()
     if options.clock == "processor" and options.threads != "1":
         parser.error("--clock processor is for --threads 1: it adds up all threads")
-    if unknown := set(options.network) - set(JOBS):
-        parser.error(f"no network is called {', '.join(unknown)}: choose from {', '.join(JOBS)}")
+    options.network = asked_for(parser, options.network)
     return options
 
 

@@ -1,5 +1,6 @@
 """The networks that contenders train, with their data and the goals for their ratios."""
 
+import argparse
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any
@@ -80,6 +81,13 @@ JOBS = {
     "lbfgs": Job(20, (100,), 2, 10_000, 10_000, 30, solver="lbfgs", goals=_goals(2, 3)),
     "sparse": Job(20_000, (64,), 2, 200, 10_000, 1, filled=0.001, goals=_goals(2, 3)),
 }
+
+
+def asked_for(parser: argparse.ArgumentParser, names: list[str]) -> list[str]:
+    """Return the names of networks that a command was given, all where it was given none."""
+    if unknown := set(names) - set(JOBS):
+        parser.error(f"no network is called {', '.join(unknown)}: choose from {', '.join(JOBS)}")
+    return names or list(JOBS)
 
 
 def written(job: Job) -> str:

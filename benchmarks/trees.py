@@ -23,7 +23,7 @@ sys.path.append(str(Path(__file__).resolve().parents[1]))
 
 import contest
 from contenders import estimator
-from networks import JOBS, data, written
+from networks import JOBS, asked_for, data, written
 
 import skmlp
 
@@ -35,7 +35,7 @@ def main() -> None:
     options = read_options()
     print(contest.described(contest.machine()), "\n")
     rows = []
-    for name in options.network or JOBS:
+    for name in options.network:
         found = [
             [ratio(options.older, name, dtype, options) for _ in range(options.pairs)]
             for dtype in DTYPES
@@ -56,8 +56,7 @@ def read_options() -> argparse.Namespace:
     options = parser.parse_intermixed_args()
     if not (options.older / "skmlp").is_dir():
         parser.error(f"{options.older} holds no skmlp: give the root of another checkout")
-    if unknown := set(options.network) - set(JOBS):
-        parser.error(f"no network is called {', '.join(unknown)}: choose from {', '.join(JOBS)}")
+    options.network = asked_for(parser, options.network)
     return options
 
 

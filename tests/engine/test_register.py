@@ -122,9 +122,25 @@ def test_plans_made_before_stay():
     np.testing.assert_allclose(Program(plan).run({x: np.ones(2)})[0], np.sin(1.0))
 
 
+def test_a_function_that_does_not_tell_its_signature_is_taken():
+    class Compiled:
+        __signature__ = "not one"
+
+        def __call__(self, z):
+            return 2 * z
+
+    twice = register(Compiled(), lambda g, y, z: 2 * g, name="compiled")
+    assert check_gradient(twice, np.array([-1.0, 0.5])) < 1e-6
+
+
 REFUSED = {
     "no function": (lambda: register(3.0, None), TypeError, "takes functions, got 3.0"),
     "no pullback": (lambda: register(special.k0), ValueError, "needs a pullback, or None"),
+    "two for one": (
+        lambda: register(lambda a: a, None, None, name="of_one"),
+        ValueError,
+        "of_one needs a pullback, or None, for each of its arguments, got 2",
+    ),
     "one of two": (
         lambda: register(lambda a, b: a * b, lambda g, y, a: g, name="of_two"),
         ValueError,
